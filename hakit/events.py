@@ -1,0 +1,46 @@
+"""The hub through which a daemon tells its events, and the clock that stamps them.
+
+Laws: publishing never waits: a listener takes an event at once or puts it aside by itself. The hub keeps the latest
+events, so that who comes late can still see why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from types import MappingProxyType
+
+from hakit.transcript import Event, Value
+
+KEPT = 512
+"""How many events the hub remembers."""
+
+Listener = Callable[[Event], None]
+
+
+class EventHub:
+    """Stamps events and hands them to whoever listens, in the order of publishing."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.recent: deque[Event] = deque(maxlen=KEPT)
+        self._listeners: list[Listener] = []
+
+    def publish(self, event: str, reason: str = "", **values: Value) -> Event:
+        """Stamp an event with the clocks and this hub's source, and tell it; returns it."""
+        told = Event(time.monotonic(), self.source, event, reason, time.time(), MappingProxyType(values))
+        self.recent.append(told)
+        for listener in tuple(self._listeners):
+            listener(told)
+        return told
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with every event from now on; returns the function that ends it."""
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return stop
