@@ -1,0 +1,137 @@
+"""The record of a connection, and the lines in which HAProxy tells of connections and of servers.
+
+Laws: pure. A record holds values, a line is made from it in one place. The texts are those of HAProxy 3.x: ``option
+tcplog`` (configuration manual, section 8.2.2) and the notices of server state changes (``server.c``). A line carries
+neither priority nor time nor tag: the log target puts those before it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+from datetime import datetime
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """What is known of a connection at its end. A time that was not reached is -1; times are milliseconds."""
+
+    client: str
+    client_port: int
+    accepted_at: float  # seconds since 1970
+    frontend: str
+    backend: str
+    server: str | None
+    wait_ms: int  # Tw: from accept to the last connect, queues and failed attempts included
+    connect_ms: int  # Tc
+    total_ms: int  # Tt
+    bytes_to_client: int  # %B
+    bytes_from_client: int
+    flags: str  # two letters: who ended it, and in which phase
+    reason: str  # the same in words
+    actconn: int  # connections of the process, this one included
+    feconn: int  # of the frontend, this one included
+    beconn: int  # of the backend, this one not included any more
+    srvconn: int  # of the server, this one not included any more
+    retries: int
+    redispatched: bool
+    server_queue: int = 0
+    backend_queue: int = 0
+
+    def to_bytes(self) -> bytes:
+        """Return the record as one datagram."""
+        return json.dumps(astuple(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, datagram: bytes) -> SessionRecord:
+        """Return the record that ``to_bytes`` wrote."""
+        return cls(*json.loads(datagram))
+
+
+def format_tcplog(record: SessionRecord, pid: int | None = None) -> str:
+    """Return the line of ``option tcplog``; with ``pid`` the tag ``haproxy[PID]: `` stands before it.
+
+    %ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq
+    """
+    tag = "" if pid is None else f"haproxy[{pid}]: "
+    server = "<NOSRV>" if record.server is None else record.server
+    retries = f"+{record.retries}" if record.redispatched else str(record.retries)
+    return (
+        f"{tag}{record.client}:{record.client_port} [{log_date(record.accepted_at)}] {record.frontend} "
+        f"{record.backend}/{server} {record.wait_ms}/{record.connect_ms}/{record.total_ms} {record.bytes_to_client} "
+        f"{record.flags} {record.actconn}/{record.feconn}/{record.beconn}/{record.srvconn}/{retries} "
+        f"{record.server_queue}/{record.backend_queue}"
+    )
+
+
+def log_date(wall: float) -> str:
+    """Return a time of day as ``22/Nov/2026:19:01:57.334``, local time, English whatever the locale."""
+    local = datetime.fromtimestamp(wall).astimezone()
+    return f"{local.day:02d}/{MONTHS[local.month - 1]}/{local:%Y:%H:%M:%S}.{local.microsecond // 1000:03d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is left of a backend when the state of one of its servers has changed."""
+
+    active: int  # usable servers
+    backup: int  # usable backups
+    sessions: int = 0  # on the server that changed
+    queued: int = 0
+
+    @property
+    def has_none(self) -> bool:
+        """Whether new connections find no server at all."""
+        return self.active == 0 and self.backup == 0
+
+
+def check_reason(description: str, code: int | None, info: str, duration_ms: int) -> str:
+    """Return ``reason: Layer7 wrong status, code: 503, info: "X", check duration: 0ms``; what is unknown is left out."""
+    parts = [f"reason: {description}"]
+    if code is not None:
+        parts.append(f"code: {code}")
+    if info:
+        parts.append(f'info: "{info}"')
+    return ", ".join([*parts, f"check duration: {duration_ms}ms"])
+
+
+def server_title(backend: str, server: str, *, backup: bool) -> str:
+    """Return ``Server PX/S`` or ``Backup Server PX/S``."""
+    return f"{'Backup ' if backup else ''}Server {backend}/{server}"
+
+
+def server_down(title: str, reason: str, standing: Standing) -> str:
+    """Return the alert that a server went DOWN. ``reason`` is one of ``check_reason``, or empty."""
+    cause = f", {reason}" if reason else ""
+    on_backup = " Running on backup." if standing.active == 0 and standing.backup else ""
+    return (
+        f"{title} is DOWN{cause}. {standing.active} active and {standing.backup} backup servers left.{on_backup} "
+        f"{standing.sessions} sessions active, 0 requeued, {standing.queued} remaining in queue."
+    )
+
+
+def server_up(title: str, reason: str, standing: Standing) -> str:
+    """Return the notice that a server came UP."""
+    cause = f", {reason}" if reason else ""
+    return (
+        f"{title} is UP{cause}. {standing.active} active and {standing.backup} backup servers online. "
+        f"0 sessions requeued, {standing.queued} total in queue."
+    )
+
+
+def no_server_available(backend: str, *, is_listen: bool) -> str:
+    """Return the emergency that a backend (or the proxy of a listen section) has no server left."""
+    return f"{'proxy' if is_listen else 'backend'} {backend} has no server available!"
+
+
+def health_check(title: str, reason: str, *, passed: bool, health: str) -> str:
+    """Return a line of ``option log-health-checks``; ``health`` is like ``3/3 UP``."""
+    checked = title.replace("Backup Server", "backup server").replace("Server", "server")
+    return f"Health check for {checked} {'succeeded' if passed else 'failed'}, {reason}, status: {health}."
+
+
+def proxy_stopped(proxy: str, frontend_total: int, backend_total: int) -> str:
+    """Return the line at the end of a proxy."""
+    return f"Proxy {proxy} stopped (cumulated conns: FE: {frontend_total}, BE: {backend_total})."
