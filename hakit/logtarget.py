@@ -1,0 +1,140 @@
+"""Where log lines go: console, Unix datagram socket, UDP.
+
+Laws: a line is written at once or dropped and counted; nothing here waits, and nothing here raises after ``open``.
+Lines are RFC 3164 as HAProxy sends them: ``<PRI>Mon DD HH:MM:SS TAG[PID]: TEXT``, no host name.
+
+Sources: RFC 3164 sections 4.1.1 to 4.1.3; HAProxy's configuration manual, ``log`` (formats, levels, facilities).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+FACILITIES = (
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp", "audit",
+    "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+)  # fmt: skip
+FORMATS = ("rfc3164", "raw", "short")
+LONGEST = 4096
+"""Bytes of one line; a pipe that is ready takes that many without blocking (PIPE_BUF)."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Writer(Protocol):
+    """Takes one line of bytes without a newline; returns False if it had to be dropped."""
+
+    def write(self, line: bytes) -> bool:
+        """Write or drop."""
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+
+
+class _Console:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def write(self, line: bytes) -> bool:
+        """Write if the descriptor is ready: never set it non-blocking, others share it."""
+        try:
+            ready = self._poll.poll(0)
+            if not ready or not ready[0][1] & select.POLLOUT:
+                return False
+            os.write(self._descriptor, line[: LONGEST - 1] + b"\n")
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Nothing: the console is not ours."""
+
+
+class _Datagram:
+    def __init__(self, family: int, address: str | tuple[str, int]) -> None:
+        self._address = address
+        self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+
+    def write(self, line: bytes) -> bool:
+        """Send to the address anew each time, so that a log daemon may come and go."""
+        try:
+            self._socket.sendto(line[:LONGEST], self._address)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _open(address: str) -> Writer:
+    if address in {"stdout", "stderr"}:
+        return _Console(1 if address == "stdout" else 2)
+    if address.startswith("/"):
+        return _Datagram(socket.AF_UNIX, address)
+    host, _, port = address.rpartition(":")
+    family, *_, resolved = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0]
+    return _Datagram(family, (str(resolved[0]), int(resolved[1])))
+
+
+class LogTarget:
+    """One place for log lines, with its own facility, format and lowest level."""
+
+    def __init__(self, tag: str, address: str, facility: str, level: str = "debug", format_: str = "rfc3164") -> None:
+        """Open ``address``: ``stdout``, ``stderr``, ``/path`` or ``host:port``. OSError if none such."""
+        self.dropped = 0
+        self._tag = tag
+        self._facility = FACILITIES.index(facility)
+        self._level = LEVELS.index(level)
+        self._format = format_
+        self._writer = _open(address)
+
+    def log(self, level: str, text: str, wall: float | None = None) -> None:
+        """Write ``text`` unless its level is below the target's; ``wall`` is seconds since 1970, by default now."""
+        severity = LEVELS.index(level)
+        if severity <= self._level:
+            line = self._line(severity, text, time.time() if wall is None else wall)
+            if not self._writer.write(line.replace("\n", " ").encode("utf-8", "replace")):
+                self.dropped += 1
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._writer.close()
+
+    def _line(self, severity: int, text: str, wall: float) -> str:
+        if self._format == "raw":
+            return text
+        if self._format == "short":
+            return f"<{severity}>{text}"
+        at = time.localtime(wall)
+        stamp = f"{_MONTHS[at.tm_mon - 1]} {at.tm_mday:2} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
+        return f"<{self._facility * 8 + severity}>{stamp} {self._tag}[{os.getpid()}]: {text}"
+
+
+class Log:
+    """All log targets of a program as one: call it with a level and a text."""
+
+    def __init__(self, targets: Sequence[LogTarget] = ()) -> None:
+        self._targets = tuple(targets)
+
+    def __call__(self, level: str, text: str) -> None:
+        """Tell ``text`` to every target; ``level`` is one of LEVELS."""
+        for target in self._targets:
+            target.log(level, text)
+
+    @property
+    def dropped(self) -> int:
+        """How many lines no target could take at the time."""
+        return sum(target.dropped for target in self._targets)
+
+    def close(self) -> None:
+        """Close every target."""
+        for target in self._targets:
+            target.close()
