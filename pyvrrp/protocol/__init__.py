@@ -1,0 +1,1 @@
+"""The protocol itself: states, events, effects, timers, and the one machine. Pure: no socket, no clock, no file."""

@@ -1,0 +1,163 @@
+"""Whether a packet is an advertisement for an instance: every check, in keepalived's order.
+
+Laws: pure. A packet that is refused changes a counter and nothing else: no timer moves, in no state (keepalived lets
+any packet postpone the master's next advertisement; we do not). The errors are the counters: each class carries the
+name of its own, and they are those of keepalived's statistics and of RFC 2787's MIB.
+
+RFC 3768 section 7.1, "Receiving VRRP Packets".
+"""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import IPv4Address
+from typing import ClassVar
+
+from pyvrrp.model import AuthType, Instance
+from pyvrrp.wire import advertisement as wire
+from pyvrrp.wire.advertisement import AUTH_LENGTH, TYPE_ADVERTISEMENT, Advertisement
+from pyvrrp.wire.ipv4 import TTL, Packet
+
+
+class RejectedError(Exception):
+    """A packet that is refused; ``counter`` is what it is counted as."""
+
+    counter: ClassVar[str]
+
+
+class PacketLengthError(RejectedError):
+    """Its length does not fit its count of addresses."""
+
+    counter = "packet_len_err"
+
+
+class TimeToLiveError(RejectedError):
+    """Its TTL is not 255: it did not come from this link."""
+
+    counter = "ip_ttl_err"
+
+
+class ProtocolVersionError(RejectedError):
+    """It is of another version of VRRP."""
+
+    counter = "version_err"
+
+
+class AuthTypeError(RejectedError):
+    """It has another kind of authentication than ours."""
+
+    counter = "authtype_mismatch"
+
+
+class AuthFailureError(RejectedError):
+    """It has another password than ours."""
+
+    counter = "auth_failure"
+
+
+class AdvertIntervalError(RejectedError):
+    """It has another advertisement interval than ours (keepalived refuses it too, but never counts it)."""
+
+    counter = "advert_interval_err"
+
+
+class TypeError_(RejectedError):
+    """It is no ADVERTISEMENT, and there is nothing else in VRRPv2."""
+
+    counter = "invalid_type_rcvd"
+
+
+class ChecksumError(RejectedError):
+    """Its checksum does not fit."""
+
+    counter = "checksum_err"
+
+
+class SourceError(RejectedError):
+    """It claims to come from ourselves, or from a virtual address: forged, or looped back."""
+
+    counter = "source_err"
+
+
+REJECTIONS: tuple[type[RejectedError], ...] = (
+    PacketLengthError,
+    TimeToLiveError,
+    ProtocolVersionError,
+    AuthTypeError,
+    AuthFailureError,
+    AdvertIntervalError,
+    TypeError_,
+    ChecksumError,
+    SourceError,
+)
+
+
+def accept(packet: Packet, instance: Instance, own_address: IPv4Address) -> Advertisement:
+    """Return the advertisement in ``packet``, if it is one that ``instance`` has to heed; else raise RejectedError.
+
+    The caller has matched the virtual router's number already (``virtual_router_id``).
+    """
+    try:
+        found = wire.decode(packet.payload)
+    except wire.LengthError as wrong:
+        raise PacketLengthError(str(wrong)) from None
+    except wire.VersionError as wrong:
+        raise ProtocolVersionError(str(wrong)) from None
+    if packet.ttl != TTL:
+        raise TimeToLiveError(f"invalid TTL/HL from {packet.source}. Received {packet.ttl} and expect {TTL}")
+    _authenticate(found, instance)
+    if found.advert_interval != round(instance.advert_interval):
+        raise AdvertIntervalError(
+            f"advertisement interval mismatch mine={instance.advert_interval:g} sec rcv'd={found.advert_interval} sec"
+        )
+    if found.type != TYPE_ADVERTISEMENT:
+        raise TypeError_(f"invalid type {found.type} from {packet.source}")
+    if not wire.checksum_fits(packet.payload):
+        raise ChecksumError(f"invalid checksum from {packet.source}")
+    virtual = {address.interface.ip for address in instance.addresses}
+    if packet.source == own_address or packet.source in virtual:
+        raise SourceError(f"advertisement from our own address {packet.source}")
+    return found
+
+
+def _authenticate(found: Advertisement, instance: Instance) -> None:
+    ours = instance.authentication
+    if found.auth_type != ours.type.value:
+        raise AuthTypeError(f"received a {found.auth_type} auth, expecting {ours.type.value}!")
+    if ours.type is AuthType.PASS:
+        expected = ours.password.ljust(AUTH_LENGTH, b"\0")
+        if not hmac.compare_digest(found.auth_data, expected):
+            raise AuthFailureError("received an invalid passwd!")
+
+
+def virtual_router_id(packet: Packet) -> int | None:
+    """Return the number of the virtual router that ``packet`` speaks of, or None if it is too short to say."""
+    return packet.payload[1] if len(packet.payload) > 1 else None
+
+
+def own_advertisement(instance: Instance, priority: int) -> Advertisement:
+    """Return the advertisement that ``instance`` sends, with this priority."""
+    return Advertisement(
+        virtual_router_id=instance.virtual_router_id,
+        priority=priority,
+        advert_interval=round(instance.advert_interval),
+        addresses=tuple(address.interface.ip for address in instance.addresses),
+        auth_type=instance.authentication.type.value,
+        auth_data=instance.authentication.password.ljust(AUTH_LENGTH, b"\0"),
+    )
+
+
+def why_addresses_differ(found: Advertisement, instance: Instance) -> str | None:
+    """Return how the sender's list of addresses differs from ours, or None: told and counted, never a refusal.
+
+    keepalived 2.2.7 refuses such an advertisement and ends with two masters; its HEAD, and we, do not.
+    """
+    ours = {address.interface.ip for address in instance.addresses}
+    theirs = set(found.addresses)
+    if ours == theirs:
+        return None
+    return f"its addresses are {_listed(theirs)}, ours {_listed(ours)}"
+
+
+def _listed(addresses: set[IPv4Address]) -> str:
+    return " ".join(str(address) for address in sorted(addresses)) or "none"

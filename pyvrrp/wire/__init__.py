@@ -1,0 +1,1 @@
+"""Bytes on the wire and what they spell: VRRP, IPv4, ARP. Pure: bytes in, values out, and back."""
