@@ -40,7 +40,7 @@ from pyvrrp.protocol.events import (
     Startup,
     Tick,
 )
-from pyvrrp.protocol.states import Backup, Fault, Initialize, Master, State
+from pyvrrp.protocol.states import Announcement, Backup, Fault, Initialize, Master, State
 from pyvrrp.protocol.timers import master_down_interval, skew_time
 
 RESIGN = 0
@@ -64,9 +64,9 @@ class VirtualRouter:
                 return down_at
             case Backup(master_down_at=down_at, preempt_at=float(preempt_at)):
                 return min(down_at, preempt_at)
-            case Master(advertise_at=advertise_at, announce_at=None):
+            case Master(advertise_at=advertise_at, announcement=None):
                 return advertise_at
-            case Master(advertise_at=advertise_at, announce_at=float(announce_at)):
+            case Master(advertise_at=advertise_at, announcement=Announcement(at=announce_at)):
                 return min(advertise_at, announce_at)
             case _:
                 return None
@@ -104,14 +104,15 @@ class VirtualRouter:
     def _start(self, now: float) -> list[Effect]:
         match self.state:
             case Initialize(faults) if faults:
-                return self._fall(faults, "keepalived FAULT")
+                return [RemoveAddresses(), *self._fall(faults)]
             case Initialize() if self.instance.is_owner:
                 return self._become_master(now, Reason("RFC 3768 6.4.1", "priority 255: the owner of the addresses"))
             case Initialize():
                 # keepalived: `state MASTER` below priority 255 begins as a backup, too, and waits its whole interval.
                 interval = self.master_down_interval
                 text = f"init; waiting Master_Down_Interval {interval:.6f} s for a master"
-                return self._become_backup(now + interval, Reason("RFC 3768 6.4.1", text))
+                started = self._become_backup(now + interval, Reason("RFC 3768 6.4.1", text))
+                return [RemoveAddresses(), *started]  # what an earlier run may have left behind
             case _:
                 return []
 
@@ -160,14 +161,17 @@ class VirtualRouter:
             effects.append(SendAdvertisement(self.priority))
             interval = self.instance.advert_interval
             state = replace(state, advertise_at=(now if late > interval else state.advertise_at) + interval)
-            if late > interval and state.announce_at is None:
-                state = replace(state, announce_at=now)  # others may have taken over meanwhile: say where we are
-        if state.announce_at is not None and now >= state.announce_at:
-            garp = self.instance.garp
-            effects.append(Announce(garp.repeat if not garp.refresh else max(garp.refresh_repeat, 1)))
-            state = replace(state, announce_at=now + garp.refresh if garp.refresh else None)
+            if late > interval:  # others may have taken over meanwhile: say where the addresses are
+                state = replace(state, announcement=Announcement(now, self.instance.garp.repeat))
+        if state.announcement is not None and now >= state.announcement.at:
+            effects.append(Announce(state.announcement.rounds))
+            state = replace(state, announcement=self._next_refresh(now))
         self.state = state
         return effects
+
+    def _next_refresh(self, now: float) -> Announcement | None:
+        garp = self.instance.garp
+        return Announcement(now + garp.refresh, garp.refresh_repeat) if garp.refresh else None
 
     # --- Advertisements: sections 6.4.2 (3) and 6.4.3 (3) ---------------------------------------------------------
 
@@ -196,7 +200,9 @@ class VirtualRouter:
             return effects
         if self.instance.preempt_delay and state.preempt_at is None:
             self.state = self._hear(replace(state, preempt_at=now + self.instance.preempt_delay), now)
-            text = f"master {event.source} has {theirs}, ours {self.priority}: preempting in {self.instance.preempt_delay:g} s"
+            text = (
+                f"master {event.source} has {theirs}, ours {self.priority}: {self.instance.preempt_delay:g} s to wait"
+            )
             return [*effects, Observed("preempt_delay_started", Reason("keepalived preempt_delay", text))]
         if state.preempt_at is not None:
             self.state = self._hear(state, now)
@@ -217,7 +223,8 @@ class VirtualRouter:
             text = f"Master received advert from {event.source} with higher priority {theirs}, ours {self.priority}"
             return self._yield(event, Reason("RFC 3768 6.4.3", text), now)
         if theirs == self.priority and event.source > self.source:
-            text = f"Master received advert from {event.source} with same priority {theirs} but higher IP address than ours"
+            rank = f"same priority {theirs} but higher IP address than ours"
+            text = f"Master received advert from {event.source} with {rank}"
             return self._yield(event, Reason("RFC 3768 6.4.3", text), now)
         return self._defend(state, event, now)
 
@@ -240,8 +247,8 @@ class VirtualRouter:
         told = Observed("lower_priority_master", Reason("keepalived lower_prio", text))
         if state.answered_at is not None and now < state.answered_at + interval:
             return [told]
-        announce_at = now + garp.lower_prio_delay if garp.lower_prio_delay else state.announce_at
-        self.state = Master(now + interval, announce_at, answered_at=now)
+        again = Announcement(now + garp.lower_prio_delay, garp.lower_prio_repeat)
+        self.state = Master(now + interval, again if garp.lower_prio_delay else state.announcement, answered_at=now)
         return [told, SendAdvertisement(self.priority), Announce(garp.lower_prio_repeat)]
 
     # --- Tracking -------------------------------------------------------------------------------------------------
@@ -268,10 +275,9 @@ class VirtualRouter:
                 self.state = Fault(causes | {cause})
                 return []
             case Master():
-                effects: list[Effect] = [SendAdvertisement(RESIGN), RemoveAddresses()]
-                return effects + self._fall(frozenset({cause}), "keepalived FAULT")
+                return [SendAdvertisement(RESIGN), RemoveAddresses(), *self._fall(frozenset({cause}))]
             case Backup():
-                return self._fall(frozenset({cause}), "keepalived FAULT")
+                return self._fall(frozenset({cause}))
             case _:
                 assert_never(self.state)
 
@@ -282,10 +288,8 @@ class VirtualRouter:
                 return []
             case Fault(causes) if causes <= {cause}:
                 # keepalived: an owner waits one interval and the skew; anyone else a whole Master_Down_Interval.
-                advert_interval = self.instance.advert_interval
-                wait = (
-                    advert_interval + skew_time(self.priority) if self.instance.is_owner else self.master_down_interval
-                )
+                owner_wait = self.instance.advert_interval + skew_time(self.priority)
+                wait = owner_wait if self.instance.is_owner else self.master_down_interval
                 text = f"{cause} is over; waiting {wait:.6f} s for a master"
                 return self._become_backup(now + wait, Reason("keepalived FAULT", text))
             case Fault(causes):
@@ -298,8 +302,8 @@ class VirtualRouter:
 
     def _become_master(self, now: float, reason: Reason) -> list[Effect]:
         before, garp = self.state, self.instance.garp
-        later = garp.delay or garp.refresh
-        self.state = Master(now + self.instance.advert_interval, now + later if later else None)
+        again = Announcement(now + garp.delay, garp.repeat) if garp.delay else self._next_refresh(now)
+        self.state = Master(now + self.instance.advert_interval, again)
         return [
             Transitioned(before.name, self.state.name, reason),
             # The advertisement goes first: the old master must be silent before anybody hears of the addresses.
@@ -314,8 +318,8 @@ class VirtualRouter:
         self.state = Backup(master_down_at)
         return [Transitioned(before.name, self.state.name, reason), Notify(NotifyState.BACKUP, self.priority)]
 
-    def _fall(self, causes: frozenset[str], rule: str) -> list[Effect]:
+    def _fall(self, causes: frozenset[str]) -> list[Effect]:
         before = self.state
         self.state = Fault(causes)
-        reason = Reason(rule, ", ".join(sorted(causes)))
+        reason = Reason("keepalived FAULT", ", ".join(sorted(causes)))
         return [Transitioned(before.name, self.state.name, reason), Notify(NotifyState.FAULT, self.priority)]

@@ -61,7 +61,7 @@ class AdvertIntervalError(RejectedError):
     counter = "advert_interval_err"
 
 
-class TypeError_(RejectedError):
+class MessageTypeError(RejectedError):
     """It is no ADVERTISEMENT, and there is nothing else in VRRPv2."""
 
     counter = "invalid_type_rcvd"
@@ -86,7 +86,7 @@ REJECTIONS: tuple[type[RejectedError], ...] = (
     AuthTypeError,
     AuthFailureError,
     AdvertIntervalError,
-    TypeError_,
+    MessageTypeError,
     ChecksumError,
     SourceError,
 )
@@ -102,22 +102,27 @@ def accept(packet: Packet, instance: Instance, own_address: IPv4Address) -> Adve
     except wire.LengthError as wrong:
         raise PacketLengthError(str(wrong)) from None
     except wire.VersionError as wrong:
+        _check_ttl(packet)
         raise ProtocolVersionError(str(wrong)) from None
-    if packet.ttl != TTL:
-        raise TimeToLiveError(f"invalid TTL/HL from {packet.source}. Received {packet.ttl} and expect {TTL}")
+    _check_ttl(packet)
     _authenticate(found, instance)
     if found.advert_interval != round(instance.advert_interval):
         raise AdvertIntervalError(
             f"advertisement interval mismatch mine={instance.advert_interval:g} sec rcv'd={found.advert_interval} sec"
         )
     if found.type != TYPE_ADVERTISEMENT:
-        raise TypeError_(f"invalid type {found.type} from {packet.source}")
+        raise MessageTypeError(f"invalid type {found.type} from {packet.source}")
     if not wire.checksum_fits(packet.payload):
         raise ChecksumError(f"invalid checksum from {packet.source}")
     virtual = {address.interface.ip for address in instance.addresses}
     if packet.source == own_address or packet.source in virtual:
         raise SourceError(f"advertisement from our own address {packet.source}")
     return found
+
+
+def _check_ttl(packet: Packet) -> None:
+    if packet.ttl != TTL:
+        raise TimeToLiveError(f"invalid TTL/HL from {packet.source}. Received {packet.ttl} and expect {TTL}")
 
 
 def _authenticate(found: Advertisement, instance: Instance) -> None:

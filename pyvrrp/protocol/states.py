@@ -30,11 +30,19 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """Gratuitous ARP to come: when, and how many rounds."""
+
+    at: float
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Master:
-    """Holding the addresses (section 6.4.3). ``announce_at``: when gratuitous ARP is sent again, if ever."""
+    """Holding the addresses (section 6.4.3). ``answered_at``: when a master of lower rank was last answered."""
 
     advertise_at: float
-    announce_at: float | None = None
+    announcement: Announcement | None = None
     answered_at: float | None = None
     name = "MASTER"
 

@@ -7,9 +7,9 @@ instance from starting until the first result (keepalived.conf(5), vrrp_script a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from pyvrrp.model import Configuration, Instance, Tracked
+from pyvrrp.model import Instance, Tracked
 
 LOWEST, HIGHEST = 1, 254
 """The bounds of an effective priority; 255 is the owner's alone and never changes."""
@@ -60,15 +60,13 @@ def why_checks_cannot_move_it(instance: Instance, master_priority: int) -> str |
     Assumes that the master tracks what this instance tracks. The trap: a weight smaller than the distance of the
     priorities (weight -2 between 100 and 90 leaves 98 > 90).
     """
-    drop = _greatest_drop(instance.track_scripts)
-    left = max(LOWEST, master_priority - drop)
-    if not drop or not instance.preempt or instance.priority > left or master_priority <= instance.priority:
+    weights = [tracked.weight for tracked in instance.track_scripts]
+    if not weights or not all(weights) or not instance.preempt:  # a script of weight 0 means FAULT: that moves them
+        return None
+    left = max(LOWEST, master_priority - sum(abs(weight) for weight in weights))
+    if master_priority <= instance.priority or left < instance.priority:
         return None
     return (
         f"a master of priority {master_priority} whose checks all fail still has {left}, "
         f"not below our {instance.priority}: the addresses would stay there"
     )
-
-
-def _greatest_drop(tracked: Iterable[Tracked]) -> int:
-    return sum(abs(script.weight) for script in tracked)

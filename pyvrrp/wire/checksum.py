@@ -13,7 +13,7 @@ def internet_checksum(data: bytes) -> int:
     """Return the checksum of ``data``, 0 .. 65535; over data that holds its own valid checksum it is 0."""
     if len(data) % 2:
         data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
