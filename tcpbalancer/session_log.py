@@ -88,7 +88,7 @@ class Standing:
 
 
 def check_reason(description: str, code: int | None, info: str, duration_ms: int) -> str:
-    """Return ``reason: Layer7 wrong status, code: 503, info: "X", check duration: 0ms``; what is unknown is left out."""
+    """Return ``reason: Layer7 wrong status, code: 503, info: "X", check duration: 0ms``, as far as known."""
     parts = [f"reason: {description}"]
     if code is not None:
         parts.append(f"code: {code}")

@@ -1,8 +1,8 @@
 """What the statistics show: one picture of the whole balancer at one moment.
 
 Laws: pure and frozen; a snapshot is made by the supervisor and read by everyone else (page, CSV, metrics, status). The
-fields are HAProxy's CSV columns in TCP mode (its management guide, "Statistics and monitoring") under readable names, the
-column's own name behind each. Nothing here is formatted: None stands where the column stays empty. Durations are
+fields are HAProxy's CSV columns in TCP mode (its management guide, "Statistics and monitoring") under readable names,
+the column's own name behind each. Nothing here is formatted: None stands where the column stays empty. Durations are
 seconds unless the name ends in ``_ms``; what was read carries its age.
 """
 
@@ -171,7 +171,7 @@ class WorkerStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything at one moment. ``taken_at`` is seconds since 1970; ``counters_age`` the age of the oldest value in it."""
+    """Everything at one moment. ``taken_at`` is seconds since 1970; ``counters_age`` is the age of its oldest value."""
 
     taken_at: float
     counters_age: float
