@@ -1,0 +1,259 @@
+"""The services of a lab host: what systemd does for a machine, as far as a lab needs it.
+
+Laws: stands on the standard library alone. A service is started once, stopped with SIGTERM and, out of patience, with
+SIGKILL; what its main process leaves behind is ended with it. Nothing waits: an answer that takes time is given
+through a callback. Words and exit codes are systemctl's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+NOTIFY = "/run/halab/notify"
+"""The folder of the sockets on which services say that they are ready (sd_notify(3))."""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MARK = "HALAB_SERVICE"
+"""The environment variable by which the processes of a service are known, as systemd knows them by their cgroup."""
+
+Answer = Callable[[dict[str, Any]], None]
+"""Takes the outcome of a request: {} or {"error": text}, and more where the request says so."""
+
+
+def spawn(argv: Sequence[str], env: Mapping[str, str], user: str, cwd: str, streams: Sequence[int]) -> int:
+    """Start a program in a session of its own and return its pid; raises OSError if it cannot be executed.
+
+    ``streams`` are the descriptors of its standard input, output and error. No other descriptor is inherited.
+    """
+    account = pwd.getpwnam(user)
+    whole = {"PATH": PATH, "HOME": account.pw_dir, "USER": user, "LANG": "C.UTF-8", **env}
+    told, tells = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become(account, cwd, streams)
+            os.execvpe(argv[0], list(argv), whole)  # noqa: S606 - an argument vector, no shell
+        except OSError as problem:
+            os.write(tells, str(problem.errno or 0).encode())
+        finally:
+            os._exit(127)
+    os.close(tells)
+    with os.fdopen(told, "rb") as failing:
+        number = failing.read()  # empty as soon as the program runs: the pipe closes at exec
+    if number:
+        raise OSError(int(number), f"{argv[0]}: {os.strerror(int(number))}")
+    return pid
+
+
+def _become(account: pwd.struct_passwd, cwd: str, streams: Sequence[int]) -> None:
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    for number, stream in enumerate([os.dup(stream) for stream in streams]):
+        os.dup2(stream, number)
+    if account.pw_uid != 0:
+        os.initgroups(account.pw_name, account.pw_gid)
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+    os.umask(0o022)
+    os.chdir(cwd)
+
+
+class Service:
+    """One service: how it is run, and how it stands."""
+
+    def __init__(self, definition: Mapping[str, Any]) -> None:
+        self.name: str = definition["name"]
+        self.argv: list[str] = definition["argv"]
+        self.env: dict[str, str] = definition["env"]
+        self.user: str = definition["user"]
+        self.cwd: str = definition["cwd"]
+        self.log: str = definition["log"]
+        self.notify: bool = definition["notify"]
+        self.patience: float = definition["patience"]
+        self.state = "inactive"
+        self.pid = 0
+        self.since = time.monotonic()
+        self.outcome = ""
+        self.deadline: float | None = None
+        self.waiting: list[Answer] = []
+
+    def told(self) -> dict[str, Any]:
+        """Return how the service stands, as ``status`` answers it."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "pid": self.pid,
+            "since": self.since,
+            "outcome": self.outcome,
+            "log": self.log,
+        }
+
+
+class Services:
+    """All services of the host. ``changed`` is called after every change of a state."""
+
+    def __init__(self, changed: Callable[[Service], None]) -> None:
+        self.known: dict[str, Service] = {}
+        self.sockets: dict[str, socket.socket] = {}
+        self._changed = changed
+
+    def define(self, definition: Mapping[str, Any]) -> None:
+        """Make a service known, or change how it is run at its next start."""
+        fresh = Service(definition)
+        old = self.known.get(fresh.name)
+        if old is not None and old.pid:
+            raise ValueError(f"service {fresh.name} is running: stop it before it is defined anew")
+        self.known[fresh.name] = fresh
+
+    def start(self, name: str, answer: Answer) -> None:
+        """Start; answers when the service says READY=1 (or at once, if it is not the kind that does)."""
+        service = self._named(name)
+        if service.state == "active":
+            return answer({})
+        if service.state == "deactivating":
+            service.waiting.append(lambda _: self.start(name, answer))
+            return None
+        service.waiting.append(answer)
+        if service.state != "activating":
+            self._launch(service)
+        return None
+
+    def _launch(self, service: Service) -> None:
+        env = {**service.env, MARK: service.name}
+        if service.notify:
+            env["NOTIFY_SOCKET"] = self._listen(service)
+        os.makedirs(os.path.dirname(service.log), exist_ok=True)
+        log = os.open(service.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            service.pid = spawn(service.argv, env, service.user, service.cwd, (nothing, log, log))
+        except (OSError, KeyError) as problem:
+            service.outcome = f"cannot start: {problem}"
+            self._enter(service, "failed", {"error": service.outcome})
+            return
+        finally:
+            os.close(nothing)
+            os.close(log)
+        service.outcome = ""
+        if service.notify:
+            service.deadline = time.monotonic() + 90.0  # systemd's TimeoutStartSec
+            self._enter(service, "activating", None)
+        else:
+            self._enter(service, "active", {})
+
+    def _listen(self, service: Service) -> str:
+        path = f"{NOTIFY}/{service.name}"
+        os.makedirs(NOTIFY, exist_ok=True)
+        old = self.sockets.pop(service.name, None)
+        if old is not None:
+            old.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        listening.bind(path)
+        os.chmod(path, 0o666)  # noqa: S103 - a service that has dropped root says READY, too
+        self.sockets[service.name] = listening
+        return path
+
+    def notified(self, name: str) -> None:
+        """Read what the service said on its socket."""
+        with contextlib.suppress(BlockingIOError):
+            words = self.sockets[name].recv(4096).decode("utf-8", "replace").split("\n")
+            service = self.known[name]
+            if "READY=1" in words and service.state == "activating":
+                service.deadline = None
+                self._enter(service, "active", {})
+
+    def stop(self, name: str, answer: Answer) -> None:
+        """Stop: SIGTERM to the main process, SIGKILL to all of it when patience ends; answers when nothing is left."""
+        service = self._named(name)
+        if not service.pid:
+            if service.state == "failed":
+                self._enter(service, "inactive", None)
+            return answer({})
+        service.waiting.append(answer)
+        if service.state != "deactivating":
+            service.deadline = time.monotonic() + service.patience
+            self._enter(service, "deactivating", None)
+            os.kill(service.pid, signal.SIGTERM)
+        return None
+
+    def kill(self, name: str, number: int) -> list[int]:
+        """Send a signal to every process of the service, as ``systemctl kill`` does; returns their pids."""
+        service = self._named(name)
+        struck = self._members(service)
+        for pid in struck:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return struck
+
+    def exited(self, pid: int, status: int) -> None:
+        """Take note that a process has ended; ``status`` is that of waitpid(2)."""
+        for service in self.known.values():
+            if service.pid == pid:
+                code = os.waitstatus_to_exitcode(status)
+                service.outcome = f"exit status {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+                wanted = service.state == "deactivating"
+                clean = wanted or code == 0
+                for left in self._members(service):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(left, signal.SIGTERM if clean else signal.SIGKILL)
+                service.pid, service.deadline = 0, None
+                answer = {} if wanted else {"error": f"{service.name} ended: {service.outcome}; see {service.log}"}
+                self._enter(service, "inactive" if clean else "failed", answer)
+
+    def next_deadline(self) -> float | None:
+        """Return the earliest moment (monotonic) at which patience ends, if any."""
+        return min((one.deadline for one in self.known.values() if one.deadline is not None), default=None)
+
+    def expire(self) -> None:
+        """Kill what has been waited for long enough."""
+        now = time.monotonic()
+        for service in self.known.values():
+            if service.deadline is not None and service.deadline <= now:
+                service.deadline = None
+                self.kill(service.name, signal.SIGKILL)
+
+    def _enter(self, service: Service, state: str, answer: dict[str, Any] | None) -> None:
+        service.state, service.since = state, time.monotonic()
+        self._changed(service)
+        if answer is not None:
+            waiting, service.waiting = service.waiting, []
+            for one in waiting:
+                one(answer)
+
+    def _named(self, name: str) -> Service:
+        if name.removesuffix(".service") not in self.known:
+            raise ValueError(f"no service {name} here; known: {', '.join(sorted(self.known)) or 'none'}")
+        return self.known[name.removesuffix(".service")]
+
+    def _members(self, service: Service) -> list[int]:
+        """The processes of a service: descendants of its main process, and whoever carries its mark."""
+        parents: dict[int, int] = {}
+        marked = {service.pid} - {0}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and entry != "1":
+                with contextlib.suppress(OSError):
+                    parents[int(entry)] = _parent(int(entry))
+                    with open(f"/proc/{entry}/environ", "rb") as environ:
+                        if f"{MARK}={service.name}".encode() in environ.read().split(b"\0"):
+                            marked.add(int(entry))
+        grown = True
+        while grown:
+            more = {pid for pid, parent in parents.items() if parent in marked} - marked
+            marked |= more
+            grown = bool(more)
+        return sorted(pid for pid in marked if pid in parents)
+
+
+def _parent(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", "rb") as stat:
+        return int(stat.read().rpartition(b")")[2].split()[1])
