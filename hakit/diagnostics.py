@@ -36,16 +36,24 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: where, how bad, what, and (if known) the line of text it speaks of."""
+    """One finding: where, how bad, what, and (if known) the line of text it speaks of.
+
+    ``advice``: ours alone; the program whose file this is would say nothing, so a configuration test passes.
+    """
 
     severity: Severity
     location: Location
     message: str
     source: str | None = None
+    advice: bool = False
+
+    def summary(self) -> str:
+        """Return the finding as one line."""
+        return f"{self.location}: {self.severity.value}: {self.message}"
 
     def render(self) -> str:
-        """Return the finding as text: one line, then, if both are known, the source line and a caret under the column."""
-        head = f"{self.location}: {self.severity.value}: {self.message}"
+        """Return the finding as text: one line; then, if both are known, the source line and a caret under it."""
+        head = self.summary()
         if self.source is None or not self.location.column:
             return head
         before = self.source[: self.location.column - 1]
@@ -76,6 +84,10 @@ class Findings:
     def warn(self, location: Location, message: str, source: str | None = None) -> None:
         """Add a finding that lets the program start."""
         self.items.append(Diagnostic(Severity.WARNING, location, message, source))
+
+    def advise(self, location: Location, message: str, source: str | None = None) -> None:
+        """Add a warning of our own, about something that the original program takes without a word."""
+        self.items.append(Diagnostic(Severity.WARNING, location, message, source, advice=True))
 
     def error(self, location: Location, message: str, source: str | None = None) -> None:
         """Add a finding that does not."""

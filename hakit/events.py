@@ -28,8 +28,12 @@ class EventHub:
         self._listeners: list[Listener] = []
 
     def publish(self, event: str, reason: str = "", **values: Value) -> Event:
-        """Stamp an event with the clocks and this hub's source, and tell it; returns it."""
-        told = Event(time.monotonic(), self.source, event, reason, time.time(), MappingProxyType(values))
+        """Stamp an event of this hub's own with the clocks, and tell it; returns it."""
+        return self.publish_for(self.source, event, reason, **values)
+
+    def publish_for(self, source: str, event: str, reason: str = "", **values: Value) -> Event:
+        """As ``publish``, for something of this program that has a name of its own, such as an instance or a server."""
+        told = Event(time.monotonic(), source, event, reason, time.time(), MappingProxyType(values))
         self.recent.append(told)
         for listener in tuple(self._listeners):
             listener(told)

@@ -158,3 +158,15 @@ def die_by(number: signal.Signals) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     os.kill(os.getpid(), number)
     os._exit(128 + number)  # only if the default action is to go on
+
+
+def detach() -> bool:
+    """Go to the background: own session, no terminal. Returns True in the new process, False in the old one."""
+    if os.fork():
+        return False
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+    return True

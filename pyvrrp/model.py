@@ -110,7 +110,7 @@ class NotifyScripts:
 
 @dataclass(frozen=True, slots=True)
 class GratuitousArp:
-    """``garp_master_*`` and ``garp_lower_prio_*``: how many gratuitous ARPs, and the second burst's delay in seconds."""
+    """``garp_master_*``, ``garp_lower_prio_*``: how many gratuitous ARPs, and the second burst's delay in seconds."""
 
     repeat: int = 5
     delay: float = 5.0

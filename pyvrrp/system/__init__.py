@@ -1,0 +1,1 @@
+"""Every privileged act of the daemon: raw sockets, addresses and links, gratuitous ARP."""
