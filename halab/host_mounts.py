@@ -6,12 +6,16 @@ nothing outside of them. Stands on the standard library alone. What lies below a
 Documentation/filesystems/overlayfs.rst.
 """
 
+# Process 1 imports no more than it must, so paths are texts here.
+# ruff: noqa: PTH
+
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 MS_REC, MS_PRIVATE, MS_BIND = 0x4000, 0x40000, 0x1000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x2, 0x4, 0x8
@@ -53,7 +57,11 @@ def die_with_parent() -> None:
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, options: str = "") -> None:
     """Mount (mount(2)); raises OSError with the target in its text."""
     done = _libc.mount(
-        source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags), options.encode() or None
+        source.encode(),
+        target.encode(),
+        kind.encode() if kind else None,
+        ctypes.c_ulong(flags),
+        options.encode() or None,
     )
     _call(done, f"mount {kind or source} on {target}")
 
@@ -103,8 +111,11 @@ def _bind_back(descriptor: int, path: str) -> None:
     os.close(descriptor)
 
 
-def write_file(path: str, text: str, mode: int = 0o644) -> None:
-    """Put a file into the host, in one step as its readers see it; a link in its place is replaced, not followed."""
+def write_file(path: str, text: str, mode: int = 0o644) -> dict[str, Any]:
+    """Put a file into the host, in one step as its readers see it; a link in its place is replaced, not followed.
+
+    Returns the empty answer of a request that went well.
+    """
     os.makedirs(os.path.dirname(path), exist_ok=True)
     fresh = path + ".new"
     descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, mode)
@@ -112,3 +123,4 @@ def write_file(path: str, text: str, mode: int = 0o644) -> None:
         file.write(text)
     os.chmod(fresh, mode)
     os.replace(fresh, path)
+    return {}

@@ -5,6 +5,9 @@ SIGKILL; what its main process leaves behind is ended with it. Nothing waits: an
 through a callback. Words and exit codes are systemctl's.
 """
 
+# Process 1 imports no more than it must, so paths are texts here.
+# ruff: noqa: PTH
+
 from __future__ import annotations
 
 import contextlib
@@ -38,7 +41,7 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], user: str, cwd: str, stre
     if pid == 0:
         try:
             _become(account, cwd, streams)
-            os.execvpe(argv[0], list(argv), whole)  # noqa: S606 - an argument vector, no shell
+            os.execvpe(argv[0], list(argv), whole)
         except OSError as problem:
             os.write(tells, str(problem.errno or 0).encode())
         finally:
@@ -54,8 +57,8 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], user: str, cwd: str, stre
 def _become(account: pwd.struct_passwd, cwd: str, streams: Sequence[int]) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+    for kind in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT):
+        signal.signal(kind, signal.SIG_DFL)
     for number, stream in enumerate([os.dup(stream) for stream in streams]):
         os.dup2(stream, number)
     if account.pw_uid != 0:
@@ -105,13 +108,14 @@ class Services:
         self.sockets: dict[str, socket.socket] = {}
         self._changed = changed
 
-    def define(self, definition: Mapping[str, Any]) -> None:
-        """Make a service known, or change how it is run at its next start."""
+    def define(self, definition: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a service known, or change how it is run at its next start; returns the empty answer."""
         fresh = Service(definition)
         old = self.known.get(fresh.name)
         if old is not None and old.pid:
             raise ValueError(f"service {fresh.name} is running: stop it before it is defined anew")
         self.known[fresh.name] = fresh
+        return {}
 
     def start(self, name: str, answer: Answer) -> None:
         """Start; answers when the service says READY=1 (or at once, if it is not the kind that does)."""
@@ -205,7 +209,7 @@ class Services:
                 clean = wanted or code == 0
                 for left in self._members(service):
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(left, signal.SIGTERM if clean else signal.SIGKILL)
+                        os.kill(left, int(signal.SIGTERM if clean else signal.SIGKILL))
                 service.pid, service.deadline = 0, None
                 answer = {} if wanted else {"error": f"{service.name} ended: {service.outcome}; see {service.log}"}
                 self._enter(service, "inactive" if clean else "failed", answer)

@@ -100,23 +100,21 @@ class Nursery:
             raise LabError("the lab builds network namespaces and needs root: run it with sudo")
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Debian's own Python, not the environment's: a host needs nothing but the standard library.
-        python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+        python = _bare_python()
         self.keep = tuple({str(ROOT), str(Path(sys.prefix)), str(Path(python).parent.parent), str(Path.cwd())})
         argv = ["setpriv", "--pdeathsig", "KILL", python, "-I", "-S", "-c", _BIRTH, str(ROOT), str(theirs.fileno())]
         self._process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
         theirs.close()
 
     def bear(self, name: str, files: Mapping[str, str]) -> Host:
-        """Return a new host, which may still be on its way (``Host.wait_up``); ``files`` appear in it before it is up."""
+        """Return a new host, perhaps still on its way (``Host.wait_up``); ``files`` are in it from the start."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        systemctl = f"#!{os.path.realpath('/usr/bin/env')} -S {_bare_python()} -IS\n"
-        systemctl += (Path(__file__).parent / "host_systemctl.py").read_text(encoding="utf-8")
-        boot = {
-            "name": name,
-            "environment": sys.prefix,
-            "keep": self.keep,
-            "files": [*([path, text, 0o644] for path, text in files.items()), ["/usr/local/bin/systemctl", systemctl, 0o755]],
-        }
+        systemctl = f"#!{_bare_python()} -IS\n" + (ROOT / "halab" / "host_systemctl.py").read_text(encoding="utf-8")
+        written = [
+            *([path, text, 0o644] for path, text in files.items()),
+            ["/usr/local/bin/systemctl", systemctl, 0o755],
+        ]
+        boot = {"name": name, "environment": sys.prefix, "keep": self.keep, "files": written}
         try:
             socket.send_fds(self._socket, [json.dumps(boot).encode()], [theirs.fileno()])
             answer = json.loads(self._socket.recv(LARGEST) or b'{"error": "the process that makes hosts has ended"}')
@@ -170,7 +168,7 @@ class Host:
             self._take(json.loads(message))
         gone = LabError(f"host {self.name} has ended")
         with self._lock:
-            waiting = [*self._answers.values(), *self._exits.values(), self._up]
+            waiting: list[Future[Any]] = [*self._answers.values(), *self._exits.values(), self._up]
             self._answers.clear()
             self.ended.set_result(None)
         for one in waiting:
@@ -195,6 +193,8 @@ class Host:
                 with self.changed:
                     self.service_events.append(message)
                     self.changed.notify_all()
+            case _:
+                raise AssertionError(f"process 1 of {self.name} said {message}")
 
     def wait_up(self) -> None:
         """Return when the host's file system, name and loopback are ready; raises LabError if it could not be built."""
@@ -225,7 +225,7 @@ class Host:
         user: str = "root", cwd: str = "/",
     ) -> Process:  # fmt: skip
         """Start a program; ``streams`` are descriptors of this process for its input, output and errors."""
-        with open(os.devnull, "r+b") as nothing:
+        with Path(os.devnull).open("r+b", buffering=0) as nothing:
             given = streams if streams is not None else [nothing.fileno()] * 3
             answer = self.ask("spawn", given, argv=list(argv), env=dict(env or {}), user=user, cwd=cwd)
         with self._lock:

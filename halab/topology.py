@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Self
 
 from halab.namespace import Host, LabError, Nursery
 from halab.rtnetlink import RTMGRP_LINK, LinkSeen, RouteSocket
@@ -124,10 +125,10 @@ class Lab:
             raise LabError(f"no host {name} in this lab; there are {', '.join(self.hosts)}")
         return self.hosts[name]
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -176,7 +177,8 @@ def ip_batch(host: Host, lines: Sequence[str]) -> Future[None]:
     def work() -> None:
         if not lines:
             return
-        done = subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, capture_output=True, check=False)
+        argv = ["ip", "-batch", "-"]
+        done = subprocess.run(argv, input="\n".join(lines), text=True, capture_output=True, check=False)
         if done.returncode != 0:
             raise LabError(f"{host.name}: ip failed: {done.stderr.strip()}")
 

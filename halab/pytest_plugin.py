@@ -1,0 +1,1 @@
+"""Fixtures for tests on networks of namespaces."""
