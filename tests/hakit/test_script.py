@@ -126,7 +126,7 @@ def test_a_script_has_its_own_session_no_input_and_none_of_our_descriptors(make:
         os.close(reader)
         os.close(writer)
     targets = told.read_text().split()
-    assert targets[:3] == ["/dev/null", "/dev/null", "/dev/null"]
+    assert targets.count("/dev/null") == 3  # and the shell's own, of the script it reads
     assert ours not in targets
 
 
