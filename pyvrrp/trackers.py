@@ -28,6 +28,7 @@ class ScriptTracker:
         self.health = begin(script.rise, script.fall)
         self.works: bool | None = None
         self.last_words = "not run yet"
+        self._gone: asyncio.Future[None] | None = None
         self._hub = hub
         self._changed = changed
 
@@ -44,9 +45,12 @@ class ScriptTracker:
         if self.insecurity is not None:
             self._count(False, f"disabled: {self.insecurity}")
             return
+        if self._gone is not None and not self._gone.done():
+            return  # the last run timed out, and its process is still on its way out
         command = self.script.script
         timeout = self.script.timeout or self.script.interval
         outcome = await scripts.run(command.words, timeout=timeout, user=command.user, group=command.group)
+        self._gone = outcome.gone
         self._count(outcome.succeeded, outcome.words)
 
     def _count(self, passed: bool, words: str) -> None:  # noqa: FBT001 - passed or failed is all there is

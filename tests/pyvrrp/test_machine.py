@@ -1,0 +1,392 @@
+"""The state machine: row by row against its table, in absolute times, and against random events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyvrrp.model import GratuitousArp, Instance, VirtualAddress
+from pyvrrp.protocol.effects import (
+    AddAddresses,
+    Announce,
+    Effect,
+    MasterHeard,
+    Notify,
+    NotifyState,
+    Observed,
+    RemoveAddresses,
+    SendAdvertisement,
+    Transitioned,
+)
+from pyvrrp.protocol.events import (
+    AdvertisementReceived,
+    Event,
+    FaultCleared,
+    FaultRaised,
+    PriorityChanged,
+    Shutdown,
+    SourceChanged,
+    Startup,
+    Tick,
+)
+from pyvrrp.protocol.machine import VirtualRouter
+from pyvrrp.protocol.states import Backup, Fault, Initialize, Master
+from pyvrrp.protocol.table import TABLE, TRANSITIONS, Row, as_markdown
+from pyvrrp.wire.advertisement import Advertisement
+
+OURS = IPv4Address("192.168.50.11")
+LOWER, HIGHER = IPv4Address("192.168.50.1"), IPv4Address("192.168.50.12")
+VIP = VirtualAddress(IPv4Interface("192.168.50.10/24"))
+PLAIN = Instance("VI_1", "eth0", 50, priority=100, addresses=(VIP,))
+OWNER = replace(PLAIN, priority=255)
+NOW = 1000.0
+
+
+def heard(priority: int, source: IPv4Address = HIGHER) -> AdvertisementReceived:
+    return AdvertisementReceived(Advertisement(50, priority, 1, (VIP.interface.ip,)), source)
+
+
+def started(instance: Instance = PLAIN) -> VirtualRouter:
+    """A router that began as backup at 1000 s."""
+    router = VirtualRouter(instance, OURS)
+    router.handle(Startup(), NOW)
+    return router
+
+
+def master(instance: Instance = PLAIN) -> VirtualRouter:
+    """A router that became master at 1003.609375 s, when its Master_Down_Interval was over."""
+    router = started(instance)
+    assert router.deadline is not None
+    router.handle(Tick(), router.deadline)
+    assert isinstance(router.state, Master)
+    return router
+
+
+def faulty() -> VirtualRouter:
+    router = started()
+    router.handle(FaultRaised("interface eth0 down"), NOW)
+    return router
+
+
+def later(router: VirtualRouter, seconds: float) -> float:
+    assert router.deadline is not None
+    return router.deadline + seconds
+
+
+def names(effects: list[Effect]) -> tuple[str, ...]:
+    return tuple(type(effect).__name__ for effect in effects)
+
+
+# --- The table ----------------------------------------------------------------------------------------------------
+
+Scene = Callable[[], tuple[VirtualRouter, Event, float]]
+
+
+def _with_fault() -> VirtualRouter:
+    router = VirtualRouter(PLAIN, OURS)
+    router.handle(FaultRaised("interface eth0 down"), NOW)
+    return router
+
+
+def _waiting_to_preempt() -> VirtualRouter:
+    router = started(replace(PLAIN, preempt_delay=2.0))
+    router.handle(heard(90), NOW)
+    return router
+
+
+def _no_second_burst() -> Instance:
+    return replace(PLAIN, garp=GratuitousArp(delay=0))
+
+
+def _just_answered() -> VirtualRouter:
+    router = master()
+    router.handle(heard(50), NOW + 10)
+    return router
+
+
+def _twice_faulty() -> VirtualRouter:
+    router = faulty()
+    router.handle(FaultRaised("check"), NOW)
+    return router
+
+
+def _at_garp_delay() -> tuple[VirtualRouter, Event, float]:
+    router = master(replace(PLAIN, advert_interval=8.0))
+    return router, Tick(), later(router, 0)
+
+
+SCENES: dict[tuple[str, str, str], Scene] = {
+    ("INIT", "Startup", "priority 1..254"): lambda: (VirtualRouter(PLAIN, OURS), Startup(), NOW),
+    ("INIT", "Startup", "priority 255, the owner"): lambda: (VirtualRouter(OWNER, OURS), Startup(), NOW),
+    ("INIT", "Startup", "a fault is there"): lambda: (_with_fault(), Startup(), NOW),
+    ("BACKUP", "Tick", "Master_Down_Timer runs"): lambda: (r := started(), Tick(), later(r, -0.001)),
+    ("BACKUP", "Tick", "Master_Down_Timer fired"): lambda: (r := started(), Tick(), later(r, 0)),
+    ("BACKUP", "Tick", "fired more than an interval ago"): lambda: (r := started(), Tick(), later(r, 1.001)),
+    ("BACKUP", "Tick", "preempt_delay is over"): lambda: (_waiting_to_preempt(), Tick(), NOW + 2),
+    ("BACKUP", "AdvertisementReceived", "priority 0"): lambda: (started(), heard(0), NOW),
+    ("BACKUP", "AdvertisementReceived", "priority at least ours"): lambda: (started(), heard(100, LOWER), NOW),
+    ("BACKUP", "AdvertisementReceived", "lower"): lambda: (started(), heard(99), NOW),
+    ("BACKUP", "AdvertisementReceived", "lower, nopreempt"): lambda: (
+        started(replace(PLAIN, preempt=False)), heard(99), NOW,
+    ),
+    ("BACKUP", "AdvertisementReceived", "lower, preempt_delay"): lambda: (
+        started(replace(PLAIN, preempt_delay=2.0)), heard(99), NOW,
+    ),
+    ("MASTER", "Tick", "Adver_Timer runs"): lambda: (r := master(), Tick(), later(r, -0.001)),
+    ("MASTER", "Tick", "Adver_Timer fired"): lambda: (r := master(), Tick(), later(r, 0)),
+    ("MASTER", "Tick", "garp_master_delay is over"): _at_garp_delay,
+    ("MASTER", "Tick", "fired more than an interval ago"): lambda: (
+        r := master(_no_second_burst()), Tick(), later(r, 1.001),
+    ),
+    ("MASTER", "AdvertisementReceived", "priority 0"): lambda: (master(), heard(0), NOW + 4),
+    ("MASTER", "AdvertisementReceived", "higher priority"): lambda: (master(), heard(101, LOWER), NOW + 4),
+    ("MASTER", "AdvertisementReceived", "same priority, higher address"): lambda: (master(), heard(100), NOW + 4),
+    ("MASTER", "AdvertisementReceived", "lower priority, or same and lower address"): lambda: (
+        master(), heard(100, LOWER), NOW + 4,
+    ),
+    ("MASTER", "AdvertisementReceived", "lower, answered within this interval"): lambda: (
+        _just_answered(), heard(50), NOW + 10.999,
+    ),
+    ("FAULT", "FaultCleared", "others remain"): lambda: (_twice_faulty(), FaultCleared("check"), NOW),
+    ("FAULT", "FaultCleared", "it was the last"): lambda: (faulty(), FaultCleared("interface eth0 down"), NOW),
+}  # fmt: skip
+
+ALWAYS: dict[str, Callable[[], VirtualRouter]] = {
+    "INIT": lambda: VirtualRouter(PLAIN, OURS),
+    "BACKUP": started,
+    "MASTER": master,
+    "FAULT": faulty,
+}
+EVENTS: dict[str, Event] = {
+    "Startup": Startup(),
+    "Shutdown": Shutdown(),
+    "Tick": Tick(),
+    "AdvertisementReceived": heard(200),
+    "FaultRaised": FaultRaised("check"),
+    "FaultCleared": FaultCleared("something else"),
+}
+
+
+def scene(row: Row) -> tuple[VirtualRouter, Event, float]:
+    if row.when == "always":
+        return ALWAYS[row.state](), EVENTS[row.event], NOW + 4
+    return SCENES[row.state, row.event, row.when]()
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.state} {row.event}: {row.when}")
+def test_the_machine_does_what_its_table_says(row: Row) -> None:
+    router, event, now = scene(row)
+    assert (router.state.name, type(event).__name__) == (row.state, row.event)
+    effects = router.handle(event, now)
+    assert router.state.name == row.becomes
+    assert names(effects) == row.effects
+    told = [effect.reason.rule for effect in effects if isinstance(effect, Transitioned | Observed)]
+    assert set(told) <= {row.rule}
+
+
+def test_the_table_knows_every_state_with_every_event() -> None:
+    assert {(row.state, row.event) for row in TABLE} == {(state, event) for state in ALWAYS for event in EVENTS}
+
+
+def test_the_documentation_shows_this_table() -> None:
+    shown = Path(__file__).parents[2] / "docs" / "state-machine.md"
+    assert shown.read_text() == as_markdown(), "run: python -m pyvrrp.protocol.table > docs/state-machine.md"
+
+
+# --- Times, in seconds --------------------------------------------------------------------------------------------
+
+
+def test_a_backup_of_priority_100_takes_over_after_3_609375_s() -> None:
+    assert started().deadline == NOW + 3.609375
+
+
+@pytest.mark.parametrize(
+    ("priority", "interval", "seconds"),
+    [(150, 1, 3.4140625), (95, 1, 3.62890625), (77, 2, 6.69921875), (254, 1, 3.0078125), (1, 255, 765.99609375)],
+)
+def test_master_down_interval_is_what_keepalived_prints(priority: int, interval: float, seconds: float) -> None:
+    assert started(replace(PLAIN, priority=priority, advert_interval=interval)).master_down_interval == seconds
+
+
+def test_after_a_resignation_a_backup_waits_the_skew_alone() -> None:
+    router = started()
+    router.handle(heard(0), NOW + 1)
+    assert router.deadline == NOW + 1.609375
+
+
+def test_a_heard_master_restarts_the_whole_interval() -> None:
+    router = started()
+    assert router.handle(heard(100), NOW + 2) == [MasterHeard(HIGHER, 100)]
+    assert router.deadline == NOW + 5.609375
+    assert router.handle(heard(100), NOW + 3) == []
+
+
+def test_a_lower_master_restarts_nothing() -> None:
+    router = started()
+    router.handle(heard(99), NOW + 2)
+    assert router.deadline == NOW + 3.609375
+
+
+def test_a_new_master_advertises_adds_announces_and_notifies_in_this_order() -> None:
+    router = started()
+    effects = router.handle(Tick(), NOW + 3.609375)
+    assert effects[1:] == [SendAdvertisement(100), AddAddresses(), Announce(5), Notify(NotifyState.MASTER, 100)]
+    assert router.deadline == NOW + 4.609375
+
+
+def test_a_master_keeps_its_cadence_though_ticks_are_late() -> None:
+    router = master()
+    router.handle(Tick(), NOW + 4.7)
+    assert router.deadline == NOW + 5.609375
+
+
+def test_gratuitous_arp_is_repeated_once_after_garp_master_delay() -> None:
+    router = master(replace(PLAIN, advert_interval=8.0))
+    assert router.deadline is not None
+    at = router.deadline
+    assert router.handle(Tick(), at) == [Announce(5)]
+    assert router.deadline == at + 3  # the next advertisement, 8 s after the transition
+
+
+def test_garp_master_refresh_repeats_it_for_ever() -> None:
+    router = master(replace(PLAIN, advert_interval=60.0, garp=GratuitousArp(delay=0, refresh=10, refresh_repeat=2)))
+    for _ in range(3):
+        assert router.handle(Tick(), later(router, 0)) == [Announce(2)]
+
+
+def test_a_backup_that_was_asleep_listens_for_one_interval_and_then_takes_over() -> None:
+    router = started()
+    router.handle(Tick(), NOW + 60)
+    assert router.deadline == NOW + 61
+    router.handle(Tick(), NOW + 99)
+    assert isinstance(router.state, Master)
+
+
+def test_a_lower_priority_moves_the_deadline_by_the_difference_of_the_skews() -> None:
+    router = started()
+    effects = router.handle(PriorityChanged(98), NOW + 1)
+    assert [effect.reason.text for effect in effects if isinstance(effect, Observed)] == [
+        "Changing effective priority from 100 to 98"
+    ]
+    assert router.deadline == NOW + 3.6171875
+    assert router.handle(PriorityChanged(98), NOW + 1) == []
+
+
+def test_a_master_sends_its_new_priority_with_the_next_advertisement() -> None:
+    router = master()
+    router.handle(PriorityChanged(98), NOW + 4)
+    assert router.handle(Tick(), later(router, 0)) == [SendAdvertisement(98)]
+
+
+def test_the_reference_pair_keeps_its_addresses_on_the_failed_node() -> None:
+    """Weight -2 between 100 and 90 leaves 98 > 90; with 100 and 99 the backup takes over."""
+    for ours, stays in ((90, True), (99, False)):
+        router = started(replace(PLAIN, priority=ours))
+        before = router.deadline
+        router.handle(heard(98, LOWER), NOW + 1)
+        assert (router.deadline != before) is stays
+
+
+def test_a_tie_between_masters_goes_to_the_higher_address() -> None:
+    router = master()
+    router.handle(SourceChanged(IPv4Address("192.168.50.200")), NOW + 4)
+    router.handle(heard(100, HIGHER), NOW + 4)
+    assert isinstance(router.state, Master)
+
+
+def test_a_master_that_yields_removes_its_addresses_before_anything_else() -> None:
+    effects = master().handle(heard(101), NOW + 4)
+    assert effects[0] == RemoveAddresses()
+
+
+def test_a_burst_of_lower_adverts_is_answered_once_an_interval() -> None:
+    router = master()
+    sent = [router.handle(heard(50), NOW + 10 + n / 100).count(SendAdvertisement(100)) for n in range(200)]
+    assert sum(sent) == 2
+
+
+def test_without_garp_lower_prio_delay_the_announcement_under_way_stays() -> None:
+    router = master(replace(PLAIN, garp=GratuitousArp(lower_prio_delay=0)))
+    assert isinstance(router.state, Master)
+    before = router.state.announcement
+    router.handle(heard(50), NOW + 4)
+    assert isinstance(router.state, Master)
+    assert router.state.announcement == before
+
+
+def test_preempt_delay_counts_from_the_first_lower_advert_and_a_higher_one_ends_it() -> None:
+    router = started(replace(PLAIN, preempt_delay=2.0))
+    router.handle(heard(90), NOW)
+    router.handle(heard(90), NOW + 1)
+    assert router.deadline == NOW + 2
+    router.handle(heard(110), NOW + 1.5)
+    assert router.deadline == NOW + 1.5 + 3.609375
+
+
+def test_an_owner_leaves_fault_after_an_interval_and_the_skew() -> None:
+    router = VirtualRouter(OWNER, OURS)
+    router.handle(Startup(), NOW)
+    router.handle(FaultRaised("interface eth0 down"), NOW + 1)
+    router.handle(FaultCleared("interface eth0 down"), NOW + 2)
+    assert router.deadline == NOW + 3.00390625
+
+
+def test_a_fault_before_the_start_that_is_over_in_time_leaves_no_trace() -> None:
+    router = _with_fault()
+    router.handle(FaultCleared("interface eth0 down"), NOW)
+    assert router.state == Initialize()
+    assert router.deadline is None
+
+
+# --- Random events ------------------------------------------------------------------------------------------------
+
+ANY_EVENT = st.one_of(
+    st.just(Startup()),
+    st.just(Shutdown()),
+    st.just(Tick()),
+    st.builds(heard, st.sampled_from([0, 1, 90, 99, 100, 101, 254, 255]), st.sampled_from([LOWER, HIGHER])),
+    st.builds(FaultRaised, st.sampled_from(["eth0", "check"])),
+    st.builds(FaultCleared, st.sampled_from(["eth0", "check"])),
+    st.builds(PriorityChanged, st.sampled_from([1, 98, 100, 254])),
+    st.builds(SourceChanged, st.sampled_from([OURS, HIGHER])),
+)
+ANY_INSTANCE = st.sampled_from([
+    PLAIN, OWNER, replace(PLAIN, preempt=False), replace(PLAIN, preempt_delay=2.0),
+    replace(PLAIN, garp=GratuitousArp(delay=0, refresh=3)),
+])  # fmt: skip
+
+
+@given(ANY_INSTANCE, st.lists(st.tuples(ANY_EVENT, st.floats(0, 5)), max_size=60))
+@settings(derandomize=True, max_examples=400)
+def test_whatever_happens_the_invariants_hold(instance: Instance, story: list[tuple[Event, float]]) -> None:
+    router, now, holds = VirtualRouter(instance, OURS), NOW, False
+    for event, pause in story:
+        now += pause
+        before = router.state
+        effects = router.handle(event, now)
+        kinds = names(effects)
+        if before.name != router.state.name:
+            assert (before.name, router.state.name) in TRANSITIONS
+            assert kinds.count("Transitioned") == 1
+        else:
+            assert "Transitioned" not in kinds
+        for effect in effects:
+            match effect:
+                case AddAddresses():
+                    holds = True
+                case RemoveAddresses():
+                    holds = False
+                case SendAdvertisement(priority):  # S3: only a master advertises, 0 only when it resigns
+                    resigning = isinstance(before, Master) and not isinstance(router.state, Master)
+                    assert (priority == 0) is resigning
+                    assert isinstance(before, Master) or isinstance(router.state, Master)
+        assert holds is isinstance(router.state, Master)  # S1: addresses if and only if master
+        assert (router.deadline is not None) is isinstance(router.state, Master | Backup)  # S11: no timer elsewhere
+        if isinstance(router.state, Fault):
+            assert router.state.causes
