@@ -7,10 +7,11 @@ then the order is exact over all of them. Weights come in as they are at that mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
+from tcpbalancer.balance.memory import Memory
 from tcpbalancer.balance.roundrobin import RoundRobin
 
 
@@ -21,7 +22,7 @@ class Balancer(Protocol):
         """Return how many integers (signed, 64 bits) the algorithm needs for this many servers."""
         ...
 
-    def pick(self, memory: MutableSequence[int], weights: Sequence[int], avoid: Collection[int] = ()) -> int | None:
+    def pick(self, memory: Memory, weights: Sequence[int], avoid: Collection[int] = ()) -> int | None:
         """Return the index of the next server, or None if every weight is 0.
 
         ``avoid`` holds servers that were just tried in vain: they lose their turn if there is another one.

@@ -8,7 +8,9 @@ heavier server, then to the order in the file. The sequences are HAProxy's (``lb
 
 from __future__ import annotations
 
-from collections.abc import Collection, MutableSequence, Sequence
+from collections.abc import Collection, Sequence
+
+from tcpbalancer.balance.memory import Memory
 
 # The memory: the clock, then for each server its position (0: it never had a turn), the remainder carried, and the
 # weight it was last seen with (0: it was not taking part).
@@ -23,7 +25,7 @@ class RoundRobin:
         """Return how many integers are needed for this many servers."""
         return 1 + PER_SERVER * servers
 
-    def pick(self, memory: MutableSequence[int], weights: Sequence[int], avoid: Collection[int] = ()) -> int | None:
+    def pick(self, memory: Memory, weights: Sequence[int], avoid: Collection[int] = ()) -> int | None:
         """Return the index of the next server, or None if every weight is 0; see ``Balancer.pick``."""
         taking_part = [index for index, weight in enumerate(weights) if weight]
         if not taking_part:
@@ -39,7 +41,7 @@ class RoundRobin:
             passed_over += 1
 
     @staticmethod
-    def _notice_changes(memory: MutableSequence[int], weights: Sequence[int], total: int) -> None:
+    def _notice_changes(memory: Memory, weights: Sequence[int], total: int) -> None:
         """Give a place to servers that came, left, or changed their weight since the last pick."""
         clock = memory[CLOCK]
         for index, weight in enumerate(weights):
@@ -56,7 +58,7 @@ class RoundRobin:
             memory[at + 2] = weight
 
     @staticmethod
-    def _due(memory: MutableSequence[int], weights: Sequence[int], taking_part: Sequence[int]) -> int:
+    def _due(memory: Memory, weights: Sequence[int], taking_part: Sequence[int]) -> int:
         """Return the server whose turn it is."""
 
         def turn(index: int) -> tuple[int, int, int]:
@@ -74,7 +76,7 @@ class RoundRobin:
         return first
 
     @staticmethod
-    def _advance(memory: MutableSequence[int], index: int, weight: int, total: int) -> None:
+    def _advance(memory: Memory, index: int, weight: int, total: int) -> None:
         """Move a server to its next position, and the clock by one."""
         at = 1 + PER_SERVER * index
         position = memory[at] or memory[CLOCK] or 1  # position 0 is kept for "never had a turn"

@@ -1,0 +1,72 @@
+"""Moving the bytes of an established connection: one small protocol, one table of relays by name.
+
+Laws: both sockets are non-blocking, and a relay never waits. It reads only what it has room for, so a slow reader slows
+down its writer and memory stays bounded. Each direction is on its own: end of file is passed on once everything before
+it has been, and the other direction lives on. What was received before a reset is still delivered. A relay neither
+closes sockets nor knows of time: it moves, counts, and says which side has failed. All relays pass one contract test.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from tcpbalancer.relay.copy import CopyRelay
+from tcpbalancer.relay.side import CLIENT, SERVER, Side, other
+
+__all__ = ["CLIENT", "RELAYS", "SERVER", "Relay", "Side", "other"]
+
+
+class Relay(Protocol):
+    """One connection in each direction."""
+
+    @property
+    def bytes_from_client(self) -> int:
+        """What the server's socket has taken."""
+        ...
+
+    @property
+    def bytes_to_client(self) -> int:
+        """What the client's socket has taken."""
+        ...
+
+    def ready(self, side: Side, mask: int) -> int:
+        """Move what can be moved, told that ``mask`` (of ``tcpbalancer.poller``) happened on ``side``.
+
+        Returns the sides on which bytes or an end of file moved, as a sum of ``1 << side``.
+        """
+        ...
+
+    def interest(self, side: Side) -> int:
+        """Return what to watch a side for: READ, WRITE, both or nothing."""
+        ...
+
+    def has_ended(self, side: Side) -> bool:
+        """Return whether a side has sent its end of file, or can send nothing any more."""
+        ...
+
+    def passed_end_to(self, side: Side) -> bool:
+        """Return whether an end of file was passed on to a side."""
+        ...
+
+    def owes(self, side: Side) -> bool:
+        """Return whether bytes for a side wait here."""
+        ...
+
+    @property
+    def failed(self) -> Side | None:
+        """The side that was reset first, None if neither was."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to move."""
+        ...
+
+
+RELAYS: Mapping[str, Callable[[socket.socket, socket.socket, memoryview], Relay]] = MappingProxyType(
+    {"copy": CopyRelay}
+)
+"""Makes a relay of the client's socket, the server's socket, and a buffer that it may use while it is called."""

@@ -1,0 +1,147 @@
+"""The plain relay: receive into a buffer, send from it. The reference for all others.
+
+Laws: see ``tcpbalancer.relay``. One buffer serves all connections of a worker, for the length of one call; only what
+the other side did not take at once is kept, at most one buffer's worth per direction, and nothing is read until that
+is gone.
+One receive per wake-up and direction, so that a bulk transfer cannot starve its neighbours.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from tcpbalancer.poller import ERROR, HUP, NOTHING, READ, WRITE
+from tcpbalancer.relay.side import CLIENT, SERVER, Side, other
+
+
+class _Flow:
+    """One direction."""
+
+    __slots__ = ("at_end", "kept", "passed_end", "sink", "source")
+
+    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+        self.source = source
+        self.sink = sink
+        self.kept = memoryview(b"")  # received, but not taken by the sink yet
+        self.at_end = False  # nothing will be read any more
+        self.passed_end = False  # the end of file has been passed on
+
+
+class CopyRelay:
+    """Moves bytes with recv and send."""
+
+    __slots__ = ("_buffer", "_failed", "_flows", "_sent")
+
+    def __init__(self, client: socket.socket, server: socket.socket, buffer: memoryview) -> None:
+        self._buffer = buffer
+        self._flows = (_Flow(client, server), _Flow(server, client))  # by the side they come from
+        self._sent = [0, 0]
+        self._failed: Side | None = None
+
+    @property
+    def bytes_from_client(self) -> int:
+        """What the server's socket has taken."""
+        return self._sent[CLIENT]
+
+    @property
+    def bytes_to_client(self) -> int:
+        """What the client's socket has taken."""
+        return self._sent[SERVER]
+
+    @property
+    def failed(self) -> Side | None:
+        """The side that was reset first, None if neither was."""
+        return self._failed
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to move: both ends were passed on, or all that a reset side had sent."""
+        if self._failed is not None:
+            flow = self._flows[self._failed]
+            return flow.at_end and not flow.kept
+        return self._flows[CLIENT].passed_end and self._flows[SERVER].passed_end
+
+    def interest(self, side: Side) -> int:
+        """Return what to watch a side for: READ, WRITE, both or nothing."""
+        outgoing, incoming = self._flows[side], self._flows[other(side)]
+        reads = READ if not outgoing.at_end and not outgoing.kept else NOTHING
+        return reads | (WRITE if incoming.kept else NOTHING)
+
+    def has_ended(self, side: Side) -> bool:
+        """Return whether a side has sent its end of file, or can send nothing any more."""
+        return self._flows[side].at_end
+
+    def passed_end_to(self, side: Side) -> bool:
+        """Return whether an end of file was passed on to a side."""
+        return self._flows[other(side)].passed_end
+
+    def owes(self, side: Side) -> bool:
+        """Return whether bytes for a side wait here."""
+        return bool(self._flows[other(side)].kept)
+
+    def ready(self, side: Side, mask: int) -> int:
+        """Move what can be moved; see ``Relay.ready``."""
+        moved = 0
+        if mask & (WRITE | ERROR) and self._flows[other(side)].kept:
+            moved |= self._flush(other(side))
+        if mask & (READ | HUP | ERROR):
+            moved |= self._receive(side)
+        flow = self._flows[side]
+        if mask & ERROR and flow.at_end and self._failed is None:
+            self._fail(side)  # a reset behind its end of file: no receive would tell
+        return moved
+
+    def _receive(self, side: Side) -> int:
+        """Read once from a side and hand on what came."""
+        flow = self._flows[side]
+        if flow.at_end or flow.kept:
+            return 0
+        try:
+            count = flow.source.recv_into(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            flow.at_end = True
+            self._fail(side)
+            return 1 << side
+        if not count:
+            flow.at_end = True
+            if self._failed is None:
+                self._pass_end(side)
+            return 1 << side
+        flow.kept = self._buffer[:count]
+        moved = self._flush(side)
+        if flow.kept:
+            flow.kept = memoryview(bytes(flow.kept))  # the buffer belongs to the next call
+        return moved | 1 << side
+
+    def _flush(self, side: Side) -> int:
+        """Send what is kept of a side's bytes; then its end of file, if that has come."""
+        flow = self._flows[side]
+        try:
+            count = flow.sink.send(flow.kept)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            self._fail(other(side))
+            return 0
+        self._sent[side] += count
+        flow.kept = flow.kept[count:]
+        return 1 << other(side)
+
+    def _pass_end(self, side: Side) -> None:
+        """Pass a side's end of file on; everything before it has been sent."""
+        flow = self._flows[side]
+        flow.passed_end = True
+        try:
+            flow.sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._fail(other(side))
+
+    def _fail(self, side: Side) -> None:
+        """Note that a side was reset: nothing goes there any more, what it had sent is still delivered."""
+        if self._failed is None:
+            self._failed = side
+        towards = self._flows[other(side)]
+        towards.at_end = True
+        towards.kept = memoryview(b"")

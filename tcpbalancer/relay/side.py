@@ -1,0 +1,17 @@
+"""The two sides of a connection.
+
+Laws: a side is 0 or 1, so that it can be an index and ``1 << side`` a set.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Side = Literal[0, 1]
+CLIENT: Final = 0
+SERVER: Final = 1
+
+
+def other(side: Side) -> Side:
+    """Return the side across."""
+    return SERVER if side == CLIENT else CLIENT

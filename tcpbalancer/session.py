@@ -1,0 +1,395 @@
+"""One connection's life: a server is picked, connected to, and the bytes move until it ends; then it is recorded.
+
+Laws: nothing waits: the session is told what happened (``client_ready``, ``server_ready``, ``on_deadline``, ``cut``)
+and at what time, and says by ``deadline`` when it wants to be woken. Retries, redispatch, timeouts and the two letters
+at the end are HAProxy's (``backend.c``, ``stream.c``; configuration manual, section 8.5). What a client sends before
+the server is reached stays in the kernel until then. Every session ends exactly once, with one record.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Collection
+from enum import Enum
+from typing import Protocol
+
+from tcpbalancer.closing import close_gently, close_with_reset
+from tcpbalancer.counters import (
+    BYTES_IN,
+    BYTES_OUT,
+    CLIENT_ABORTS,
+    CONNECTION_ERRORS,
+    CONNECTS,
+    REDISPATCHES,
+    RETRIES,
+    SERVER_ABORTS,
+    Block,
+)
+from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE, Poller
+from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
+from tcpbalancer.route import Pool, Route, Target
+from tcpbalancer.session_log import SessionRecord
+
+TURN_AROUND = 1.0
+"""Seconds before the same server is tried again, unless timeout connect is shorter (back_handle_st_cer)."""
+
+
+class Phase(Enum):
+    """Where a session stands."""
+
+    CONNECTING = "connecting"
+    WAITING = "waiting"
+    RELAYING = "relaying"
+    ENDED = "ended"
+
+
+class Surroundings(Protocol):
+    """What a session needs of its worker."""
+
+    poller: Poller
+    buffer: memoryview
+
+    def connections(self) -> int:
+        """Return the connections of all frontends and workers."""
+        ...
+
+    def schedule(self, session: Session) -> None:
+        """Take note that the session's deadline may have come nearer."""
+        ...
+
+    def ended(self, session: Session, record: SessionRecord) -> None:
+        """Take the session's record; it is over."""
+        ...
+
+
+class Session:
+    """One client connection and, once it stands, the connection to a server."""
+
+    def __init__(
+        self, around: Surroundings, route: Route, client: socket.socket, address: tuple[str, int], accepted_at: float
+    ) -> None:
+        self.alarm: float | None = None  # when the worker will wake this session; the worker's own note
+        self.route = route
+        self.target: Target | None = None
+        self.phase = Phase.WAITING
+        self._around = around
+        self._client = client
+        self._server: socket.socket | None = None
+        self._address = address
+        self._accepted_at = accepted_at
+        self._accepted_now = 0.0
+        self._assigned_now: float | None = None
+        self._established_now: float | None = None
+        self._phase_since = 0.0
+        self._retries = 0
+        self._redispatched = False
+        self._relay: Relay | None = None
+        self._watched: list[int | None] = [None, None]
+        self._moved_at = [0.0, 0.0]
+        self._reported = [0, 0]  # bytes that are in the counters: from the client, to the client
+
+    @property
+    def pool(self) -> Pool:
+        """Where the session is bound for; a session without it never gets past ``start``."""
+        assert self.route.pool is not None
+        return self.route.pool
+
+    # -- from accept to the established connection ------------------------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """Begin: pick a server and connect."""
+        self._accepted_now = now
+        self.route.block.opened(now)
+        self._client.setblocking(False)
+        self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.route.pool is None:
+            self._end("SC", "the frontend has no backend", now)
+            return
+        self.pool.block.opened(now)
+        # Only its end is of interest now: data stays in the kernel until there is a server to give it to.
+        self._watch(CLIENT, PEER_CLOSED)
+        self._assign(now)
+
+    def _assign(self, now: float, avoid: Collection[int] = ()) -> None:
+        self.target = self.pool.pick(avoid)
+        if self.target is None:
+            self.pool.block.add(CONNECTION_ERRORS)
+            self._end("SC", "no server is available", now)
+            return
+        self.target.block.opened(now)
+        self._assigned_now = now
+        self._connect(now)
+
+    def _connect(self, now: float) -> None:
+        assert self.target is not None
+        self._count(CONNECTS)
+        self.phase, self._phase_since = Phase.CONNECTING, now
+        server = self.target.server
+        try:
+            self._server = socket.socket(self.target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            self._server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            problem = self._server.connect_ex((server.address, server.port))
+        except OSError as failure:  # no descriptor left
+            problem = failure.errno or errno.EMFILE
+        if problem not in {0, errno.EINPROGRESS}:
+            self._attempt_failed(os.strerror(problem), now, timed_out=False)
+            return
+        self._watch(SERVER, WRITE)
+        self._around.schedule(self)
+
+    def _attempt_failed(self, why: str, now: float, *, timed_out: bool) -> None:
+        assert self.target is not None
+        self._close_server()
+        backend = self.pool.backend
+        if self._retries >= backend.retries:
+            self._count(CONNECTION_ERRORS)
+            self._end("sC" if timed_out else "SC", f"{self._title()}: {why}", now)
+            return
+        self._retries += 1
+        if backend.redispatch and self.pool.has_other_than(self.target):
+            self._redispatched = True
+            self._count(REDISPATCHES)
+            self.target.block.closed()
+            self._assign(now, avoid=(self.target.index,))
+            return
+        self._count(RETRIES)
+        if timed_out:
+            self._connect(now)
+        else:
+            self.phase, self._phase_since = Phase.WAITING, now
+            self._around.schedule(self)
+
+    def _established(self, now: float) -> None:
+        assert self._server is not None
+        self._established_now = now
+        self.phase = Phase.RELAYING
+        self._moved_at = [now, now]
+        self._relay = RELAYS["copy"](self._client, self._server, self._around.buffer)
+        for side in (CLIENT, SERVER):
+            self._watch(side, self._relay.interest(side))
+        self._around.schedule(self)
+
+    # -- what happens to it -----------------------------------------------------------------------------------------
+
+    def client_ready(self, mask: int, now: float) -> None:
+        """Take note of what epoll says of the client's socket."""
+        if self.phase is Phase.RELAYING:
+            self._move(CLIENT, mask, now)
+        elif self.phase is not Phase.ENDED:  # it may have ended in this very round of events
+            self._client_left(mask, now)
+
+    def server_ready(self, mask: int, now: float) -> None:
+        """Take note of what epoll says of the server's socket."""
+        if self.phase is Phase.RELAYING:
+            self._move(SERVER, mask, now)
+        elif self.phase is Phase.CONNECTING and self._server is not None:
+            problem = self._server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if problem:
+                self._attempt_failed(os.strerror(problem), now, timed_out=False)
+            elif mask & WRITE:
+                self._established(now)
+
+    def _client_left(self, mask: int, now: float) -> None:
+        """The client closed while there is no server yet: with data before its FIN it still wants an answer."""
+        try:
+            asks = bool(self._client.recv(1, socket.MSG_PEEK)) and not mask & ERROR
+        except BlockingIOError:
+            return
+        except OSError:
+            asks, mask = False, ERROR
+        if mask & ERROR:
+            self._end("CD", "the client reset the connection before a server was reached", now)
+        elif asks:
+            self._watch(CLIENT, NOTHING)
+        else:
+            self._end("CC", "the client left before a server was reached", now)
+
+    def _move(self, side: Side, mask: int, now: float) -> None:
+        relay = self._relay
+        assert relay is not None
+        ends = relay.has_ended(CLIENT) + relay.has_ended(SERVER)
+        moved = relay.ready(side, mask)
+        if moved & 1 << CLIENT:
+            self._moved_at[CLIENT] = now
+        if moved & 1 << SERVER:
+            self._moved_at[SERVER] = now
+        if relay.is_over:
+            self._relay_over(relay, now)
+            return
+        if mask & (HUP | ERROR) and not relay.interest(side):
+            self._watch(side, None)  # epoll would tell of it again without end
+        for each in (CLIENT, SERVER):
+            wanted = relay.interest(each)
+            if wanted != self._watched[each] and (wanted or self._watched[each] is not None):
+                self._watch(each, wanted)
+        if relay.has_ended(CLIENT) + relay.has_ended(SERVER) != ends:
+            self._around.schedule(self)  # timeout client-fin or server-fin may be nearer
+
+    def _relay_over(self, relay: Relay, now: float) -> None:
+        if relay.failed is None:
+            self._end("--", "closed by both sides", now)
+        elif relay.failed == CLIENT:
+            self._end("CD", "the client reset the connection", now)
+        else:
+            self._end("SD", f"{self._title()} reset the connection", now)
+
+    def cut(self, flags: str, reason: str, now: float) -> None:
+        """End it from outside: both sides see the end at once."""
+        if self.phase is not Phase.ENDED:
+            self._end(flags, reason, now)
+
+    # -- time -------------------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        """When it wants ``on_deadline`` to be called, on the monotonic clock; None: not at all."""
+        connect = None if self.route.pool is None else self.pool.backend.timeouts.connect
+        if self.phase is Phase.CONNECTING:
+            return None if connect is None else self._phase_since + connect
+        if self.phase is Phase.WAITING:
+            return self._phase_since + min(TURN_AROUND, TURN_AROUND if connect is None else connect)
+        if self.phase is Phase.RELAYING:
+            limits = (self._moved_at[side] + limit for side in (CLIENT, SERVER) for _, limit in self._limit(side))
+            return min(limits, default=None)
+        return None
+
+    def _limit(self, side: Side) -> list[tuple[str, float]]:
+        """Return the name and the seconds of the timeout that bounds the silence of a side, if any does."""
+        assert self._relay is not None
+        if self._relay.has_ended(side) and not self._relay.owes(side):
+            return []  # nothing is expected from it, and nothing is owed to it
+        front, back = self.route.frontend.timeouts, self.pool.backend.timeouts
+        own, closing = (
+            (("timeout client", front.client), ("timeout client-fin", front.client_fin))
+            if side == CLIENT
+            else (("timeout server", back.server), ("timeout server-fin", back.server_fin))
+        )
+        if self._relay.passed_end_to(side) and closing[1] is not None:
+            own = closing
+        elif back.tunnel is not None:
+            own = ("timeout tunnel", back.tunnel)
+        return [] if own[1] is None else [(own[0], own[1])]
+
+    def on_deadline(self, _mask: int, now: float) -> None:
+        """Act if the deadline has come; early is harmless."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            self._around.schedule(self)
+        elif self.phase is Phase.CONNECTING:
+            self._attempt_failed("timeout connect", now, timed_out=True)
+        elif self.phase is Phase.WAITING:
+            self._connect(now)
+        else:
+            self._timed_out(now)
+
+    def _timed_out(self, now: float) -> None:
+        """End it in the name of the side that was silent for too long; the client's if it is both."""
+        for side in (CLIENT, SERVER):
+            for name, limit in self._limit(side):
+                if now >= self._moved_at[side] + limit:
+                    self._end("cD" if side == CLIENT else "sD", f"{name}: no activity for {limit:g} s", now)
+                    return
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _end(self, flags: str, reason: str, now: float) -> None:
+        self.phase = Phase.ENDED
+        self.report_bytes()
+        self._close_server(reset=self._relay is not None and self._relay.failed == CLIENT)
+        self._watch(CLIENT, None)
+        close_gently(self._client, self._around.buffer)
+        record = self._account(flags, reason, now)
+        self.route.block.closed()
+        self._around.ended(self, record)
+
+    def _account(self, flags: str, reason: str, now: float) -> SessionRecord:
+        """Close the accounts of backend and server, and return the record; the frontend's is still open (%fc)."""
+        route, target = self.route, self.target
+        blocks = (
+            [] if route.pool is None else [route.pool.block] if target is None else [route.pool.block, target.block]
+        )
+        wait, connect = _milliseconds(self._accepted_now, self._assigned_now), -1
+        if self._assigned_now is not None:
+            connect = _milliseconds(self._assigned_now, self._established_now)
+        total = _milliseconds(self._accepted_now, now)
+        for block in blocks:
+            block.closed()
+            block.took(wait, connect, total)
+            if flags[0] in "Cc":
+                block.add(CLIENT_ABORTS)
+            elif flags in {"SD", "sD"}:
+                block.add(SERVER_ABORTS)
+        return SessionRecord(
+            client=self._address[0],
+            client_port=self._address[1],
+            accepted_at=self._accepted_at,
+            frontend=route.frontend.name,
+            backend=route.frontend.name if route.pool is None else route.pool.backend.name,
+            server=None if target is None else target.server.name,
+            wait_ms=wait,
+            connect_ms=connect,
+            total_ms=total,
+            bytes_to_client=0 if self._relay is None else self._relay.bytes_to_client,
+            bytes_from_client=0 if self._relay is None else self._relay.bytes_from_client,
+            flags=flags,
+            reason=reason,
+            actconn=self._around.connections(),
+            feconn=route.block.current(),
+            beconn=0 if route.pool is None else route.pool.block.current(),
+            srvconn=0 if target is None else target.block.current(),
+            retries=self._retries,
+            redispatched=self._redispatched,
+        )
+
+    def report_bytes(self) -> None:
+        """Enter the bytes moved since the last call into the counters."""
+        if self._relay is None or self.target is None:
+            return
+        now = (self._relay.bytes_from_client, self._relay.bytes_to_client)
+        for field, amount, before in zip((BYTES_IN, BYTES_OUT), now, self._reported, strict=True):
+            if amount != before:
+                for block in (self.route.block, self.pool.block, self.target.block):
+                    block.add(field, amount - before)
+        self._reported = list(now)
+
+    def _close_server(self, *, reset: bool = False) -> None:
+        if self._server is not None:
+            self._watch(SERVER, None)
+            if reset:
+                close_with_reset(self._server)
+            else:
+                self._server.close()
+            self._server = None
+
+    # -- small things -----------------------------------------------------------------------------------------------
+
+    def _watch(self, side: Side, wanted: int | None) -> None:
+        """Watch a side for ``wanted``; None: not at all, not even for its end."""
+        before = self._watched[side]
+        if before == wanted:
+            return
+        peer = self._client if side == CLIENT else self._server
+        assert peer is not None
+        if wanted is None:
+            self._around.poller.unregister(peer)
+        elif before is None:
+            self._around.poller.register(peer, wanted, self.client_ready if side == CLIENT else self.server_ready)
+        else:
+            self._around.poller.modify(peer, wanted, self.client_ready if side == CLIENT else self.server_ready)
+        self._watched[side] = wanted
+
+    def _count(self, field: int) -> None:
+        """Count something for the server and for the backend."""
+        assert self.target is not None
+        blocks: tuple[Block, Block] = (self.target.block, self.pool.block)
+        for block in blocks:
+            block.add(field)
+
+    def _title(self) -> str:
+        return f"{self.pool.backend.name}/{'<NOSRV>' if self.target is None else self.target.server.name}"
+
+
+def _milliseconds(start: float, end: float | None) -> int:
+    return -1 if end is None else round((end - start) * 1000)

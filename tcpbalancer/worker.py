@@ -1,0 +1,281 @@
+"""The data plane: one process, one loop. It accepts, and tells each session what happened to its sockets.
+
+Laws: a fresh process, started with ``python -m tcpbalancer.worker``, that imports neither asyncio nor aiohttp. It never
+waits for the supervisor: weights are read from shared memory, records are dropped (and counted) if nobody takes them.
+The listening sockets are the supervisor's; a worker that dies takes only its own connections with it, and one whose
+supervisor has died ends at once. At most ``ACCEPTS`` connections are taken per wake-up; when descriptors run out or a
+limit is reached, accepting pauses without spinning.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import heapq
+import itertools
+import json
+import resource
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections import deque
+
+from tcpbalancer.counters import DROPPED_RECORDS, SharedMemory
+from tcpbalancer.handover import Handover
+from tcpbalancer.poller import EXCLUSIVE, HUP, READ, WRITE, Poller
+from tcpbalancer.route import Route, make_layout, make_routes
+from tcpbalancer.session import Session
+from tcpbalancer.session_log import SessionRecord
+
+ACCEPTS = 64
+"""Connections taken per wake-up and listener."""
+BUFFER = 65536
+"""Bytes of the one buffer through which all connections are copied."""
+PAUSE = 0.1
+"""Seconds after which a paused listener looks again, if no connection has ended before."""
+TICK = 1.0
+"""Seconds between two reports of the bytes of running connections."""
+MAX_PENDING = 4096
+"""Records that may wait for the supervisor."""
+PER_DATAGRAM = 64
+"""Records sent at once."""
+READY = b"ready"
+NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Listener:
+    """A listening socket and where its connections go."""
+
+    def __init__(self, worker: Worker, listening: socket.socket, route: Route) -> None:
+        self.route = route
+        self._worker = worker
+        self._socket = listening
+        self._watched = False
+
+    def resume(self) -> None:
+        """Accept (again), if the limits allow it."""
+        if not self._watched and self._worker.has_room(self.route):
+            self._worker.poller.register(self._socket, READ | EXCLUSIVE, self.ready)
+            self._watched = True
+
+    def pause(self) -> None:
+        """Leave connections in the kernel's backlog until ``resume``."""
+        if self._watched:
+            self._worker.poller.unregister(self._socket)
+            self._watched = False
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether connections wait in the backlog for want of room."""
+        return not self._watched
+
+    def close(self) -> None:
+        """Accept no more; the supervisor's copy of the socket is not touched."""
+        self.pause()
+        self._socket.close()
+
+    def ready(self, _mask: int, now: float) -> None:
+        """Accept what waits, up to ``ACCEPTS``."""
+        for _ in range(ACCEPTS if self._watched else 0):  # it may have been paused in this very round of events
+            if not self._worker.has_room(self.route):
+                self.pause()
+                return
+            try:
+                client, address = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as problem:
+                if problem.errno in NO_ROOM:
+                    self.pause()
+                    return
+                continue  # this one left before it was accepted (accept(2), "Error handling")
+            self._worker.begin(self.route, client, address[:2], now)
+
+
+class Worker:
+    """The loop and all that hangs on it; the surroundings of its sessions."""
+
+    def __init__(self, handover: Handover) -> None:
+        configuration = handover.configuration
+        self.poller = Poller()
+        self.buffer = memoryview(bytearray(BUFFER))
+        self._memory = SharedMemory(make_layout(configuration), handover.counters)
+        self._words = self._memory.view(
+            slice(self._memory.layout.worker(handover.worker), self._memory.layout.worker(handover.worker) + 1)
+        )
+        self._maxconn = configuration.maxconn
+        self._routes = make_routes(configuration, self._memory, handover.worker)
+        self._listeners = [
+            Listener(self, socket.socket(fileno=descriptor), self._routes[index])
+            for index, descriptor in handover.listeners
+        ]
+        self._channel = socket.socket(fileno=handover.channel)
+        self._channel.setblocking(False)
+        self._sessions: set[Session] = set()
+        self._alarms: list[tuple[float, int, Session]] = []
+        self._order = itertools.count()
+        self._records: deque[bytes] = deque()
+        self._next_tick = 0.0
+        self._next_try = 0.0  # to resume listeners that are paused
+        self._stopping = False
+
+    # -- surroundings of the sessions -------------------------------------------------------------------------------
+
+    def connections(self) -> int:
+        """Return the connections of all frontends and workers."""
+        return sum(route.block.current() for route in self._routes)
+
+    def schedule(self, session: Session) -> None:
+        """Wake a session at its deadline; an alarm that comes too early only asks again."""
+        deadline = session.deadline
+        if deadline is not None and (session.alarm is None or deadline < session.alarm):
+            session.alarm = deadline
+            heapq.heappush(self._alarms, (deadline, next(self._order), session))
+
+    def ended(self, session: Session, record: SessionRecord) -> None:
+        """Take a session's record, and the room that it leaves."""
+        self._sessions.discard(session)
+        if len(self._records) < MAX_PENDING:
+            self._records.append(record.to_bytes())
+        else:
+            self._words[DROPPED_RECORDS] += 1
+        self._resume_listeners()
+
+    # -- listeners --------------------------------------------------------------------------------------------------
+
+    def has_room(self, route: Route) -> bool:
+        """Return whether the limits allow one more connection."""
+        return route.block.current() < route.frontend.maxconn and self.connections() < self._maxconn
+
+    def begin(self, route: Route, client: socket.socket, address: tuple[str, int], now: float) -> None:
+        """Start the session of a connection that was just accepted."""
+        session = Session(self, route, client, address, time.time())
+        self._sessions.add(session)
+        session.start(now)
+
+    def _resume_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.resume()
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until told to stop, or until the supervisor is gone."""
+        self.poller.register(self._channel, READ, self._channel_ready)
+        self._resume_listeners()
+        self._channel.send(READY)
+        while not (self._stopping and not self._sessions and not self._records):
+            happened = self.poller.select(self._patience(time.monotonic()))
+            now = time.monotonic()
+            for key, mask in happened:
+                self._tell(key.data, mask, now)
+            self._ring(now)
+            if now >= self._next_tick:
+                self._tick(now)
+            if now >= self._next_try:
+                self._next_try = now + PAUSE
+                self._resume_listeners()
+            self._send_records()
+
+    def _patience(self, now: float) -> float | None:
+        """Return for how many seconds nothing is to be done but what epoll tells."""
+        times = [self._next_tick] if self._sessions else []
+        if self._alarms:
+            times.append(self._alarms[0][0])
+        if any(listener.is_paused for listener in self._listeners):
+            times.append(self._next_try)
+        return max(min(times) - now, 0.0) if times else None
+
+    def _tell(self, handler: object, mask: int, now: float) -> None:
+        """Call a handler; an error of ours may cost one connection, but not all of them."""
+        assert callable(handler)
+        try:
+            handler(mask, now)
+        except Exception:  # noqa: BLE001 - whatever it is, the other connections go on
+            traceback.print_exc()
+            session = getattr(handler, "__self__", None)
+            if isinstance(session, Session):
+                session.cut("ID", "internal error, see the trace on stderr", now)
+
+    def _ring(self, now: float) -> None:
+        """Wake the sessions whose alarm has come."""
+        while self._alarms and self._alarms[0][0] <= now:
+            at, _, session = heapq.heappop(self._alarms)
+            if session.alarm == at:  # else a nearer one has replaced it
+                session.alarm = None
+                self._tell(session.on_deadline, 0, now)
+
+    def _tick(self, now: float) -> None:
+        self._next_tick = now + TICK
+        for session in self._sessions:
+            session.report_bytes()
+
+    # -- the supervisor ---------------------------------------------------------------------------------------------
+
+    def _channel_ready(self, mask: int, now: float) -> None:
+        if mask & READ:
+            try:
+                message = self._channel.recv(BUFFER)
+            except BlockingIOError:
+                return
+            if message:
+                self._obey(json.loads(message), now)
+                return
+        if mask & (READ | HUP):
+            sys.exit(0)  # the supervisor is gone: who would restart us, check the servers, or hold the listeners?
+
+    def _obey(self, order: dict[str, object], now: float) -> None:
+        match order["do"]:
+            case "cut":
+                for session in tuple(self._sessions):
+                    target = session.target
+                    if target and (session.pool.index, target.index) == (order["backend"], order["server"]):
+                        session.cut("DC", str(order["reason"]), now)
+            case "soft-stop":
+                self._close_listeners()
+            case "stop":
+                self._close_listeners()
+                for session in tuple(self._sessions):
+                    session.cut("KC", "the balancer was stopped", now)
+            case unknown:
+                raise AssertionError(f"no such order: {unknown}")
+
+    def _close_listeners(self) -> None:
+        self._stopping = True
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+    def _send_records(self) -> None:
+        """Hand records to the supervisor as far as it takes them."""
+        while self._records:
+            batch = list(itertools.islice(self._records, PER_DATAGRAM))
+            try:
+                self._channel.send(b"\n".join(batch))
+            except BlockingIOError:
+                self.poller.modify(self._channel, READ | WRITE, self._channel_ready)
+                return
+            except OSError:
+                sys.exit(0)  # the supervisor is gone
+            for _ in batch:
+                self._records.popleft()
+        if self.poller.get_map()[self._channel.fileno()].events & WRITE:
+            self.poller.modify(self._channel, READ, self._channel_ready)
+
+
+def main(arguments: list[str]) -> None:
+    """Run a worker; the only argument is the number of the descriptor that holds its ``Handover``."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # these are for the supervisor, who tells its workers what to do
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    worker = Worker(Handover.unpack(int(arguments[1])))
+    gc.collect()
+    gc.freeze()
+    worker.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv)
