@@ -1,0 +1,78 @@
+"""What is valid and still wrong: warnings of our own on a finished configuration.
+
+Laws: pure. Advice never changes anything and never stops a start. Each one says what will happen and what to write.
+"""
+
+from __future__ import annotations
+
+from tcpbalancer.config.drafts import Drafts, ProxyDraft
+from tcpbalancer.config.findings import Report
+from tcpbalancer.model import Mode
+
+WELL_KNOWN = frozenset(
+    {
+        "admin",
+        "admin123",
+        "password",
+        "passw0rd",
+        "haproxy",
+        "stats",
+        "secret",
+        "changeme",
+        "1234",
+        "123456",
+        "root",
+        "test",
+    }
+)
+"""Passwords that everybody tries first."""
+WRITE_PORTS = frozenset({1433, 1521, 3306, 5000, 5432, 5433, 6432})
+"""Where databases take writes: SQL Server, Oracle, MySQL, Patroni's usual listener, PostgreSQL, PgBouncer."""
+
+
+def advise(drafts: Drafts, report: Report) -> None:
+    """Add the advice for all proxies to the report."""
+    for draft in drafts.proxies:
+        if draft.has_backend:
+            _on_patroni(drafts, draft, report)
+        if draft.has_frontend and draft.settings.mode is Mode.HTTP:
+            _on_passwords(draft, report)
+        if draft.has_frontend and draft.settings.tcplog and not draft.settings.log_global:
+            message = f"log format ignored for proxy '{draft.name}' since it has no log address."
+            report.warn_as("", draft.section.header.location, message)
+
+
+def _on_patroni(drafts: Drafts, draft: ProxyDraft, report: Report) -> None:
+    """GET /patroni answers 200 on every living node (Patroni's api.py), so it does not tell the primary."""
+    check = draft.settings.check
+    if check.kind != "http" or check.uri.partition("?")[0].rstrip("/") != "/patroni" or check.uri_at is None:
+        return
+    checked = [server for server in draft.servers if server.options.get("check")]
+    ports = {server.port for server in checked if server.port is not None}
+    for other in drafts.proxies:
+        wanted = other.settings.default_backend
+        if other is draft or (wanted is not None and wanted.text == draft.name):
+            ports |= {bind.port for bind in other.binds}
+    if len(checked) > 1 and ports & WRITE_PORTS:
+        place, source = check.uri_at
+        message = (
+            f"'{check.uri}' answers 200 on the primary and on every replica: writes through '{draft.name}' reach "
+            "replicas and fail there; check '/primary' for writing, '/replica' or '/read-only' for reading"
+        )
+        report.advise(place, message, source)
+
+
+def _on_passwords(draft: ProxyDraft, report: Report) -> None:
+    stats, at = draft.settings.stats, draft.settings.stats_at
+    if stats is None or at is None:
+        return
+    place, source = at
+    if not stats.users:
+        message = f"the statistics page of '{draft.name}' is open to everyone: add 'stats auth USER:PASSWORD'"
+        report.advise(place, message, source)
+    for user, password in stats.users:
+        if password.value.lower() in WELL_KNOWN or password.value == user or len(password.value) == 0:
+            message = (
+                f"the password of '{user}' on the statistics page of '{draft.name}' is a well-known one: for a lab only"
+            )
+            report.advise(place, message, source)

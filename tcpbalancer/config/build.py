@@ -1,0 +1,287 @@
+"""From drafts to the model: names are looked up, what belongs together is put together.
+
+Laws: pure: how a host name becomes an address comes in as a function. After this step a Configuration is valid by
+construction; what cannot be built is in the report, and then there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hakit.diagnostics import Location
+from hakit.schedule import Intervals
+from tcpbalancer.config.drafts import CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
+from tcpbalancer.config.findings import CHECKING, RESOLVING, Report, maybe
+from tcpbalancer.config.values import is_literal
+from tcpbalancer.model import (
+    Backend,
+    Bind,
+    Check,
+    Configuration,
+    Frontend,
+    HttpCheck,
+    Mode,
+    Probe,
+    Server,
+    TcpCheck,
+    Timeouts,
+)
+
+Resolve = Callable[[str], str | None]
+"""Takes a host name, returns an address or None."""
+
+
+def build(drafts: Drafts, report: Report, resolve: Resolve) -> Configuration | None:
+    """Return the configuration, or None if the report holds an error."""
+    return _Builder(drafts, report, resolve).build()
+
+
+class _Builder:
+    def __init__(self, drafts: Drafts, report: Report, resolve: Resolve) -> None:
+        self._drafts = drafts
+        self._report = report
+        self._resolve = resolve
+        self._frontends: dict[str, Frontend] = {}
+        self._backends: dict[str, Backend] = {}
+        self._order: list[str] = []
+
+    def build(self) -> Configuration | None:
+        for draft in self._drafts.proxies:
+            self._settle_mode(draft)
+        for draft in self._drafts.proxies:
+            self._proxy(draft)
+        whole = self._drafts.whole
+        if self._report.has_errors:
+            return None
+        return Configuration(
+            frontends=self._frontends,
+            backends=self._backends,
+            order=tuple(self._order),
+            log_targets=tuple(whole.log_targets),
+            maxconn=whole.maxconn,
+            nbthread=whole.nbthread,
+            daemon=whole.daemon,
+            pidfile=whole.pidfile,
+            node=whole.node,
+            description=whole.description,
+        )
+
+    def _settle_mode(self, draft: ProxyDraft) -> None:
+        """HTTP mode is for the statistics page; what relays, relays bytes."""
+        settings = draft.settings
+        relays = bool(draft.servers) or (draft.has_frontend and settings.default_backend is not None)
+        relays = relays or draft.kind == "backend"
+        if settings.mode is Mode.HTTP and relays:
+            settings.mode = Mode.TCP
+            if settings.mode_at is not None:
+                place, source = settings.mode_at
+                message = (
+                    f"'mode http' is carried out by tcpbalancer for the statistics page only: proxy '{draft.name}' "
+                    "relays bytes as in 'mode tcp'"
+                )
+                self._report.advise(place, message, source)
+        if settings.mode is Mode.TCP:
+            self._warn_of_http_settings(draft)
+
+    def _warn_of_http_settings(self, draft: ProxyDraft) -> None:
+        settings = draft.settings
+        if settings.httplog_at is not None and draft.has_frontend:
+            place, source = settings.httplog_at
+            message = (
+                f"'option httplog' not usable with proxy '{draft.name}' (needs 'mode http'). "
+                "Falling back to 'option tcplog'."
+            )
+            self._report.warn_as("parsing [{}] : ", place, message, source)
+            settings.tcplog = True
+        if settings.stats is not None and settings.stats_at is not None and draft.has_frontend:
+            place, source = settings.stats_at
+            message = f"'stats' statement ignored for proxy '{draft.name}' as it requires HTTP mode."
+            self._report.warn_as("parsing [{}] : ", place, message, source)
+
+    def _proxy(self, draft: ProxyDraft) -> None:
+        self._warn_of_missing_timeouts(draft)
+        if draft.name not in self._order:
+            self._order.append(draft.name)
+        if draft.has_frontend:
+            self._frontends[draft.name] = self._frontend(draft)
+        if draft.has_backend:
+            self._backends[draft.name] = self._backend(draft)
+
+    def _warn_of_missing_timeouts(self, draft: ProxyDraft) -> None:
+        given = draft.settings.timeouts
+        front = draft.has_frontend and not given.get("client")
+        back = draft.servers and not (given.get("connect") and (given.get("server") or given.get("tunnel")))
+        if front or back:
+            self._report.warn_as(
+                CHECKING,
+                draft.section.header.location,
+                f"missing timeouts for proxy '{draft.name}'.\n"
+                "   | While not properly invalid, you will certainly encounter various problems\n"
+                "   | with such a configuration. To fix this, please ensure that all following\n"
+                "   | timeouts are set to a non-zero value: 'client', 'connect', 'server'.",
+            )
+
+    def _frontend(self, draft: ProxyDraft) -> Frontend:
+        settings = draft.settings
+        in_tcp = settings.mode is Mode.TCP
+        return Frontend(
+            name=draft.name,
+            binds=tuple(found for bind in draft.binds if (found := self._bind(bind)) is not None),
+            mode=settings.mode,
+            default_backend=self._default_backend(draft),
+            timeouts=_timeouts(settings),
+            maxconn=settings.maxconn or self._drafts.whole.maxconn,
+            tcplog=in_tcp and settings.tcplog and settings.log_global,
+            dontlognull=settings.dontlognull,
+            stats=None if in_tcp else settings.stats,
+            location=draft.section.header.location,
+        )
+
+    def _bind(self, bind: Bind) -> Bind | None:
+        if not bind.host or is_literal(bind.host):
+            return bind
+        address = self._resolve(bind.host)
+        if address is None:
+            self._report.error(bind.location, f"'bind' : invalid address: '{bind.host}' in '{bind.host}:{bind.port}'")
+            return None
+        return Bind(address, bind.port, bind.location)
+
+    def _default_backend(self, draft: ProxyDraft) -> str | None:
+        """A listen section is its own backend unless it names another; a page has none."""
+        wanted = draft.settings.default_backend
+        if draft.settings.mode is Mode.HTTP:
+            return None
+        if wanted is None or (draft.kind == "listen" and draft.servers):
+            return draft.name if draft.kind == "listen" else None
+        names = [other.name for other in self._drafts.proxies if other.has_backend]
+        if wanted.text not in names:
+            location = Location(draft.section.header.location.file, wanted.line, wanted.column)
+            message = f"Proxy '{draft.name}': unable to find required default_backend: '{wanted.text}'."
+            self._report.error_as(CHECKING, location, message + maybe(wanted.text, names).replace("; d", " D"))
+            return None
+        return wanted.text
+
+    def _backend(self, draft: ProxyDraft) -> Backend:
+        settings = draft.settings
+        return Backend(
+            name=draft.name,
+            servers=tuple(server for line in draft.servers if (server := self._server(draft, line)) is not None),
+            mode=settings.mode,
+            balance=settings.balance,
+            probe=_probe(settings.check),
+            timeouts=_timeouts(settings),
+            retries=settings.retries,
+            redispatch=settings.redispatch,
+            log_health_checks=settings.log_health_checks,
+            location=draft.section.header.location,
+        )
+
+    def _server(self, draft: ProxyDraft, line: ServerDraft) -> Server | None:
+        options = line.options
+        address = self._server_address(draft, line)
+        if address is None:
+            return None
+        port = line.port if line.port is not None else self._called_port(draft, line)
+        return Server(
+            name=line.name,
+            address=address,
+            port=port,
+            weight=_int(options, "weight", 1),
+            maxconn=_int(options, "maxconn", 0),
+            backup=bool(options.get("backup")),
+            disabled=bool(options.get("disabled")) or address == _NOWHERE or not port,
+            check=self._check(draft, line, address, port) if options.get("check") else None,
+            shutdown_sessions_when_down=bool(options.get("on-marked-down")),
+            location=line.statement.location,
+        )
+
+    def _server_address(self, draft: ProxyDraft, line: ServerDraft) -> str | None:
+        """Return the address, ``_NOWHERE`` for a server that starts without one, or None after an error."""
+        if is_literal(line.address):
+            return line.address
+        methods = str(line.options.get("init-addr", "last,libc")).split(",")
+        for method in methods:
+            if method == "libc" and (found := self._resolve(line.address)) is not None:
+                return found
+            if is_literal(method):
+                return method
+        place, source = line.statement.at(2), line.statement.source
+        message = f"'server {draft.name}/{line.name}' : could not resolve address '{line.address}'"
+        if "none" in methods:
+            self._report.warn_as(RESOLVING, place, f"{message}, disabling server.", source)
+            return _NOWHERE
+        self._report.error_as(RESOLVING, place, f"{message}.", source)
+        return None
+
+    def _called_port(self, draft: ProxyDraft, line: ServerDraft) -> int:
+        """Return the port of a server that has none: the one that clients call, or 0 and a warning."""
+        callers = (other for other in self._drafts.proxies if self._reaches(other, draft))
+        ports = {bind.port + line.port_offset for other in callers for bind in other.binds}
+        if len(ports) == 1 and 1 <= (port := ports.pop()) <= 65535:
+            return port
+        self._report.advise(
+            line.statement.at(2),
+            f"'server {draft.name}/{line.name}' : the port that the client called is carried out by tcpbalancer only "
+            "where that is a single one: the server is disabled",
+            line.statement.source,
+        )
+        return 0
+
+    @staticmethod
+    def _reaches(caller: ProxyDraft, draft: ProxyDraft) -> bool:
+        wanted = caller.settings.default_backend
+        return caller is draft or (caller.has_frontend and wanted is not None and wanted.text == draft.name)
+
+    def _check(self, draft: ProxyDraft, line: ServerDraft, address: str, port: int) -> Check | None:
+        options = line.options
+        checked_port = _int(options, "port", port)
+        if not checked_port:
+            message = (
+                f"config: {draft.kind} '{draft.name}': server '{line.name}' has neither service port nor check port."
+            )
+            self._report.error_as("config : ", line.statement.at(2), message, line.statement.source)
+            return None
+        checked = str(options.get("addr", address))
+        if not is_literal(checked):
+            checked = self._resolve(checked) or address
+        return Check(
+            address=checked,
+            port=checked_port,
+            intervals=Intervals(
+                inter=_seconds(options, "inter") or 2.0,
+                fastinter=_seconds(options, "fastinter"),
+                downinter=_seconds(options, "downinter"),
+            ),
+            rise=_int(options, "rise", 2),
+            fall=_int(options, "fall", 3),
+        )
+
+
+_NOWHERE = "0.0.0.0"
+
+
+def _int(options: dict[str, int | float | str | bool], name: str, default: int) -> int:
+    value = options.get(name, default)
+    return value if isinstance(value, int) else default
+
+
+def _seconds(options: dict[str, int | float | str | bool], name: str) -> float | None:
+    value = options.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    """A timeout of 0 is none, as in HAProxy."""
+    given = {name.replace("-", "_"): seconds for name, seconds in settings.timeouts.items() if seconds}
+    return Timeouts(**given)
+
+
+def _probe(check: CheckDraft) -> Probe:
+    if check.kind == "tcp":
+        return TcpCheck()
+    return HttpCheck(check.method, check.uri, check.version, check.headers, check.expect_status)
+
+
+def page_frontends(frontends: Sequence[Frontend]) -> tuple[Frontend, ...]:
+    """Return the frontends that the control part serves by itself."""
+    return tuple(frontend for frontend in frontends if frontend.mode is Mode.HTTP)

@@ -1,0 +1,79 @@
+"""What the reader found, in the forms in which HAProxy says where.
+
+Laws: pure. A finding is a Diagnostic that also knows how HAProxy would introduce it; the texts behind the place are
+HAProxy's own where it has one (3.x). Passwords are masked before a line of text becomes part of a finding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hakit.diagnostics import Diagnostic, Findings, Location, Severity, closest
+
+# How HAProxy introduces a message: {} stands for file:line.
+PARSING = "config : parsing [{}] : "
+PARSING_TIGHT = "config : parsing [{}]: "
+DUPLICATE = "config : Parsing [{}]: "
+SERVER = "config : [{}] : "
+RESOLVING = "[{}] : "
+CHECKING = ""
+FILE = "config : "
+
+_SECRETS = re.compile(r"(\b(?:auth|password|users?|insecure-password)\b[\"']?\s*:?\s*[\[{]?\s*)(\S.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding(Diagnostic):
+    """A diagnostic and how HAProxy introduces it."""
+
+    form: str = PARSING
+
+    def haproxy_text(self) -> str:
+        """Return what HAProxy prints behind ``[ALERT]    (PID) : ``."""
+        place = f"{self.location.file}:{self.location.line}"
+        return self.form.format(place) + self.message
+
+
+class Report(Findings):
+    """Collects findings with their forms; ``source`` is a line of the file, and masked here."""
+
+    def error(self, location: Location, message: str, source: str | None = None) -> None:
+        """Add an error found while parsing."""
+        self.error_as(PARSING, location, message, source)
+
+    def warn(self, location: Location, message: str, source: str | None = None) -> None:
+        """Add a warning found while parsing."""
+        self.warn_as(PARSING, location, message, source)
+
+    def advise(self, location: Location, message: str, source: str | None = None) -> None:
+        """Add a warning of our own."""
+        self._add(Finding(Severity.WARNING, location, message, source, advice=True))
+
+    def error_as(self, form: str, location: Location, message: str, source: str | None = None) -> None:
+        """Add an error with a form of its own."""
+        self._add(Finding(Severity.ERROR, location, message, source, form=form))
+
+    def warn_as(self, form: str, location: Location, message: str, source: str | None = None) -> None:
+        """Add a warning with a form of its own."""
+        self._add(Finding(Severity.WARNING, location, message, source, form=form))
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any finding so far stops the start."""
+        return any(found.severity is Severity.ERROR for found in self.items)
+
+    def _add(self, found: Finding) -> None:
+        self.items.append(found if found.source is None else replace(found, source=masked(found.source)))
+
+
+def masked(source: str) -> str:
+    """Return a line of configuration with what follows ``auth``, ``user`` or ``password`` hidden."""
+    return _SECRETS.sub(r"\1********", source)
+
+
+def maybe(word: str, known: Sequence[str]) -> str:
+    """Return HAProxy's ``; did you mean 'x' maybe ?``, or nothing."""
+    guess = closest(word, known)
+    return f"; did you mean '{guess}' maybe ?" if guess else ""

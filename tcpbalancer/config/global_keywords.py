@@ -1,0 +1,186 @@
+"""The keywords of ``global``.
+
+Laws: pure; handlers report and never raise. Several ``global`` sections act as one.
+
+Source: HAProxy's configuration manual, section 3 "Global parameters".
+"""
+
+from __future__ import annotations
+
+from hakit.logtarget import FACILITIES, FORMATS, LEVELS
+from tcpbalancer.config import known
+from tcpbalancer.config.findings import maybe
+from tcpbalancer.config.registry import GLOBAL, GLOBAL_KEYWORDS, Reading, keyword
+from tcpbalancer.config.values import parse_address, parse_count, parse_time
+from tcpbalancer.model import LogTarget
+
+_OTHER_FORMATS = ("local", "rfc5424", "priority", "timed", "iso")
+_MOST_THREADS = 64
+
+
+def _number(reading: Reading) -> int | None:
+    name = reading.words[0]
+    if len(reading.words) < 2:
+        reading.error(1, f"'{name}' expects an integer argument.")
+        return None
+    try:
+        value = parse_count(reading.words[1])
+    except ValueError as wrong:
+        reading.error(1, f"'{name}' : {wrong}")
+        return None
+    return value if reading.no_more_than(2) else None
+
+
+def _text(reading: Reading, what: str) -> str | None:
+    if len(reading.words) < 2 or not reading.words[1]:
+        reading.error(1, f"'{reading.words[0]}' expects {what} as an argument.")
+        return None
+    return reading.words[1] if reading.no_more_than(2) else None
+
+
+@keyword("maxconn <count>", GLOBAL, "How many connections the process serves at a time.")
+def maxconn(reading: Reading) -> None:
+    """Read ``maxconn``; 0 leaves the default."""
+    if value := _number(reading):
+        reading.whole.maxconn = value
+
+
+@keyword("nbthread <count>", GLOBAL, "How many worker processes carry the connections.")
+def nbthread(reading: Reading) -> None:
+    """Read ``nbthread``."""
+    value = _number(reading)
+    if value is not None and not 1 <= value <= _MOST_THREADS:
+        reading.error(1, f"'nbthread' value must be between 1 and {_MOST_THREADS} (was {value})")
+    elif value is not None:
+        reading.whole.nbthread = value
+
+
+@keyword("daemon", GLOBAL, "Go to the background.")
+def daemon(reading: Reading) -> None:
+    """Read ``daemon``."""
+    if reading.no_more_than(1):
+        reading.whole.daemon = True
+
+
+@keyword("pidfile <path>", GLOBAL, "Where the process writes its number.")
+def pidfile(reading: Reading) -> None:
+    """Read ``pidfile``."""
+    if (path := _text(reading, "a file name")) is not None:
+        reading.whole.pidfile = path
+
+
+@keyword("node <name>", GLOBAL, "The name shown on the statistics page.")
+def node(reading: Reading) -> None:
+    """Read ``node``."""
+    if (name := _text(reading, "a name")) is not None:
+        reading.whole.node = name
+
+
+@keyword("description <text>", GLOBAL, "The text shown on the statistics page.")
+def description(reading: Reading) -> None:
+    """Read ``description``: all words of the line."""
+    if len(reading.words) < 2:
+        reading.error(1, "'description' expects a text as an argument.")
+    else:
+        reading.whole.description = " ".join(reading.words[1:])
+
+
+@keyword("setenv <name> <value>", GLOBAL, "Set a variable for the lines that follow.")
+def setenv(reading: Reading) -> None:
+    """Read ``setenv``; it has acted while the file was cut into sections."""
+    if len(reading.words) != 3:
+        reading.error(1, f"'{reading.words[0]}' expects an environment variable name and a value.")
+
+
+keyword("presetenv <name> <value>", GLOBAL, "The same, unless it is set.")(setenv)
+
+
+@keyword("stats <what>", GLOBAL, "The runtime socket; not carried out.")
+def stats(reading: Reading) -> None:
+    """Read ``stats socket`` and ``stats timeout`` of ``global``: not carried out."""
+    what = reading.words[1] if len(reading.words) > 1 else ""
+    if what not in {"socket", "maxconn", "bind-process", "timeout"}:
+        reading.error(1, f"'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '{what}')")
+    elif what == "socket" and len(reading.words) < 3:
+        reading.error(2, "'stats socket' in global section expects an address or a path to a UNIX socket")
+    else:
+        if what == "timeout":
+            try:
+                parse_time(reading.words[2] if len(reading.words) > 2 else "")
+            except ValueError as wrong:
+                reading.error(2, f"'stats timeout' : {wrong}")
+                return
+        reading.not_carried_out(0, f"'stats {what}'", ": see --control for the program's own control socket")
+
+
+@keyword("log <address> [len <n>] [format <f>] <facility> [<level>]", GLOBAL, "Where log lines go.", negatable=True)
+def log(reading: Reading) -> None:
+    """Read a log target; ``no log`` forgets those so far."""
+    if reading.negated:
+        reading.whole.log_targets.clear()
+        return
+    words = list(reading.words[1:])
+    layout, positions = _log_options(words)
+    if len(words) - positions < 1 or not words:
+        reading.error(len(reading.words), "log : expects <address> and <facility>  as arguments")
+        return
+    if layout not in (*FORMATS, *_OTHER_FORMATS):
+        reading.error(positions, f"log : unknown log format '{layout}'{maybe(layout, FORMATS)}")
+        return
+    if layout in _OTHER_FORMATS:
+        reading.not_carried_out(positions, f"log format '{layout}'", ": rfc3164 is used instead")
+        layout = "rfc3164"
+    _add_target(reading, positions, layout)
+
+
+def _log_options(words: list[str]) -> tuple[str, int]:
+    """Return the format and the position of the facility among ``words``, the address being 0."""
+    layout, position = "rfc3164", 1
+    while position + 1 < len(words) and words[position] in {"len", "format", "sample", "profile"}:
+        if words[position] == "format":
+            layout = words[position + 1]
+        position += 2
+    return layout, position
+
+
+def _add_target(reading: Reading, position: int, layout: str) -> None:
+    facility, *levels = reading.words[position + 1 :]
+    if facility not in FACILITIES:
+        hint = maybe(facility, FACILITIES)
+        reading.error(position + 1, f"log : unknown log facility '{facility}'{hint}")
+        return
+    wrong = [level for level in levels[:2] if level not in LEVELS]
+    if wrong:
+        reading.error(position + 2, f"log : unknown optional log level '{wrong[0]}'{maybe(wrong[0], LEVELS)}")
+        return
+    address = _log_address(reading)
+    if address is not None:
+        level = levels[0] if levels else "debug"
+        reading.whole.log_targets.append(LogTarget(address, facility, layout, level))
+    if len(levels) > 1:
+        reading.not_carried_out(position + 3, "the minimum level of a log target")
+
+
+def _log_address(reading: Reading) -> str | None:
+    """Return the address as the model has it, or None after a finding."""
+    text = reading.words[1].removeprefix("udp@").removeprefix("unix@")
+    if text in {"stdout", "stderr"} or text.startswith("/"):
+        return text
+    if "@" in text:
+        reading.not_carried_out(1, f"log target '{text}'", ": nothing is logged there")
+        return None
+    try:
+        address = parse_address(text)
+    except ValueError as wrong:
+        reading.error(1, f"log : {wrong}")
+        return None
+    if not address.host:
+        reading.error(1, f"log : '{text}' names no host")
+        return None
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{514 if not address.first_port else address.first_port}"
+
+
+def is_known(name: str) -> bool:
+    """Whether HAProxy has this keyword in ``global``."""
+    return name in known.GLOBAL or name.startswith("tune.") or name in GLOBAL_KEYWORDS

@@ -1,0 +1,135 @@
+"""What the sections of a configuration mean: each statement goes to the keyword that reads it.
+
+Laws: pure; nothing is raised, everything is reported. A statement is carried out, is named as not carried out, or is an
+error.
+
+Source: HAProxy's configuration manual, section 4 "Proxies" (which keyword stands where, how defaults are inherited).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+from tcpbalancer.config import check_keywords, global_keywords, known, proxy_keywords, server_line, stats_keywords
+from tcpbalancer.config.drafts import Drafts, ProxyDraft, Settings
+from tcpbalancer.config.findings import DUPLICATE, PARSING_TIGHT, SERVER, Report, maybe
+from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, Keyword, Reading
+from tcpbalancer.config.sections import Section
+from tcpbalancer.config.tokens import Statement
+
+READERS = (check_keywords, global_keywords, proxy_keywords, server_line, stats_keywords)
+"""The modules whose import fills the registry."""
+_NEGATION = (
+    "negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, "
+    "insecure-fork-wanted and numa-cpu-mapping."
+)
+
+
+def interpret(sections: Sequence[Section], report: Report, environment: Mapping[str, str]) -> Drafts:
+    """Return the drafts of all sections; what is wrong is in the report."""
+    return _Interpreter(report, environment).run(sections)
+
+
+class _Interpreter:
+    def __init__(self, report: Report, environment: Mapping[str, str]) -> None:
+        self._report = report
+        self._drafts = Drafts()
+        self._drafts.whole.environment = environment
+        self._defaults: dict[str, Settings] = {}
+        self._last_defaults = Settings()
+
+    def run(self, sections: Sequence[Section]) -> Drafts:
+        for section in sections:
+            if section.kind == "global":
+                for statement in section.statements:
+                    self._read_global(statement)
+            else:
+                self._read_proxy(section)
+        return self._drafts
+
+    def _read_global(self, statement: Statement) -> None:
+        reading = Reading(statement, self._report, self._drafts.whole, negated=_is_negated(statement))
+        name = reading.words[0]
+        entry = GLOBAL_KEYWORDS.get(name)
+        if entry is not None and (entry.negatable or not reading.negated):
+            entry.handler(reading)
+        elif global_keywords.is_known(name):
+            reading.not_carried_out(0, f"'{name}'")
+        else:
+            candidates = sorted({*known.GLOBAL, *GLOBAL_KEYWORDS})
+            reading.error(0, f"unknown keyword '{name}' in 'global' section{maybe(name, candidates)}")
+
+    def _read_proxy(self, section: Section) -> None:
+        draft = ProxyDraft(section, self._inherited(section))
+        self._refuse_duplicate(draft)
+        for statement in section.statements:
+            self._read_statement(draft, statement)
+        if section.kind == "defaults":
+            self._last_defaults = draft.settings
+            if section.name:
+                self._defaults[section.name] = draft.settings
+        else:
+            self._drafts.proxies.append(draft)
+
+    def _inherited(self, section: Section) -> Settings:
+        if section.parent is None:
+            # HAProxy's defaults do not inherit from the defaults before them unless they say so.
+            return Settings() if section.kind == "defaults" else copy.deepcopy(self._last_defaults)
+        parent = self._defaults.get(section.parent.text)
+        if parent is None:
+            hint = maybe(section.parent.text, sorted(self._defaults))
+            message = (
+                f"defaults section '{section.parent.text}' not found for {section.kind} '{section.name}'{hint or '.'}"
+            )
+            place = section.header.at(len(section.header.words) - 1)
+            self._report.error(place, message, section.header.source)
+            return copy.deepcopy(self._last_defaults)
+        return copy.deepcopy(parent)
+
+    def _refuse_duplicate(self, draft: ProxyDraft) -> None:
+        for earlier in self._drafts.proxies:
+            both = (earlier.has_frontend and draft.has_frontend) or (earlier.has_backend and draft.has_backend)
+            if both and earlier.name == draft.name and draft.kind != "defaults":
+                header = draft.section.header
+                message = (
+                    f"proxy '{draft.name}' has the same name as proxy '{earlier.name}' declared at "
+                    f"{earlier.section.header.location.file}:{earlier.section.header.location.line}."
+                )
+                self._report.error_as(DUPLICATE, header.at(1), message, header.source)
+
+    def _read_statement(self, draft: ProxyDraft, statement: Statement) -> None:
+        reading = Reading(statement, self._report, self._drafts.whole, draft, _is_negated(statement))
+        name = reading.words[0]
+        entry = KEYWORDS.get(" ".join(reading.words[:2])) or KEYWORDS.get(name)
+        if entry is None and name in known.PROXY:
+            reading.not_carried_out(0, f"'{name}'")
+        elif entry is None:
+            candidates = sorted({*known.PROXY, *(word.split()[0] for word in KEYWORDS)})
+            reading.error(0, f"unknown keyword '{name}' in '{draft.kind}' section{maybe(name, candidates)}")
+        elif reading.negated and name not in {"option", "log"}:
+            reading.report.error_as(PARSING_TIGHT, statement.at(0), _NEGATION, statement.source)
+        elif reading.negated and not entry.negatable:
+            message = f"negation/default is not supported for option '{reading.words[1]}'."
+            reading.report.error_as(PARSING_TIGHT, statement.at(0), message, statement.source)
+        elif draft.kind in entry.sections:
+            entry.handler(reading)
+        else:
+            _misplaced(reading, entry)
+
+
+def _is_negated(statement: Statement) -> bool:
+    return statement.words[0].text == "no" and len(statement.words) > 1
+
+
+def _misplaced(reading: Reading, entry: Keyword) -> None:
+    draft, name = reading.draft, entry.name
+    if draft.kind == "defaults":
+        reading.error(0, f"'{name}' not allowed in 'defaults' section.")
+        return
+    missing = "backend" if draft.kind == "frontend" else "frontend"
+    if name == "server":
+        message = f"'server' not allowed because {draft.kind} '{draft.name}' has no {missing} capability."
+        reading.error(0, message, SERVER)
+    else:
+        reading.warn(0, f"'{name}' ignored because {draft.kind} '{draft.name}' has no {missing} capability.")

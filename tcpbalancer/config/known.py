@@ -1,0 +1,148 @@
+"""HAProxy's keywords that are known here but not carried out, and those that are refused: as data.
+
+Laws: pure. What is on a list here is accepted with a warning that names it (design contract 4), in every section where
+HAProxy takes it; what is nowhere is an error. The lists are the names that HAProxy itself prints (``-dKcfg,srv,bind``)
+and those in the index of its configuration manual.
+"""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+GLOBAL = _words(
+    """
+    51degrees-cache-size busy-polling ca-base chroot close-spread-time cpu-map cpu-policy cpu-set crt-base
+    default-path description deviceatlas-json-file dns-accept-family expose-experimental-directives
+    expose-deprecated-directives external-check fd-hard-limit gid grace group h1-accept-payload-with-any-method
+    h1-case-adjust h1-case-adjust-file h2-workaround-bogus-websocket-clients hard-stop-after
+    harden.reject-privileged-ports.tcp httpclient.resolvers.id httpclient.resolvers.prefer httpclient.retries
+    httpclient.ssl.ca-file httpclient.ssl.verify httpclient.timeout.connect insecure-fork-wanted
+    insecure-setuid-wanted issuers-chain-path key-base limited-quic localpeer log-send-hostname log-tag
+    master-worker max-spread-checks maxcompcpuusage maxcomprate maxconnrate maxpipes maxsessrate maxsslconn
+    maxsslrate maxzlibmem mworker-max-reloads no-memory-trimming no-quic noepoll noevports nogetaddrinfo nokqueue
+    nopoll noreuseport nosplice numa-cpu-mapping pp2-never-send-local prealloc-fd profiling.memory profiling.tasks
+    quiet server-state-base server-state-file set-dumpable set-var set-var-fmt setcap shm-stats-file spread-checks
+    ssl-default-bind-ciphers ssl-default-bind-ciphersuites ssl-default-bind-curves ssl-default-bind-options
+    ssl-default-bind-sigalgs ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-curves
+    ssl-default-server-options ssl-dh-param-file ssl-engine ssl-load-extra-del-ext ssl-load-extra-files
+    ssl-mode-async ssl-propquery ssl-provider ssl-provider-path ssl-security-level ssl-server-verify
+    ssl-skip-self-issued-ca stats-file strict-limits thread-group thread-groups thread-hard-limit trace uid ulimit-n
+    unix-bind unsetenv resetenv user warn-blocked-traffic-after wurfl-data-file zero-warning
+    """
+)
+"""Of ``global``; every ``tune.`` keyword comes on top."""
+
+PROXY = _words(
+    """
+    acl backlog bind-process capture clitcpka-cnt clitcpka-idle clitcpka-intvl clitimeout contimeout cookie declare
+    description disabled dispatch dynamic-cookie-key email-alert enabled errorfile errorfiles errorloc errorloc302
+    errorloc303 error-log-format external-check force-be-switch force-persist fullconn grace guid
+    hash-balance-factor hash-preserve-affinity hash-type http-after-response http-drop-request-header
+    http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id
+    ignore-persist load-server-state-from-file log-format log-format-sd log-tag log-steps max-keep-alive-queue
+    max-session-srv-conns monitor monitor-net monitor-uri persist quic-initial rate-limit redirect retry-on
+    server-state-file-name server-template source srvtcpka-cnt srvtcpka-idle srvtcpka-intvl srvtimeout stick
+    stick-table tcp-check tcp-request tcp-response transparent unique-id-format unique-id-header use-server
+    use_backend
+    """
+)
+"""Of ``defaults``, ``frontend``, ``backend`` and ``listen``."""
+
+OPTIONS = _words(
+    """
+    abortonclose accept-invalid-http-request accept-invalid-http-response accept-unsafe-violations-in-http-request
+    accept-unsafe-violations-in-http-response allbackups assume-rfc6587-ntf checkcache clitcpka contstats
+    disable-h2-upgrade dontlog-normal external-check forceclose forwardfor forwarded h1-case-adjust-bogus-client
+    h1-case-adjust-bogus-server host http-buffer-request http-drop-request-trailers http-drop-response-trailers
+    http-ignore-probes http-keep-alive http-no-delay http-pretend-keepalive http-proxy http-restrict-req-hdr-names
+    http-server-close http-tunnel http-use-htx http-use-proxy-header httpclose idle-close-on-response
+    independant-streams independent-streams log-separate-errors logasap nolinger originalto persist
+    prefer-last-server socket-stats splice-auto splice-request splice-response srvtcpka tcp-smart-accept
+    tcp-smart-connect tcpka transparent use-small-buffers
+    """
+)
+"""Behind ``option``."""
+
+PROBES = _words("ldap-check mysql-check pgsql-check redis-check smtpchk spop-check ssl-hello-chk")
+"""Behind ``option``, too: checks in the protocol of an application."""
+
+TIMEOUTS = frozenset({"handshake", "http-keep-alive", "http-request", "tarpit"})
+"""Behind ``timeout``."""
+
+STATS = frozenset(
+    {"admin", "http-request", "scope", "show-desc", "show-legends", "show-modules", "show-node", "show-version"}
+)
+"""Behind ``stats`` in a proxy. The page shows the version anyway, and who it is."""
+
+HTTP_CHECK = frozenset({"comment", "connect", "disable-on-404", "send-state"})
+"""Behind ``http-check``; ``set-var(...)`` and its relatives come on top."""
+
+BALANCE = _words("first hash hdr leastconn log-hash log-sticky random rdp-cookie source static-rr sticky uri url_param")
+"""Behind ``balance``."""
+
+SERVER = {
+    **dict.fromkeys(
+        _words(
+            """
+            agent-check allow-0rtt check-pool-conn-name check-reuse-pool check-send-proxy check-ssl force-sslv3
+            force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-agent-check no-check-send-proxy no-check-ssl
+            no-disabled no-send-proxy no-send-proxy-v2 no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-ssl
+            no-ssl-reuse no-sslv3 no-tfo no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 non-stick send-proxy
+            send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn ssl ssl-reuse stick strict-maxconn tfo tls-tickets
+            """
+        ),
+        0,
+    ),
+    **dict.fromkeys(
+        _words(
+            """
+            agent-addr agent-inter agent-port agent-send alpn ca-file cc check-alpn check-proto check-sni ciphers
+            ciphersuites client-sigalgs cookie crl-file crt curves error-limit guid hash-key id idle-ping init-state
+            interface log-bufsize log-proto max-reuse maxqueue minconn namespace npn observe on-error on-marked-up
+            pool-conn-name pool-low-conn pool-max-conn pool-purge-delay proto proxy-v2-options redir resolve-net
+            resolve-opts resolve-prefer resolvers shard sigalgs slowstart sni sni-auto source ssl-max-ver
+            ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost ws
+            """
+        ),
+        1,
+    ),
+}
+"""Behind ``server``: how many values each takes."""
+
+BIND = {
+    **dict.fromkeys(
+        _words(
+            """
+            accept-proxy allow-0rtt defer-accept force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13
+            generate-certificates no-alpn no-ca-names no-sslv3 no-strict-sni no-tls-tickets no-tlsv10 no-tlsv11
+            no-tlsv12 no-tlsv13 prefer-client-ciphers quic-force-retry ssl strict-sni tfo transparent v4v6 v6only
+            """
+        ),
+        0,
+    ),
+    **dict.fromkeys(
+        _words(
+            """
+            accept-netscaler-cip alpn backlog ca-file ca-ignore-err ca-sign-file ca-sign-pass ca-verify-file cc
+            ciphers ciphersuites client-sigalgs crl-file crt crt-ignore-err crt-list curves default-crt ecdhe
+            expose-fd gid group guid-prefix id idle-ping interface ktls level maxconn mode mss name namespace nbconn
+            nice npn ocsp-update process proto quic-cc-algo severity-output shards sigalgs ssl-max-ver ssl-min-ver
+            tcp-md5sig tcp-ss tcp-ut thread tls-ticket-keys uid user verify
+            """
+        ),
+        1,
+    ),
+}
+"""Behind ``bind``: how many values each takes."""
+
+SILENT_BIND = frozenset({"name", "id", "process", "thread", "shards", "nice", "v4v6"})
+"""Of those, what changes nothing that could be seen here."""
+
+SKIPPED_SECTIONS = _words("crt-store healthcheck http-errors log-profile program resolvers traces userlist")
+"""Sections that are passed over with a warning."""
+
+REFUSED_SECTIONS = _words("acme cache dynamic-update fcgi-app log-forward mailers peers ring")
+"""Sections that are refused: what they are for would silently be missing."""

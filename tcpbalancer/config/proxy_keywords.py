@@ -1,0 +1,193 @@
+"""The keywords of ``defaults``, ``frontend``, ``backend`` and ``listen`` that have no file of their own.
+
+Laws: pure; handlers report and never raise. Texts are HAProxy's where it has one.
+
+Source: HAProxy's configuration manual, section 4.2 "Proxy keywords reference".
+"""
+
+from __future__ import annotations
+
+from tcpbalancer.balance import ALGORITHMS
+from tcpbalancer.config import known
+from tcpbalancer.config.findings import PARSING_TIGHT, maybe
+from tcpbalancer.config.registry import BACK, FRONT, PROXY, Reading, keyword
+from tcpbalancer.config.values import TimeError, parse_count, parse_time
+from tcpbalancer.model import Mode
+
+TIMEOUTS = ("client", "server", "connect", "check", "queue", "tunnel", "client-fin", "server-fin")
+_ALL_TIMEOUTS = (
+    "client", "server", "connect", "check", "queue", "handshake", "http-keep-alive", "http-request", "tunnel", "tarpit",
+    "client-fin", "server-fin",
+)  # fmt: skip
+_ALL_ALGORITHMS = (
+    "roundrobin", "static-rr", "leastconn", "source", "uri", "url_param", "hash", "hdr(name)", "rdp-cookie(name)",
+    "log-hash", "sticky",
+)  # fmt: skip
+
+
+def in_words(names: tuple[str, ...]) -> str:
+    """Return ``'a', 'b' and 'c'``."""
+    quoted = [f"'{name}'" for name in names]
+    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+@keyword("mode { tcp | http }", PROXY, "What the proxy speaks; http is for the statistics page.")
+def mode(reading: Reading) -> None:
+    """Read ``mode``."""
+    word = reading.words[1] if len(reading.words) > 1 else ""
+    if word not in {"tcp", "http"}:
+        known_modes = ("tcp", "http")
+        reading.error(1, f"unknown proxy mode '{word}'.{maybe(word, known_modes).replace('; d', ' D')}")
+    elif reading.no_more_than(2):
+        reading.draft.settings.mode = Mode(word)
+        reading.draft.settings.mode_at = (reading.at(1), reading.statement.source)
+
+
+@keyword("default_backend <backend>", FRONT, "Where connections go.")
+def default_backend(reading: Reading) -> None:
+    """Read ``default_backend``; whether it exists is seen at the end."""
+    if len(reading.words) < 2 or not reading.words[1]:
+        reading.error(1, "'default_backend' expects a backend name.")
+    elif reading.no_more_than(2):
+        reading.draft.settings.default_backend = reading.statement.words[1]
+
+
+@keyword("balance <algorithm>", BACK, "How a server is chosen: roundrobin.")
+def balance(reading: Reading) -> None:
+    """Read ``balance``; without a word behind it HAProxy means roundrobin."""
+    word = reading.words[1] if len(reading.words) > 1 else "roundrobin"
+    base = word.partition("(")[0]
+    if word in ALGORITHMS:
+        reading.draft.settings.balance = word
+    elif base in known.BALANCE:
+        reading.draft.settings.balance = "roundrobin"
+        reading.not_carried_out(1, f"'balance {word}'", ": roundrobin is used instead")
+    else:
+        reading.error(1, f"balance only supports {in_words(_ALL_ALGORITHMS)} options.")
+
+
+@keyword("timeout <which> <time>", PROXY, f"Limits on waiting: {', '.join(TIMEOUTS)}. A bare number is milliseconds.")
+def timeout(reading: Reading) -> None:
+    """Read one of the timeouts."""
+    which = reading.words[1] if len(reading.words) > 1 else ""
+    if which not in _ALL_TIMEOUTS:
+        reading.error(1, f"'timeout' supports {in_words(_ALL_TIMEOUTS)} (got '{which}')")
+        return
+    if len(reading.words) < 3:
+        reading.error(2, f"'timeout {which}' expects an integer value (in milliseconds)")
+        return
+    try:
+        seconds = parse_time(reading.words[2])
+    except TimeError as wrong:
+        if wrong.character is not None:
+            reading.error(2, f"{wrong} in 'timeout {which}'")
+        else:
+            reading.error(
+                2,
+                str(wrong).replace(
+                    f"in '{reading.words[2]}'", f"in argument '{reading.words[2]}' to 'timeout {which}'"
+                ),
+            )
+        return
+    if len(reading.words) > 3:
+        extra = f"unexpected extra argument '{reading.words[3]}' after value '{reading.words[2]}'."
+        reading.error(3, f"'timeout {which}' : {extra}")
+    elif which in known.TIMEOUTS:
+        reading.not_carried_out(1, f"'timeout {which}'")
+    else:
+        reading.draft.settings.timeouts[which] = seconds
+
+
+@keyword("retries <count>", BACK, "How often a failed connect is tried again.")
+def retries(reading: Reading) -> None:
+    """Read ``retries``."""
+    if len(reading.words) < 2:
+        reading.error(1, "'retries' expects an integer argument (dispatch counts for one).")
+        return
+    try:
+        reading.draft.settings.retries = parse_count(reading.words[1])
+    except ValueError as wrong:
+        reading.error(1, f"'retries' : {wrong}")
+        return
+    reading.no_more_than(2)
+
+
+@keyword("maxconn <count>", FRONT, "How many connections a frontend serves at a time.")
+def maxconn(reading: Reading) -> None:
+    """Read ``maxconn`` of a proxy; 0 is the global value."""
+    if len(reading.words) < 2:
+        reading.error(1, "'maxconn' expects an integer argument.")
+        return
+    try:
+        count = parse_count(reading.words[1])
+    except ValueError as wrong:
+        reading.error(1, f"'maxconn' : {wrong}")
+        return
+    if reading.no_more_than(2):
+        reading.draft.settings.maxconn = count or None
+
+
+@keyword("log global", PROXY, "Log to the targets of the global section; 'no log' undoes it.", negatable=True)
+def log(reading: Reading) -> None:
+    """Read ``log`` of a proxy: only ``global`` is carried out."""
+    if reading.negated:
+        reading.draft.settings.log_global = False
+    elif len(reading.words) < 2:
+        reading.error(1, "log : expects <address> and <facility> or global as arguments")
+    elif reading.words[1] == "global":
+        reading.draft.settings.log_global = True
+    elif len(reading.words) < 3:
+        reading.error(2, "log : expects <address> and <facility> or global as arguments")
+    else:
+        reading.not_carried_out(1, "a log target of a proxy's own", ": name it in 'global' and write 'log global'")
+
+
+@keyword("option <name>", PROXY, "Switches; see the list of options.", negatable=True)
+def option(reading: Reading) -> None:
+    """Read an ``option`` that has no handler of its own: known but not carried out, or unknown."""
+    if len(reading.words) < 2 or not reading.words[1]:
+        reading.error(1, "'option' expects an option name.", PARSING_TIGHT)
+        return
+    name = reading.words[1]
+    if name in known.OPTIONS:
+        if not reading.negated:
+            reading.not_carried_out(1, f"'option {name}'")
+    else:
+        own = ("dontlognull", "httpchk", "httplog", "log-health-checks", "redispatch", "tcp-check", "tcplog")
+        hint = maybe(name, sorted({*own, *known.OPTIONS, *known.PROBES}))
+        reading.error(1, f"unknown option '{name}'.{hint.replace('; d', ' D')}")
+
+
+@keyword("option tcplog", PROXY, "A line for every connection.", words=2)
+def option_tcplog(reading: Reading) -> None:
+    """Read ``option tcplog``."""
+    if reading.no_more_than(2):
+        reading.draft.settings.tcplog = True
+
+
+@keyword("option httplog", PROXY, "In TCP mode the same as tcplog.", words=2)
+def option_httplog(reading: Reading) -> None:
+    """Read ``option httplog``; the warning comes once per proxy, at the end."""
+    reading.draft.settings.httplog_at = (reading.at(1), reading.statement.source)
+
+
+@keyword("option dontlognull", FRONT, "No line for a connection that sent nothing.", words=2, negatable=True)
+def option_dontlognull(reading: Reading) -> None:
+    """Read ``option dontlognull``."""
+    if reading.no_more_than(2):
+        reading.draft.settings.dontlognull = not reading.negated
+
+
+@keyword("option redispatch [<interval>]", BACK, "The last retry may go to another server.", words=2, negatable=True)
+def option_redispatch(reading: Reading) -> None:
+    """Read ``option redispatch``; an interval other than the default is not carried out."""
+    reading.draft.settings.redispatch = not reading.negated
+    if len(reading.words) > 2 and reading.words[2] != "-1":
+        reading.not_carried_out(2, f"the interval '{reading.words[2]}'", ": the last retry is redispatched")
+
+
+@keyword("option log-health-checks", BACK, "A line for every change of a check's result.", words=2, negatable=True)
+def option_log_health_checks(reading: Reading) -> None:
+    """Read ``option log-health-checks``."""
+    if reading.no_more_than(2):
+        reading.draft.settings.log_health_checks = not reading.negated

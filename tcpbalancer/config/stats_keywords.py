@@ -1,0 +1,109 @@
+"""The statistics page: ``stats`` in a proxy.
+
+Laws: pure; handlers report and never raise; a password is kept in a Secret at once and is in no message. Any of them
+switches the page on, as in HAProxy.
+
+Source: HAProxy's configuration manual, the keywords that begin with ``stats``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tcpbalancer.config import known
+from tcpbalancer.config.findings import PARSING_TIGHT
+from tcpbalancer.config.registry import PROXY, Reading, keyword
+from tcpbalancer.config.values import parse_time
+from tcpbalancer.model import Secret, StatsPage
+
+
+def _change(reading: Reading, **values: Any) -> None:
+    settings = reading.draft.settings
+    settings.stats = replace(settings.stats or StatsPage(), **values)
+    settings.stats_at = (reading.at(0), reading.statement.source)
+
+
+@keyword("stats enable", PROXY, "Serve the statistics page.", words=2)
+def stats_enable(reading: Reading) -> None:
+    """Read ``stats enable``."""
+    if reading.no_more_than(2):
+        _change(reading)
+
+
+@keyword("stats uri <prefix>", PROXY, "Where the page is; /haproxy?stats unless given.", words=2)
+def stats_uri(reading: Reading) -> None:
+    """Read ``stats uri``."""
+    if len(reading.words) < 3 or not reading.words[2]:
+        reading.error(2, "'uri' needs an URI prefix.")
+    elif not reading.words[2].startswith("/"):
+        reading.error(
+            2, f"'stats uri' : '{reading.words[2]}' does not begin with '/': no request would ever ask for it"
+        )
+    else:
+        _change(reading, uri=reading.words[2])
+
+
+@keyword("stats realm <text>", PROXY, "What a browser shows when it asks for a password.", words=2)
+def stats_realm(reading: Reading) -> None:
+    """Read ``stats realm``."""
+    if len(reading.words) < 3:
+        reading.error(2, "'realm' needs a realm.")
+    elif not reading.words[2].isprintable() or not reading.words[2].isascii():
+        reading.error(2, "'stats realm' : only printable ASCII can stand in a header")
+    else:
+        _change(reading, realm=reading.words[2])
+
+
+@keyword("stats auth <user>:<password>", PROXY, "Who may see the page; may be repeated.", words=2)
+def stats_auth(reading: Reading) -> None:
+    """Read ``stats auth``."""
+    user, colon, password = (reading.words[2] if len(reading.words) > 2 else "").partition(":")
+    if not colon or not user:
+        reading.error(2, "'auth' needs a user:password account.")
+        return
+    stats = reading.draft.settings.stats or StatsPage()
+    _change(reading, users=(*stats.users, (user, Secret(password))))
+
+
+@keyword("stats refresh <time>", PROXY, "How often a browser asks again; a bare number is seconds.", words=2)
+def stats_refresh(reading: Reading) -> None:
+    """Read ``stats refresh``."""
+    if len(reading.words) < 3:
+        reading.error(2, "'refresh' needs a positive interval value (in seconds).")
+        return
+    try:
+        seconds = parse_time(reading.words[2], "s")
+    except ValueError as wrong:
+        reading.error(2, f"{wrong} in argument to stats refresh interval.", PARSING_TIGHT)
+        return
+    _change(reading, refresh=seconds or None)
+
+
+@keyword("stats hide-version", PROXY, "Do not say which version this is.", words=2)
+def stats_hide_version(reading: Reading) -> None:
+    """Read ``stats hide-version``."""
+    if reading.no_more_than(2):
+        _change(reading, hide_version=True)
+
+
+@keyword("stats show-version", PROXY, "Say which version this is; the default.", words=2)
+def stats_show_version(reading: Reading) -> None:
+    """Read ``stats show-version``."""
+    if reading.no_more_than(2):
+        _change(reading, hide_version=False)
+
+
+@keyword("stats <setting>", PROXY, "Settings of the statistics page.")
+def stats(reading: Reading) -> None:
+    """Read a ``stats`` that has no handler of its own."""
+    word = reading.words[1] if len(reading.words) > 1 else ""
+    if word in known.STATS:
+        _change(reading)
+        reading.not_carried_out(1, f"'stats {word}'")
+    else:
+        expected = (
+            "'admin', 'uri', 'realm', 'auth', 'scope', 'enable', 'hide-version', 'show-node', 'show-desc' or "
+            "'show-legends'"
+        )
+        reading.error(1, f"unknown stats parameter '{word}', expects {expected}.", PARSING_TIGHT)
