@@ -63,7 +63,7 @@ def _on_patroni(drafts: Drafts, draft: ProxyDraft, report: Report) -> None:
 
 
 def _on_passwords(draft: ProxyDraft, report: Report) -> None:
-    stats, at = draft.settings.stats, draft.settings.stats_at
+    stats, at = draft.settings.stats, draft.settings.auth_at or draft.settings.stats_at
     if stats is None or at is None:
         return
     place, source = at

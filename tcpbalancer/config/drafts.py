@@ -62,6 +62,7 @@ class Settings:
     check: CheckDraft = field(default_factory=CheckDraft)
     stats: StatsPage | None = None
     stats_at: tuple[Location, str] | None = None
+    auth_at: tuple[Location, str] | None = None
     default_server: dict[str, OptionValue] = field(default_factory=dict)
 
 

@@ -161,7 +161,9 @@ def option(reading: Reading) -> None:
 @keyword("option tcplog", PROXY, "A line for every connection.", words=2)
 def option_tcplog(reading: Reading) -> None:
     """Read ``option tcplog``."""
-    if reading.no_more_than(2):
+    if reading.draft.kind == "backend":
+        reading.warn(0, f"backend '{reading.draft.name}' : 'option tcplog' directive is ignored in backends.")
+    elif reading.no_more_than(2):
         reading.draft.settings.tcplog = True
 
 

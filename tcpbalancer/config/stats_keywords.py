@@ -64,6 +64,7 @@ def stats_auth(reading: Reading) -> None:
         return
     stats = reading.draft.settings.stats or StatsPage()
     _change(reading, users=(*stats.users, (user, Secret(password))))
+    reading.draft.settings.auth_at = (reading.at(2), reading.statement.source)
 
 
 @keyword("stats refresh <time>", PROXY, "How often a browser asks again; a bare number is seconds.", words=2)

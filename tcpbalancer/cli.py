@@ -1,0 +1,123 @@
+"""The program ``tcpbalancer``: reads flags and files, says what is wrong with them, and runs.
+
+Laws: what ``-c`` and ``-v`` do needs neither asyncio nor aiohttp, and does not import them. Exit statuses are
+HAProxy's: 0 valid or ended well, 1 anything wrong, death by the signal itself in the foreground. Nothing is started before every
+file was read.
+
+Source: HAProxy's management guide, chapters 3 and 4.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hakit.diagnostics import ConfigError, Diagnostic
+from tcpbalancer.config.load import load
+from tcpbalancer.config.messages import line, messages, preamble
+from tcpbalancer.options import USAGE, Options, UsageError, parse
+from tcpbalancer.version import REPORTED, banner
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status; may also end by a signal."""
+    try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+    except UsageError as wrong:
+        sys.stdout.write(banner() + USAGE)
+        print(f"tcpbalancer: {wrong}", file=sys.stderr)
+        return 1
+    if options.version or options.version_details:
+        sys.stdout.write(banner() + (_details() if options.version_details else ""))
+        return 0
+    teller = Teller(options)
+    if options.folder is not None:
+        try:
+            os.chdir(options.folder)
+        except OSError as failed:
+            teller.alert(f"Could not change to directory {options.folder} : {failed.strerror}")
+            return 1
+    return _start(options, teller)
+
+
+def _start(options: Options, teller: Teller) -> int:
+    try:
+        loaded = load(options.files)
+    except ConfigError as wrong:
+        teller.findings(wrong.diagnostics)
+        return 1
+    teller.findings(loaded.warnings)
+    for flag in options.not_carried_out:
+        teller.warning(f"'{flag}' is accepted but not carried out by tcpbalancer")
+    # Advice is ours alone, and HAProxy would have said nothing: it does not count for -dW.
+    if options.zero_warning and any(not found.advice for found in loaded.warnings):
+        teller.alert("Some warnings were found and 'zero-warning' is set. Aborting.")
+        return 1
+    if loaded.warnings:
+        teller.say("Warnings were found.")
+    if options.check:
+        if options.verbose:
+            teller.say("Configuration file is valid")
+        return 0
+    configuration = loaded.configuration
+    if not any(frontend.binds for frontend in configuration.frontends.values()):
+        teller.alert(f"[{teller.program}.main()] No enabled listener found (check for 'bind' directives) ! Exiting.")
+        return 1
+    if options.maxconn is not None:
+        configuration = replace(configuration, maxconn=options.maxconn)
+    from tcpbalancer.program import run  # asyncio, and all that comes with it
+
+    return run(configuration, options, teller)
+
+
+class Teller:
+    """Says things as HAProxy does: with its prefixes on stderr, without on stdout, or not at all with ``-q``."""
+
+    def __init__(self, options: Options) -> None:
+        self.program = os.path.realpath(sys.argv[0])
+        self._quiet = options.quiet
+        self._introduced = False
+
+    def findings(self, found: Sequence[Diagnostic]) -> None:
+        """Print what was found in the configuration."""
+        self._print(messages(found, os.getpid()))
+
+    def alert(self, text: str) -> None:
+        """Print a reason why the program ends."""
+        self._print([line("ALERT", os.getpid(), text)])
+
+    def warning(self, text: str) -> None:
+        """Print something that may not be as it should."""
+        self._print([line("WARNING", os.getpid(), text)])
+
+    def say(self, text: str) -> None:
+        """Print a line on stdout."""
+        if not self._quiet:
+            print(text, flush=True)
+
+    def _print(self, lines: Sequence[str]) -> None:
+        if self._quiet or not lines:
+            return
+        if not self._introduced:
+            self._introduced = True
+            lines = [*preamble(os.getpid(), REPORTED, self.program), *lines]
+        print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _details() -> str:
+    from tcpbalancer.balance import ALGORITHMS
+    from tcpbalancer.config.interpret import READERS
+    from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS
+
+    assert READERS
+    return (
+        f"\nPython {sys.version.split()[0]} ({sys.executable})\n"
+        f"Balance algorithms: {', '.join(ALGORITHMS)}\n"
+        f"Keywords carried out: {', '.join(sorted({*GLOBAL_KEYWORDS, *KEYWORDS}))}\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
