@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from types import MappingProxyType
 
-from hakit.transcript import Event, Value
+from hakit.transcript import FIXED, Event, Value
 
 KEPT = 512
 """How many events the hub remembers."""
@@ -27,12 +27,16 @@ class EventHub:
         self.recent: deque[Event] = deque(maxlen=KEPT)
         self._listeners: list[Listener] = []
 
-    def publish(self, event: str, reason: str = "", **values: Value) -> Event:
-        """Stamp an event of this hub's own with the clocks, and tell it; returns it."""
+    def publish(self, event: str, reason: str = "", /, **values: Value) -> Event:
+        """Stamp an event of this hub's own with the clocks, and tell it; returns it.
+
+        The names of the values must not be those of an event's fixed fields (at, wall, source, event, reason).
+        """
         return self.publish_for(self.source, event, reason, **values)
 
-    def publish_for(self, source: str, event: str, reason: str = "", **values: Value) -> Event:
+    def publish_for(self, source: str, event: str, reason: str = "", /, **values: Value) -> Event:
         """As ``publish``, for something of this program that has a name of its own, such as an instance or a server."""
+        assert not values.keys() & FIXED
         told = Event(time.monotonic(), source, event, reason, time.time(), MappingProxyType(values))
         self.recent.append(told)
         for listener in tuple(self._listeners):

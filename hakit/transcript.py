@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
-_FIXED = ("at", "wall", "source", "event", "reason")
+FIXED = frozenset({"at", "wall", "source", "event", "reason"})
+"""The fields that every event has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Event:
         record = json.loads(line)
         if not isinstance(record, dict) or not {"at", "source", "event"} <= record.keys():
             raise ValueError(f"not an event: {line[:80]!r}")
-        values = {name: value for name, value in record.items() if name not in _FIXED}
+        values = {name: value for name, value in record.items() if name not in FIXED}
         return cls(
             at=float(record["at"]),
             source=str(record["source"]),

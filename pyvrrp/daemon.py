@@ -149,6 +149,8 @@ class Daemon:
             await router.addresses.finish()
         for router in self.routers.values():
             await router.notifier.finish()
+        for tracker in self.trackers.values():
+            await tracker.finish()
 
     # --- What happens ---------------------------------------------------------------------------------------------
 
@@ -168,7 +170,7 @@ class Daemon:
             total = router.statistics.count(wrong.counter)
             if router.may_tell(wrong.counter, self._loop.time()):
                 self._tell(
-                    router, "rejected", str(wrong), counter=wrong.counter, total=total, source=str(packet.source)
+                    router, "rejected", str(wrong), counter=wrong.counter, total=total, sender=str(packet.source)
                 )
             return
         router.statistics.count("advert_rcvd")

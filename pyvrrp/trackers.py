@@ -41,6 +41,11 @@ class ScriptTracker:
             due = max(due + self.script.interval, loop.time())
             await asyncio.sleep(due - loop.time())
 
+    async def finish(self) -> None:
+        """Wait for a run that timed out and is still on its way out: it is killed within a bounded time."""
+        if self._gone is not None:
+            await self._gone
+
     async def _check(self) -> None:
         if self.insecurity is not None:
             self._count(False, f"disabled: {self.insecurity}")
