@@ -11,7 +11,7 @@ The nursery is one interpreter that forks per host: nine interpreters started ap
 """
 
 # Process 1 imports no more than it must, so paths are texts here.
-# ruff: noqa: PTH
+# ruff: noqa: PTH123
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ through a callback. Words and exit codes are systemctl's.
 """
 
 # Process 1 imports no more than it must, so paths are texts here.
-# ruff: noqa: PTH
+# ruff: noqa: PTH101, PTH103, PTH108, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 

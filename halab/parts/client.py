@@ -1,0 +1,100 @@
+"""The client's side: psql and curl where they are installed, and something that does the same where they are not.
+
+Laws: whoever asks is told with which program. Source of the protocol: PostgreSQL 15 manual, chapter 55.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import socket
+import struct
+import urllib.request
+from dataclasses import dataclass
+
+from halab.namespace import Host
+from halab.parts.part import SEARCH
+
+CONNECT = 3
+"""Seconds to connect and to log in (psql's connect_timeout)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query or request brought: the text, or what went wrong, and the command that a person would type."""
+
+    text: str
+    error: str
+    command: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it went well."""
+        return not self.error
+
+
+def query(host: Host, address: str, port: int, statement: str) -> Answer:
+    """Ask a PostgreSQL server from ``host`` with psql (or, not installed, without); never raises for a refusal."""
+    if shutil.which("psql", path=SEARCH) is None:
+        command = f"(no psql here, asked directly) {address}:{port} {statement}"
+        try:
+            return Answer(host.inside(lambda: simple_query(address, port, statement)).result(), "", command)
+        except (OSError, struct.error) as problem:
+            return Answer("", str(problem) or type(problem).__name__, command)
+    target = f"host={address} port={port} user=postgres dbname=postgres connect_timeout={CONNECT}"
+    done = host.run(["psql", target, "-AtX", "-c", statement], timeout=30)
+    error = done.errors.strip().replace("\n", " ") if done.status else ""
+    return Answer(done.output.strip(), error or ("failed" if done.status else ""), f'psql "{target}" -c "{statement}"')
+
+
+def simple_query(address: str, port: int, statement: str) -> str:
+    """Log in without a password, ask, return the first column of the first row; raises OSError for all that fails."""
+    with socket.create_connection((address, port), CONNECT) as server:
+        options = b"user\0postgres\0database\0postgres\0\0"
+        server.sendall(struct.pack("!II", len(options) + 8, 196608) + options)
+        value, stream = "", server.makefile("rb")
+        asked = False
+        with stream:
+            while True:
+                kind, length = struct.unpack("!cI", stream.read(5))
+                body = stream.read(length - 4)
+                if kind == b"E":
+                    raise OSError(_error_text(body))
+                if kind == b"D":
+                    (size,) = struct.unpack_from("!i", body, 2)
+                    value = body[6 : 6 + max(size, 0)].decode()
+                if kind == b"Z" and asked:
+                    server.sendall(b"X\0\0\0\4")
+                    return value
+                if kind == b"Z":
+                    text = statement.encode() + b"\0"
+                    server.sendall(b"Q" + struct.pack("!I", len(text) + 4) + text)
+                    asked = True
+
+
+def _error_text(body: bytes) -> str:
+    fields = {field[:1]: field[1:].decode("utf-8", "replace") for field in body.split(b"\0") if field}
+    return f"{fields.get(b'S', 'ERROR')}: {fields.get(b'M', '')}"
+
+
+def fetch(host: Host, url: str, user: str, password: str) -> Answer:
+    """Get a page with curl, or without it if it is not installed; ``error`` is set for any status but 200."""
+    command = f"curl -u {user}:{password} '{url}'"
+    if shutil.which("curl", path=SEARCH) is not None:
+        done = host.run(["curl", "-sSf", "-m", "5", "-u", f"{user}:{password}", url])
+        return Answer(done.output, done.errors.strip() if done.status else "", command)
+    try:
+        return Answer(
+            host.inside(lambda: get(url, user, password)).result(), "", f"(no curl here, asked directly) {url}"
+        )
+    except OSError as problem:
+        return Answer("", str(problem), command)
+
+
+def get(url: str, user: str, password: str) -> str:
+    """Return the text of a page behind basic authentication, from the network that the calling thread is in."""
+    secret = base64.b64encode(f"{user}:{password}".encode()).decode()
+    asking = urllib.request.Request(url, headers={"Authorization": f"Basic {secret}"})  # noqa: S310 - http only
+    with urllib.request.urlopen(asking, timeout=5.0) as answer:  # noqa: S310 - http only
+        text: str = answer.read().decode("utf-8", "replace")
+        return text
