@@ -118,15 +118,11 @@ class SharedMemory:
             os.ftruncate(descriptor, length)
         self.descriptor = descriptor
         self._map = mmap.mmap(descriptor, length)
-        self._bytes = memoryview(self._map)
-        self.words = self._bytes.cast("q")
-        self._views: list[memoryview] = []
+        self.words = memoryview(self._map).cast("q")
 
     def view(self, where: slice) -> memoryview:
-        """Return a writable row of integers, valid until ``close``."""
-        view = self.words[where]
-        self._views.append(view)
-        return view
+        """Return a writable row of integers."""
+        return self.words[where]
 
     @contextmanager
     def locked(self, backend: int) -> Iterator[None]:
@@ -155,10 +151,7 @@ class SharedMemory:
             self.words[self.layout.block(worker, block).start + CURRENT] = 0
 
     def close(self) -> None:
-        """Give the memory back; views of it are of no use any more."""
-        for view in (*self._views, self.words, self._bytes):
-            view.release()
-        self._map.close()
+        """Give the descriptor back; what is in the memory can still be read."""
         os.close(self.descriptor)
 
 

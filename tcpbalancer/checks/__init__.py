@@ -8,35 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from tcpbalancer.checks.allowance import Allowance, Limits
 from tcpbalancer.checks.http import ask_http
 from tcpbalancer.checks.tcp import ask_tcp
-from tcpbalancer.model import Check, HttpCheck, Probe, TcpCheck, Timeouts
+from tcpbalancer.model import Check, HttpCheck, Probe, TcpCheck
 from tcpbalancer.server_state import CheckResult, CheckStatus
 
 PROBES: Mapping[type[Probe], Callable[..., Coroutine[Any, Any, CheckResult]]] = MappingProxyType(
     {TcpCheck: ask_tcp, HttpCheck: ask_http}
 )
-"""Takes the probe, the address, and what to call once the connection stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds. ``response`` None: what is left of ``connect``, which is then the limit of the whole check."""
-
-    connect: float
-    response: float | None
-
-    @classmethod
-    def of(cls, check: Check, timeouts: Timeouts) -> Limits:
-        """Return HAProxy's limits: the whole check within ``inter``, or as ``timeout check`` says (tcpcheck.c)."""
-        inter = check.intervals.inter
-        if timeouts.check is None:
-            return cls(inter, None)
-        return cls(inter if timeouts.connect is None else min(inter, timeouts.connect), timeouts.check)
+"""Takes the probe, the address, and the allowance, which it keeps told how far it has come."""
 
 
 async def ask(probe: Probe, check: Check, limits: Limits) -> CheckResult:
@@ -45,19 +30,17 @@ async def ask(probe: Probe, check: Check, limits: Limits) -> CheckResult:
     start = loop.time()
     connected = False
     try:
-        async with asyncio.timeout(limits.connect) as limit:
-
-            def on_connected() -> None:
-                nonlocal connected
-                connected = True
-                if limits.response is not None:
-                    limit.reschedule(loop.time() + limits.response)
-
-            result = await PROBES[type(probe)](probe, (check.address, check.port), on_connected)
+        async with asyncio.timeout(limits.connect) as running:
+            allowance = Allowance(limits, running)
+            try:
+                result = await PROBES[type(probe)](probe, (check.address, check.port), allowance)
+            finally:
+                connected = allowance.is_connected
     except TimeoutError:
-        seconds = loop.time() - start
-        if connected:
-            result = CheckResult(CheckStatus.L7TOUT, info=f"no answer within {seconds:.1f} s", duration=seconds)
-        else:
-            result = CheckResult(CheckStatus.L4TOUT, info=f"no connection within {seconds:.1f} s", duration=seconds)
+        status = CheckStatus.L7TOUT if connected else CheckStatus.L4TOUT
+        what = "answer" if connected else "connection"
+        result = CheckResult(status, info=f"no {what} within {loop.time() - start:.1f} s")
     return result if result.duration else replace(result, duration=loop.time() - start)
+
+
+__all__ = ["PROBES", "Allowance", "Limits", "ask"]

@@ -1,7 +1,7 @@
 """``option httpchk``: ask for a page, and look at the status line of the answer.
 
-Laws: nothing but a status line is needed: Patroni answers OPTIONS and HEAD without a single header. What follows is read
-up to a limit and thrown away, and the connection is closed with FIN: a reset makes such servers print tracebacks.
+Laws: nothing but a status line is needed: Patroni answers OPTIONS and HEAD without a single header. What follows is
+read up to a limit and thrown away, and the connection is closed with FIN: a reset makes such servers print tracebacks.
 HTTP/1.0 and 1.1 (RFC 9112, sections 3 and 4); asyncio's streams, because a client library wants a whole answer.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable
 
+from tcpbalancer.checks.allowance import Allowance
 from tcpbalancer.checks.connection import connection_problem
 from tcpbalancer.model import HttpCheck
 from tcpbalancer.server_state import CheckResult, CheckStatus
@@ -48,14 +48,14 @@ def judge(probe: HttpCheck, answer: bytes) -> CheckResult | None:
     return CheckResult(CheckStatus.L7OK, code) if fits else CheckResult(CheckStatus.L7STS, code, reason)
 
 
-async def ask_http(probe: HttpCheck, address: tuple[str, int], on_connected: Callable[[], None]) -> CheckResult:
+async def ask_http(probe: HttpCheck, address: tuple[str, int], allowance: Allowance) -> CheckResult:
     """Send the request and read the answer; L7OK, L7STS, L7RSP or L4CON."""
     try:
         reader, writer = await asyncio.open_connection(*address, limit=MOST_READ)
     except OSError as problem:
         return connection_problem(problem)
     start = asyncio.get_running_loop().time()
-    on_connected()
+    allowance.connected()
     try:
         writer.write(request(probe))
         answer = b""
@@ -65,6 +65,7 @@ async def ask_http(probe: HttpCheck, address: tuple[str, int], on_connected: Cal
                 return CheckResult(CheckStatus.L7RSP, info="the connection ended without a status line")
             answer += more
         duration = asyncio.get_running_loop().time() - start
+        allowance.answered()
         await _read_rest(reader, MOST_READ - len(answer))
         return CheckResult(result.status, result.code, result.info, duration)
     except OSError as problem:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 
+from tcpbalancer.checks.allowance import Allowance
 from tcpbalancer.checks.connection import connection_problem
 from tcpbalancer.closing import close_with_reset
 from tcpbalancer.model import TcpCheck
 from tcpbalancer.server_state import CheckResult, CheckStatus
 
 
-async def ask_tcp(_probe: TcpCheck, address: tuple[str, int], on_connected: Callable[[], None]) -> CheckResult:
+async def ask_tcp(_probe: TcpCheck, address: tuple[str, int], allowance: Allowance) -> CheckResult:
     """Connect and give up; L4OK or L4CON."""
     try:
         asking = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
@@ -31,5 +31,5 @@ async def ask_tcp(_probe: TcpCheck, address: tuple[str, int], on_connected: Call
         return connection_problem(problem)
     finally:
         close_with_reset(asking)
-    on_connected()
+    allowance.connected()
     return CheckResult(CheckStatus.L4OK)

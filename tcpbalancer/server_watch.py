@@ -1,0 +1,191 @@
+"""What is known of every server, and the checks from which it is known.
+
+Laws: the states are values (``server_state``), this holds the latest ones and passes each change on in one order: the
+weights that workers read, then the event, then the log lines, then the end of sessions that must not go on. A server is
+checked again one interval after the end of its last check; under maintenance it is not checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hakit.events import EventHub
+from hakit.schedule import first_check_delay
+from tcpbalancer.balance import eligible
+from tcpbalancer.checks import Limits, ask
+from tcpbalancer.counters import CURRENT, SharedMemory
+from tcpbalancer.model import Backend, Check, Configuration, Server
+from tcpbalancer.route import all_backends
+from tcpbalancer.server_state import Admin, BackendState, CheckResult, ServerState
+from tcpbalancer.session_log import (
+    Standing,
+    check_reason,
+    health_check,
+    no_server_available,
+    server_down,
+    server_title,
+    server_up,
+)
+
+Log = Callable[[str, str], None]
+"""Takes a syslog level by name and a line."""
+Cut = Callable[[int, int, str], None]
+"""Takes the places of a backend and of one of its servers, and the reason why its sessions must end."""
+
+
+@dataclass(slots=True)
+class WatchedServer:
+    """A server and what is known of it."""
+
+    server: Server
+    state: ServerState
+    is_being_checked: bool = False
+
+
+@dataclass(slots=True)
+class WatchedBackend:
+    """A backend with its servers, and what is known of it."""
+
+    backend: Backend
+    place: int
+    is_listen: bool
+    servers: list[WatchedServer]
+    state: BackendState
+
+
+class ServerWatch:
+    """Checks servers and tells of their changes."""
+
+    def __init__(self, configuration: Configuration, memory: SharedMemory, hub: EventHub, log: Log, cut: Cut) -> None:
+        self._memory = memory
+        self._hub = hub
+        self._log = log
+        self._cut = cut
+        self._tasks: set[asyncio.Task[None]] = set()
+        now = time.monotonic()
+        self.backends: list[WatchedBackend] = []
+        for place, backend in enumerate(all_backends(configuration)):
+            servers = [WatchedServer(server, _initial_state(server, now)) for server in backend.servers]
+            watched = WatchedBackend(
+                backend, place, backend.name in configuration.frontends, servers, BackendState(True, now)
+            )
+            watched.state = BackendState(not standing(watched).has_none, now)
+            self.backends.append(watched)
+            self._write_weights(watched)
+
+    def start(self) -> None:
+        """Begin to check, the first checks spread over the smallest interval."""
+        checked = [
+            (backend, server, server.server.check)
+            for backend in self.backends
+            for server in backend.servers
+            if server.server.check is not None
+        ]
+        inters = tuple(check.intervals.inter for _, _, check in checked)
+        for position, (backend, server, check) in enumerate(checked):
+            delay = first_check_delay(position, len(checked), check.intervals.inter, inters)
+            task = asyncio.create_task(self._check_for_ever(backend, server, check, delay))
+            self._tasks.add(task)
+
+    async def stop(self) -> None:
+        """End all checks."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _check_for_ever(self, backend: WatchedBackend, server: WatchedServer, check: Check, delay: float) -> None:
+        limits = Limits.of(check, backend.backend.timeouts)
+        while True:
+            await asyncio.sleep(delay)
+            if server.state.admin is not Admin.MAINT:
+                server.is_being_checked = True
+                result = await ask(backend.backend.probe, check, limits)
+                server.is_being_checked = False
+                self.checked(backend, server, result)
+            health = server.state.health
+            assert health is not None
+            delay = check.intervals.pick(health)
+
+    def checked(self, backend: WatchedBackend, server: WatchedServer, result: CheckResult) -> None:
+        """Take the result of a check, and tell what it changes."""
+        before = server.state
+        now = time.monotonic()
+        server.state = after = before.checked(result, now)
+        reason = check_reason(result.status.value, result.code, result.info, result.duration_ms)
+        title = server_title(backend.backend.name, server.server.name, backup=server.server.backup)
+        if backend.backend.log_health_checks and (after.health, after.last.status) != (
+            before.health,
+            before.last.status,
+        ):
+            self._log("notice", health_check(title, reason, passed=result.status.passed, health=_health(after)))
+            reason = ""
+        had_servers = backend.state.is_up
+        if after.is_up != before.is_up:
+            self._write_weights(backend)
+            backend.state = backend.state.seen(now, is_up=not standing(backend).has_none)
+        if after.is_up != before.is_up or after.last.status is not before.last.status:
+            self._tell(backend, server)
+        if after.is_up != before.is_up:
+            self._log_change(backend, server, title, reason, had_servers=had_servers)
+        if before.is_up and not after.is_up and server.server.shutdown_sessions_when_down:
+            self._cut(backend.place, backend.servers.index(server), f"{title} is DOWN: {result.status.value}")
+
+    def _write_weights(self, backend: WatchedBackend) -> None:
+        """Write the weights at which servers may be picked from now on."""
+        backups = {place for place, watched in enumerate(backend.servers) if watched.server.backup}
+        usable = [watched.server.weight if watched.state.is_usable else 0 for watched in backend.servers]
+        start = self._memory.layout.weights(backend.place).start
+        for place, weight in enumerate(eligible(usable, backups)):
+            self._memory.words[start + place] = weight
+
+    def _tell(self, backend: WatchedBackend, server: WatchedServer) -> None:
+        state = server.state
+        last = state.last
+        self._hub.publish(
+            "server",
+            check_reason(last.status.value, last.code, last.info, last.duration_ms).removeprefix("reason: "),
+            backend=backend.backend.name,
+            server=server.server.name,
+            status="UP" if state.is_up else "DOWN",
+            shown=state.shown,
+            check_status=last.status.name,
+            code=last.code,
+            info=last.info,
+        )
+
+    def _log_change(
+        self, backend: WatchedBackend, server: WatchedServer, title: str, reason: str, *, had_servers: bool
+    ) -> None:
+        block = self._memory.layout.server(backend.place, backend.servers.index(server))
+        left = standing(backend, sessions=self._memory.sum(block, CURRENT))
+        if server.state.is_up:
+            self._log("notice", server_up(title, reason, left))
+            return
+        self._log("alert", server_down(title, reason, left))
+        if had_servers and left.has_none:
+            self._log("emerg", no_server_available(backend.backend.name, is_listen=backend.is_listen))
+
+
+def standing(backend: WatchedBackend, sessions: int = 0) -> Standing:
+    """Return how many servers, and how many backups, a backend can use now."""
+    usable = [watched.server for watched in backend.servers if watched.state.is_usable and watched.server.weight]
+    backups = sum(server.backup for server in usable)
+    return Standing(active=len(usable) - backups, backup=backups, sessions=sessions)
+
+
+def _initial_state(server: Server, now: float) -> ServerState:
+    rise_fall = None if server.check is None else (server.check.rise, server.check.fall)
+    return ServerState.initial(now, rise_fall=rise_fall, disabled=server.disabled)
+
+
+def _health(state: ServerState) -> str:
+    """Return ``3/3 UP`` or ``0/2 DOWN``, as ``option log-health-checks`` writes it."""
+    health = state.health
+    assert health is not None
+    if health.is_up:
+        return f"{health.health - health.rise + 1}/{health.fall} UP"
+    return f"{health.health}/{health.rise} DOWN"

@@ -1,0 +1,227 @@
+"""Putting the picture together: counters, states and configuration become one ``Snapshot``.
+
+Laws: it reads and never writes; what several workers count is summed here and nowhere else. Rates are what was counted
+in the last full second (``Rates.sample`` is called once per second).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from tcpbalancer.counters import (
+    BALANCED,
+    BYTES_IN,
+    BYTES_OUT,
+    CLIENT_ABORTS,
+    CONNECT_PEAK_MS,
+    CONNECT_SUM_MS,
+    CONNECTION_ERRORS,
+    CONNECTS,
+    CURRENT,
+    LAST_SESSION_MS,
+    PEAK,
+    QUEUE_PEAK_MS,
+    QUEUE_SUM_MS,
+    REDISPATCHES,
+    RESPONSE_ERRORS,
+    RETRIES,
+    SAMPLES,
+    SERVER_ABORTS,
+    TOTAL,
+    TOTAL_PEAK_MS,
+    TOTAL_SUM_MS,
+    SharedMemory,
+)
+from tcpbalancer.model import Configuration, Frontend, Mode
+from tcpbalancer.route import tcp_frontends
+from tcpbalancer.server_watch import ServerWatch, WatchedBackend, WatchedServer, standing
+from tcpbalancer.statistics import (
+    BackendStatistics,
+    CheckStatistics,
+    FrontendStatistics,
+    Outcomes,
+    ProxyStatistics,
+    ServerStatistics,
+    Times,
+    Traffic,
+)
+
+FIRST_PROXY = 2
+"""The number of the first proxy: HAProxy gives 1 to its own command line."""
+
+
+class Rates:
+    """Sessions per second of every block: the last full second, and the most there ever was in one."""
+
+    def __init__(self, memory: SharedMemory) -> None:
+        self._memory = memory
+        blocks = memory.layout.blocks
+        self._before = [0] * blocks
+        self.last = [0] * blocks
+        self.peak = [0] * blocks
+        self.sampled_at = time.monotonic()
+
+    def sample(self) -> None:
+        """Read the totals; call this once per second."""
+        self.sampled_at = time.monotonic()
+        for block, before in enumerate(self._before):
+            total = self._memory.sum(block, TOTAL)
+            self._before[block] = total
+            self.last[block] = total - before
+            self.peak[block] = max(self.peak[block], total - before)
+
+
+class Painter:
+    """Makes the proxies' part of a snapshot."""
+
+    def __init__(self, configuration: Configuration, memory: SharedMemory, watch: ServerWatch, rates: Rates) -> None:
+        self._configuration = configuration
+        self._memory = memory
+        self._watch = watch
+        self._rates = rates
+        self._frontends = {frontend.name: place for place, frontend in enumerate(tcp_frontends(configuration))}
+        self._backends = {watched.backend.name: watched for watched in watch.backends}
+
+    def proxies(self, now: float, *, is_open: bool) -> Iterator[ProxyStatistics]:
+        """Yield the proxies in the order of the file; ``is_open`` is False once the listeners are closed."""
+        for place, name in enumerate(self._configuration.order):
+            frontend = self._configuration.frontends.get(name)
+            watched = self._backends.get(name)
+            either = frontend if watched is None else watched.backend
+            yield ProxyStatistics(
+                name=name,
+                identity=FIRST_PROXY + place,
+                mode=Mode.TCP if either is None else either.mode,
+                frontend=None if frontend is None else self._frontend(frontend, is_open=is_open),
+                servers=()
+                if watched is None
+                else tuple(self._server(watched, index, now) for index in range(len(watched.servers))),
+                backend=None if watched is None else self._backend(watched, now),
+            )
+
+    def _frontend(self, frontend: Frontend, *, is_open: bool) -> FrontendStatistics:
+        status = "OPEN" if is_open else "STOP"
+        if frontend.mode is not Mode.TCP:
+            return FrontendStatistics(status, Traffic(limit=frontend.maxconn))  # the control room serves it
+        block = self._memory.layout.frontend(self._frontends[frontend.name])
+        traffic = self._traffic(block, frontend.maxconn)
+        return FrontendStatistics(
+            status,
+            traffic,
+            connection_rate=traffic.rate,
+            connection_rate_peak=traffic.rate_peak,
+            connections_total=traffic.total,
+        )
+
+    def _server(self, watched: WatchedBackend, index: int, now: float) -> ServerStatistics:
+        server = watched.servers[index]
+        block = self._memory.layout.server(watched.place, index)
+        told, state = server.server, server.state
+        address = f"[{told.address}]" if ":" in told.address else told.address
+        return ServerStatistics(
+            name=told.name,
+            identity=index + 1,
+            address=f"{address}:{told.port}",
+            status=state.shown,
+            usable=state.is_usable and told.weight > 0,
+            backup=told.backup,
+            weight=told.weight,
+            user_weight=told.weight,
+            traffic=self._traffic(block, told.maxconn or None),
+            outcomes=self._outcomes(block),
+            times=self._times(block),
+            balanced=self._memory.sum(block, BALANCED),
+            last_change=now - state.changed_at,
+            last_session=self._last_session(block, now),
+            check=_check(server, now),
+        )
+
+    def _backend(self, watched: WatchedBackend, now: float) -> BackendStatistics:
+        left = standing(watched)
+        usable = [server for server in watched.servers if server.state.is_usable]
+        takes_part = [server for server in usable if not server.server.backup] or usable[:1]
+        weight = sum(server.server.weight for server in takes_part)
+        block = self._memory.layout.backend(watched.place)
+        return BackendStatistics(
+            status="UP" if watched.state.is_up or not watched.servers else "DOWN",
+            algorithm=watched.backend.balance,
+            traffic=self._traffic(block, _fullconn(self._configuration, watched.backend.name)),
+            outcomes=self._outcomes(block),
+            times=self._times(block),
+            weight=weight,
+            user_weight=weight,
+            active=left.active,
+            backup=left.backup,
+            balanced=self._memory.sum(block, BALANCED),
+            down_transitions=watched.state.down_transitions,
+            last_change=now - watched.state.changed_at,
+            downtime=watched.state.downtime(now),
+            last_session=self._last_session(block, now),
+        )
+
+    def _traffic(self, block: int, limit: int | None) -> Traffic:
+        memory = self._memory
+        return Traffic(
+            current=memory.sum(block, CURRENT),
+            peak=memory.largest(block, PEAK),
+            limit=limit,
+            total=memory.sum(block, TOTAL),
+            bytes_in=memory.sum(block, BYTES_IN),
+            bytes_out=memory.sum(block, BYTES_OUT),
+            rate=self._rates.last[block],
+            rate_peak=self._rates.peak[block],
+        )
+
+    def _outcomes(self, block: int) -> Outcomes:
+        return Outcomes(
+            connection_errors=self._memory.sum(block, CONNECTION_ERRORS),
+            response_errors=self._memory.sum(block, RESPONSE_ERRORS),
+            retries=self._memory.sum(block, RETRIES),
+            redispatches=self._memory.sum(block, REDISPATCHES),
+            client_aborts=self._memory.sum(block, CLIENT_ABORTS),
+            server_aborts=self._memory.sum(block, SERVER_ABORTS),
+            connects=self._memory.sum(block, CONNECTS),
+        )
+
+    def _times(self, block: int) -> Times:
+        samples = max(self._memory.sum(block, SAMPLES), 1)
+        return Times(
+            queue_ms=self._memory.sum(block, QUEUE_SUM_MS) // samples,
+            connect_ms=self._memory.sum(block, CONNECT_SUM_MS) // samples,
+            total_ms=self._memory.sum(block, TOTAL_SUM_MS) // samples,
+            queue_peak_ms=self._memory.largest(block, QUEUE_PEAK_MS),
+            connect_peak_ms=self._memory.largest(block, CONNECT_PEAK_MS),
+            total_peak_ms=self._memory.largest(block, TOTAL_PEAK_MS),
+        )
+
+    def _last_session(self, block: int, now: float) -> int:
+        last = self._memory.largest(block, LAST_SESSION_MS)
+        return int(now - last / 1000) if last else -1
+
+
+def _check(watched: WatchedServer, now: float) -> CheckStatistics | None:
+    state, health = watched.state, watched.state.health
+    if health is None:
+        return None
+    return CheckStatistics(
+        status=state.last.status.name,
+        description=state.last.status.value,
+        code=state.last.code,
+        info=state.last.info,
+        duration_ms=None if state.checked_at is None else state.last.duration_ms,
+        in_progress=watched.is_being_checked,
+        failed=state.failed_checks,
+        down_transitions=state.down_transitions,
+        downtime=state.downtime(now),
+        rise=health.rise,
+        fall=health.fall,
+        health=health.health,
+        age=None if state.checked_at is None else now - state.checked_at,
+    )
+
+
+def _fullconn(configuration: Configuration, backend: str) -> int:
+    """Return the limit shown for a backend: a tenth of what its frontends may send there (``fullconn``)."""
+    sent = sum(frontend.maxconn for frontend in configuration.frontends.values() if frontend.default_backend == backend)
+    return max((sent + 9) // 10, 1)

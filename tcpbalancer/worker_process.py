@@ -1,0 +1,141 @@
+"""A worker as its supervisor sees it: a process, a channel, and an end.
+
+Laws: a worker is a fresh process that inherits exactly the descriptors it needs. Its end is learned from a pidfd
+(pidfd_open(2)), so no signal handler and no thread is involved. Orders wait here if the worker does not take them at
+once; what a worker sends is read in portions, so that it cannot hold the supervisor up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tcpbalancer.handover import Handover
+from tcpbalancer.model import Configuration
+from tcpbalancer.session_log import SessionRecord
+from tcpbalancer.worker import READY
+
+PORTION = 32
+"""Datagrams read per wake-up."""
+LARGEST = 262144
+"""Bytes of a datagram."""
+SEND_BUFFER = 1 << 20
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class WorkerProcess:
+    """One running worker."""
+
+    def __init__(
+        self,
+        number: int,
+        on_record: Callable[[SessionRecord], None],
+        on_end: Callable[[WorkerProcess], None],
+    ) -> None:
+        self.number = number
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.started_at = asyncio.get_running_loop().time()
+        self._on_record = on_record
+        self._on_end = on_end
+        self._orders: deque[bytes] = deque()
+
+    def start(
+        self, configuration: Configuration, counters: int, listeners: Sequence[tuple[int, socket.socket]]
+    ) -> None:
+        """Start the process; ``ready`` is done once it accepts, ``ended`` when it has ended."""
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel.setblocking(False)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        numbers = tuple((index, listening.fileno()) for index, listening in listeners)
+        handover = Handover(configuration, self.number, counters, theirs.fileno(), numbers).pack()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tcpbalancer.worker", str(handover)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(handover, counters, theirs.fileno(), *(number for _, number in numbers)),
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        finally:
+            os.close(handover)
+            theirs.close()
+        self.pid = self._process.pid
+        loop = asyncio.get_running_loop()
+        self._pidfd = os.pidfd_open(self.pid)
+        loop.add_reader(self._pidfd, self._process_ended)
+        loop.add_reader(self._channel, self._read)
+
+    def order(self, **order: object) -> None:
+        """Send an order: ``do`` is ``cut``, ``soft-stop`` or ``stop``."""
+        self._orders.append(json.dumps(order).encode())
+        self._send()
+
+    def kill(self) -> None:
+        """End it the hard way."""
+        if not self.ended.done():
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _send(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._orders:
+                self._channel.send(self._orders[0])
+                self._orders.popleft()
+        except BlockingIOError:
+            loop.add_writer(self._channel, self._send)
+            return
+        except OSError:
+            self._orders.clear()  # it has ended
+        loop.remove_writer(self._channel)
+
+    def _read(self) -> None:
+        for _ in range(PORTION):
+            if not self._read_one():
+                return
+
+    def _read_one(self) -> bool:
+        """Read one datagram; returns whether there may be more."""
+        try:
+            datagram = self._channel.recv(LARGEST)
+        except BlockingIOError:
+            return False
+        except OSError:
+            datagram = b""
+        if not datagram:
+            asyncio.get_running_loop().remove_reader(self._channel)
+            return False
+        if datagram == READY:
+            if not self.ready.done():
+                self.ready.set_result(None)
+        else:
+            for record in datagram.split(b"\n"):
+                self._on_record(SessionRecord.from_bytes(record))
+        return True
+
+    def _process_ended(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        status = self._process.wait()
+        while self._read_one():
+            pass  # its last words
+        loop.remove_reader(self._channel)
+        loop.remove_writer(self._channel)
+        self._channel.close()
+        self.ended.set_result(status)
+        self._on_end(self)
+
+
+def explain(status: int) -> str:
+    """Return a process's exit status in words."""
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return f"exit status {status}"
