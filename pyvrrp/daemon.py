@@ -47,6 +47,7 @@ from pyvrrp.system.addresses import AddressWorker
 from pyvrrp.system.announcer import Announcer
 from pyvrrp.system.errors import SystemRefusalError
 from pyvrrp.system.kernel import Kernel, Link
+from pyvrrp.system.privileges import require_privileges
 from pyvrrp.system.sockets import AdvertisementSocket
 from pyvrrp.trackers import ScriptTracker, results
 from pyvrrp.wire.ipv4 import VRRP_GROUP, MalformedPacketError, Packet
@@ -71,6 +72,7 @@ class Daemon:
 
         Raises SystemRefusalError if the system refuses what is needed, before anything was changed.
         """
+        require_privileges()
         async with AsyncExitStack() as opened:
             kernel = await opened.enter_async_context(Kernel())
             announcer = Announcer()

@@ -109,6 +109,10 @@ class Kernel:
     async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Call ``changed`` whenever a link or an IPv4 address has changed; runs until cancelled."""
         while True:
-            async for _ in self._monitor.get():
-                pass
+            try:
+                async for _ in self._monitor.get():
+                    pass
+            except OSError as lost:
+                if lost.errno != errno.ENOBUFS:  # messages were lost: what follows reads everything anew anyway
+                    raise
             await changed()
