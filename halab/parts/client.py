@@ -47,9 +47,9 @@ def query(host: Host, address: str, port: int, statement: str) -> Answer:
     return Answer(done.output.strip(), error or ("failed" if done.status else ""), f'psql "{target}" -c "{statement}"')
 
 
-def simple_query(address: str, port: int, statement: str) -> str:
+def simple_query(address: str, port: int, statement: str, patience: float = CONNECT) -> str:
     """Log in without a password, ask, return the first column of the first row; raises OSError for all that fails."""
-    with socket.create_connection((address, port), CONNECT) as server:
+    with socket.create_connection((address, port), patience) as server:
         options = b"user\0postgres\0database\0postgres\0\0"
         server.sendall(struct.pack("!II", len(options) + 8, 196608) + options)
         value, stream = "", server.makefile("rb")
