@@ -1,8 +1,8 @@
 """The program ``tcpbalancer``: reads flags and files, says what is wrong with them, and runs.
 
 Laws: what ``-c`` and ``-v`` do needs neither asyncio nor aiohttp, and does not import them. Exit statuses are
-HAProxy's: 0 valid or ended well, 1 anything wrong, death by the signal itself in the foreground. Nothing is started before every
-file was read.
+HAProxy's: 0 valid or ended well, 1 anything wrong, death by the signal itself in the foreground. Nothing is started
+before every file was read.
 
 Source: HAProxy's management guide, chapters 3 and 4.
 """
