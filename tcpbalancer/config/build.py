@@ -205,7 +205,7 @@ class _Builder:
                 return found
             if is_literal(method):
                 return method
-        place, source = line.statement.at(2), line.statement.source
+        place, source = line.statement.at(2), line.statement.source_at(2)
         message = f"'server {draft.name}/{line.name}' : could not resolve address '{line.address}'"
         if "none" in methods:
             self._report.warn_as(RESOLVING, place, f"{message}, disabling server.", source)
@@ -223,7 +223,7 @@ class _Builder:
             line.statement.at(2),
             f"'server {draft.name}/{line.name}' : the port that the client called is carried out by tcpbalancer only "
             "where that is a single one: the server is disabled",
-            line.statement.source,
+            line.statement.source_at(2),
         )
         return 0
 
@@ -239,7 +239,7 @@ class _Builder:
             message = (
                 f"config: {draft.kind} '{draft.name}': server '{line.name}' has neither service port nor check port."
             )
-            self._report.error_as("config : ", line.statement.at(2), message, line.statement.source)
+            self._report.error_as("config : ", line.statement.at(2), message, line.statement.source_at(2))
             return None
         checked = str(options.get("addr", address))
         if not is_literal(checked):

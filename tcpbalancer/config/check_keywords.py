@@ -161,7 +161,7 @@ def http_check_send(reading: Reading) -> None:
         elif word in _SEND and _visible(values[0]):
             setattr(check, _SEND[word], values[0])
             if word == "uri":
-                check.uri_at = (reading.at(position + 1), reading.statement.source)
+                check.uri_at = (reading.at(position + 1), reading.source_at(position + 1))
         elif word in {"hdr", *_SEND}:
             reading.error(position + 1, f"'http-check send' : '{' '.join(values[:needed])}' cannot stand in a request")
         elif word != "comment":

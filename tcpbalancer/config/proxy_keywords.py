@@ -40,7 +40,7 @@ def mode(reading: Reading) -> None:
         reading.error(1, f"unknown proxy mode '{word}'.{maybe(word, known_modes).replace('; d', ' D')}")
     elif reading.no_more_than(2):
         reading.draft.settings.mode = Mode(word)
-        reading.draft.settings.mode_at = (reading.at(1), reading.statement.source)
+        reading.draft.settings.mode_at = (reading.at(1), reading.source_at(1))
 
 
 @keyword("default_backend <backend>", FRONT, "Where connections go.")
@@ -170,7 +170,7 @@ def option_tcplog(reading: Reading) -> None:
 @keyword("option httplog", PROXY, "In TCP mode the same as tcplog.", words=2)
 def option_httplog(reading: Reading) -> None:
     """Read ``option httplog``; the warning comes once per proxy, at the end."""
-    reading.draft.settings.httplog_at = (reading.at(1), reading.statement.source)
+    reading.draft.settings.httplog_at = (reading.at(1), reading.source_at(1))
 
 
 @keyword("option dontlognull", FRONT, "No line for a connection that sent nothing.", words=2, negatable=True)

@@ -47,18 +47,22 @@ class Reading:
         """Return the place of a word, counted as in ``words``."""
         return self.statement.at(position + (1 if self.negated else 0))
 
+    def source_at(self, position: int) -> str:
+        """Return the line of a word, counted as in ``words``."""
+        return self.statement.source_at(position + (1 if self.negated else 0))
+
     def error(self, position: int, message: str, form: str = PARSING) -> None:
         """Report an error at a word."""
-        self.report.error_as(form, self.at(position), message, self.statement.source)
+        self.report.error_as(form, self.at(position), message, self.source_at(position))
 
     def warn(self, position: int, message: str) -> None:
         """Report a warning at a word."""
-        self.report.warn_as(PARSING, self.at(position), message, self.statement.source)
+        self.report.warn_as(PARSING, self.at(position), message, self.source_at(position))
 
     def not_carried_out(self, position: int, what: str, instead: str = "") -> None:
         """Warn that HAProxy would do something that is not done here."""
         message = f"{what} is accepted but not carried out by tcpbalancer{instead}"
-        self.report.advise(self.at(position), message, self.statement.source)
+        self.report.advise(self.at(position), message, self.source_at(position))
 
     def no_more_than(self, count: int) -> bool:
         """Report an error unless the statement has at most ``count`` words; returns whether it has."""

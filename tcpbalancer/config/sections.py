@@ -120,4 +120,4 @@ class SectionReader:
             self.environment[words[1]] = words[2]
 
     def _error(self, statement: Statement, position: int, message: str) -> None:
-        self._report.error(statement.at(position), message, statement.source)
+        self._report.error(statement.at(position), message, statement.source_at(position))

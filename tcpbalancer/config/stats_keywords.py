@@ -21,7 +21,7 @@ from tcpbalancer.model import Secret, StatsPage
 def _change(reading: Reading, **values: Any) -> None:
     settings = reading.draft.settings
     settings.stats = replace(settings.stats or StatsPage(), **values)
-    settings.stats_at = (reading.at(0), reading.statement.source)
+    settings.stats_at = (reading.at(0), reading.source_at(0))
 
 
 @keyword("stats enable", PROXY, "Serve the statistics page.", words=2)
@@ -64,7 +64,7 @@ def stats_auth(reading: Reading) -> None:
         return
     stats = reading.draft.settings.stats or StatsPage()
     _change(reading, users=(*stats.users, (user, Secret(password))))
-    reading.draft.settings.auth_at = (reading.at(2), reading.statement.source)
+    reading.draft.settings.auth_at = (reading.at(2), reading.source_at(2))
 
 
 @keyword("stats refresh <time>", PROXY, "How often a browser asks again; a bare number is seconds.", words=2)

@@ -10,7 +10,7 @@ Source: HAProxy's configuration manual, sections 2.2 "Quoting and escaping" and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hakit.diagnostics import Location
@@ -39,6 +39,7 @@ class Statement:
     words: tuple[Word, ...]
     location: Location
     source: str
+    lines: Sequence[str] = ()  # of the whole file, if the words stand on several
 
     def at(self, position: int) -> Location:
         """Return the place of the word at ``position``, or of the statement's end if it has fewer words."""
@@ -46,6 +47,16 @@ class Statement:
             word = self.words[position]
             return Location(self.location.file, word.line or self.location.line, word.column)
         return Location(self.location.file, self.location.line, len(self.source.rstrip()) + 1)
+
+    def source_at(self, position: int) -> str:
+        """Return the line on which that place is, without what may be a password."""
+        place = self.at(position)
+        text = self.lines[place.line - 1] if 0 < place.line <= len(self.lines) else self.source
+        if [word.text for word in self.words[:2]] == ["stats", "auth"] and len(self.words) > 2:
+            secret = self.words[2]
+            if (secret.line or self.location.line) == place.line:
+                return text[: secret.column - 1] + "********"
+        return text
 
 
 class TokenError(Exception):
