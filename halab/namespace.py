@@ -170,6 +170,7 @@ class Host:
         with self._lock:
             waiting: list[Future[Any]] = [*self._answers.values(), *self._exits.values(), self._up]
             self._answers.clear()
+            self._socket.close()
             self.ended.set_result(None)
         for one in waiting:
             if not one.done():
@@ -266,6 +267,8 @@ class Host:
 
         def enter() -> None:
             try:
+                if self.ended.done():
+                    raise LabError(f"host {self.name} has ended")  # noqa: TRY301 - the future takes it
                 namespace = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     setns(namespace, CLONE_NEWNET)

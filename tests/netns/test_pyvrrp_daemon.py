@@ -92,7 +92,7 @@ def test_refused_packets_change_a_counter_and_nothing_else(pair: Pair) -> None:
 def test_a_restart_after_kill_9_removes_what_was_left_behind(pair: Pair) -> None:
     speaker = pair.start("left", "pyvrrp", configuration(100))
     pair.until_held_by("left", within=6)
-    pair.host("left").kill_service("keepalived", signal.SIGKILL)
+    pair.kill("left")
     begun = time.monotonic()
     speaker.start()
     gone = pair.until_held_by(within=3)

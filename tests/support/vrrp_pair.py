@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +15,7 @@ from halab.capture import Capture
 from halab.namespace import Host
 from halab.parts.daemons import Speaker
 from halab.topology import Lab, simple
-from halab.wait import AddressWatch
+from halab.wait import AddressWatch, poll
 
 VIP = "10.88.2.50"
 ADDRESSES = {"left": "10.88.2.11", "right": "10.88.2.12"}
@@ -92,6 +94,13 @@ class Pair:
         self.speakers[name] = Speaker(self.lab[name], program, text, scripts or {})
         self.speakers[name].start()
         return self.speakers[name]
+
+    def kill(self, name: str) -> float:
+        """Kill a speaker with SIGKILL; returns when it is gone, with the time of the signal (monotonic)."""
+        at = time.monotonic()
+        self.host(name).kill_service("keepalived", signal.SIGKILL)
+        poll(lambda: self.host(name).services()["keepalived"]["state"] == "failed", 5, f"the end of {name}'s speaker")
+        return at
 
     def until_held_by(self, *names: str, within: float) -> float:
         """Return when exactly these hosts hold the virtual address, in monotonic seconds."""
