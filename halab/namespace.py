@@ -268,7 +268,7 @@ class Host:
         def enter() -> None:
             try:
                 if self.ended.done():
-                    raise LabError(f"host {self.name} has ended")  # noqa: TRY301 - the future takes it
+                    raise LabError(f"host {self.name} has ended")
                 namespace = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     setns(namespace, CLONE_NEWNET)

@@ -161,20 +161,27 @@ class ReferenceLab:
 
     def start(self, say: Say) -> None:
         """Start everything, all that can be at once; tells each mark it reaches with its time."""
-        links = len(HOSTS)
-        say(
-            f"{links} hosts and their switch stand, every link has carrier (built in {self.lab.build_seconds * 1e3:.0f} ms)"
-        )
+        built = f"built in {self.lab.build_seconds * 1e3:.0f} ms"
+        say(f"{len(HOSTS)} hosts and their switch stand, every link has carrier ({built})")
         with ThreadPoolExecutor(8) as pool:
-            backends = [*self.databases.values(), *self.managers.values()]
-            swarm = pool.submit(self._first_manager)
-            list(pool.map(lambda part: part.start(), backends))
-            databases = pool.submit(self._await_databases)
-            say(f"{swarm.result()}")
-            say(f"{databases.result()}")
-            list(pool.map(lambda part: part.start(), self.balancers.values()))
-            list(pool.map(lambda part: part.start(), self.speakers.values()))
+            try:
+                self._start_all(pool, say)
+            except BaseException:  # Ctrl-C, too: whoever still waits in the pool is told that its host has ended
+                self.lab.close()
+                raise
         say(f"both balancers ({self.options.balancer}) and both VRRP speakers ({self.options.vrrp}) run")
+
+    def _start_all(self, pool: ThreadPoolExecutor, say: Say) -> None:
+        backends = [*self.databases.values(), *self.managers.values()]
+        swarm = pool.submit(self._first_manager)
+        started = [pool.submit(part.start) for part in backends]
+        databases = pool.submit(self._await_databases)
+        say(swarm.result())
+        say(databases.result())
+        for one in started:
+            one.result()
+        for stage in (self.balancers, self.speakers):
+            list(pool.map(lambda part: part.start(), stage.values()))
 
     def _first_manager(self) -> str:
         first = self.managers["docker_mgr1"]

@@ -26,8 +26,17 @@ PICTURE = """\
 """
 
 
-def run(options: Options, report: Report, stay: Callable[[ReferenceLab, Report], None] | None = None) -> int:
-    """Run the scenario; ``stay`` is called with the lab while it still stands. Returns the exit status."""
+def run(
+    options: Options,
+    report: Report,
+    built: Callable[[ReferenceLab], None] = lambda _: None,
+    stay: Callable[[ReferenceLab], None] = lambda _: None,
+) -> int:
+    """Run the scenario and return the exit status.
+
+    ``built`` is called when the hosts stand and before anything is started, ``stay`` when the plan is over and the lab
+    still stands.
+    """
     report.line(report.paint("The reference lab", "1") + f", configuration '{options.config}'")
     report.line()
     report.line(PICTURE)
@@ -36,6 +45,7 @@ def run(options: Options, report: Report, stay: Callable[[ReferenceLab, Report],
     report.line()
     with ReferenceLab(options) as lab:
         held = False
+        built(lab)
         try:
             bring_up(lab, report)
             held = report.carry_out(Plan(lab).steps())
@@ -44,8 +54,7 @@ def run(options: Options, report: Report, stay: Callable[[ReferenceLab, Report],
             report.line(f"  the lab did not come up: {problem}")
         if not held:
             show_logs(lab, report)
-        if stay is not None:
-            stay(lab, report)
+        stay(lab)
     return 0 if held else 1
 
 
