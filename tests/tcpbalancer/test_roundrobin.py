@@ -1,0 +1,102 @@
+"""Round robin against what HAProxy did: which of the servers each of 40 successive connections got."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tcpbalancer.balance import ALGORITHMS, Balancer, eligible
+
+# Seen on HAProxy 2.6.12 and 3.5-dev5 with one thread, equal in both.
+SEQUENCES = {
+    (1, 1, 1): "1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1 2 3 1",
+    (3, 2, 1): "1 2 1 3 1 2 1 2 1 3 1 2 1 2 1 3 1 2 1 2 1 3 1 2 1 2 1 3 1 2 1 2 1 3 1 2 1 2 1 3",
+    (100, 50, 25): "1 1 2 1 3 1 2 1 1 2 1 3 1 2 1 1 2 1 3 1 2 1 1 2 1 3 1 2 1 1 2 1 3 1 2 1 1 2 1 3",
+    (5, 1, 1): "1 1 1 2 1 1 3 1 1 1 2 1 1 3 1 1 1 2 1 1 3 1 1 1 2 1 1 3 1 1 1 2 1 1 3 1 1 1 2 1",
+    (1, 0, 1): "1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3",
+    (256, 128, 1): "1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1",
+    (7, 3): "1 1 1 2 1 1 2 1 1 2 1 1 1 2 1 1 2 1 1 2 1 1 1 2 1 1 2 1 1 2 1 1 1 2 1 1 2 1 1 2",
+    (1, 2, 3, 4): "4 3 4 2 3 4 1 4 3 2 4 3 4 2 3 4 1 4 3 2 4 3 4 2 3 4 1 4 3 2 4 3 4 2 3 4 1 4 3 2",
+    (1, 1, 1, 1, 1, 1): "1 2 3 4 5 6 1 2 3 4 5 6 1 2 3 4 5 6 1 2 3 4 5 6 1 2 3 4 5 6 1 2 3 4 5 6 1 2 3 4",
+    (0, 0, 1, 1): "3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4 3 4",
+}
+
+
+def algorithm() -> Balancer:
+    return ALGORITHMS["roundrobin"]()
+
+
+def picks(weights: list[int], count: int, memory: list[int] | None = None) -> list[int]:
+    balancer = algorithm()
+    memory = [0] * balancer.memory_size(len(weights)) if memory is None else memory
+    chosen = [balancer.pick(memory, weights) for _ in range(count)]
+    assert None not in chosen
+    return [index + 1 for index in chosen if index is not None]
+
+
+@pytest.mark.parametrize("weights", SEQUENCES)
+def test_the_sequence_is_that_of_haproxy(weights: tuple[int, ...]) -> None:
+    assert picks(list(weights), 40) == [int(word) for word in SEQUENCES[weights].split()]
+
+
+def test_memory_may_be_a_memoryview_so_that_several_processes_can_share_it() -> None:
+    memory = memoryview(bytearray(8 * algorithm().memory_size(3))).cast("q")
+    chosen = [algorithm().pick(memory, [3, 2, 1]) for _ in range(6)]
+    assert chosen == [0, 1, 0, 2, 0, 1]
+
+
+def test_no_weight_means_no_server() -> None:
+    assert algorithm().pick([0] * 7, [0, 0]) is None
+
+
+def test_a_server_that_was_tried_in_vain_loses_its_turn_to_another_one() -> None:
+    memory = [0] * algorithm().memory_size(2)
+    assert algorithm().pick(memory, [1, 1]) == 0
+    assert algorithm().pick(memory, [1, 1], avoid=(1,)) == 0
+
+
+def test_the_last_server_left_is_picked_even_if_it_was_tried_in_vain() -> None:
+    memory = [0] * algorithm().memory_size(2)
+    assert algorithm().pick(memory, [1, 0], avoid=(0,)) == 0
+
+
+def test_a_server_that_comes_back_is_not_flooded() -> None:
+    memory = [0] * algorithm().memory_size(3)
+    picks([1, 1, 1], 3, memory)
+    picks([1, 1, 0], 300, memory)
+    after = picks([1, 1, 1], 60, memory)
+    assert 3 not in after[:2]
+    assert Counter(after)[3] in {19, 20}
+    assert all(first != second for first, second in pairwise(after))
+
+
+def test_a_server_that_becomes_heavier_does_not_sit_out_its_old_turn() -> None:
+    memory = [0] * algorithm().memory_size(2)
+    picks([1, 200], 202, memory)
+    assert 1 in picks([200, 200], 3, memory)
+
+
+def test_a_server_that_never_had_a_turn_may_change_its_weight_before_it() -> None:
+    memory = [0] * algorithm().memory_size(3)
+    assert picks([100, 1, 2], 1, memory) == [1]
+    assert Counter(picks([1, 1, 2], 40, memory))[3] in range(19, 22)
+
+
+@settings(derandomize=True, max_examples=200)
+@given(st.lists(st.integers(0, 256), min_size=1, max_size=6).filter(any))
+def test_over_a_whole_round_every_server_gets_its_weight_give_or_take_one(weights: list[int]) -> None:
+    total = sum(weights)
+    counts = Counter(picks(weights, total))
+    for index, weight in enumerate(weights):
+        assert abs(counts[index + 1] - weight) <= 1
+
+
+def test_backups_take_part_only_if_nobody_else_is_usable_and_then_the_first_one() -> None:
+    assert eligible([1, 0, 5], {2}) == [1, 0, 0]
+    assert eligible([0, 3, 5], {1, 2}) == [0, 3, 0]
+    assert eligible([0, 0, 5], {1, 2}) == [0, 0, 5]
+    assert eligible([0, 0], {1}) == [0, 0]
