@@ -83,7 +83,7 @@ class GlobalBlock:
         words = [word.text for word in statement.parameters]
         self.script_security = words not in (["off"], ["false"], ["no"])
         if not self.script_security:
-            self.notes.warn(statement, "script security is off: scripts that others may change run as they are")
+            self.notes.advise(statement, "script security is off: scripts that others may change run as they are")
 
     def set_default_interface(self, statement: Statement) -> None:
         """``default_interface IF``."""

@@ -177,7 +177,8 @@ class InstanceBlock:
                 self.notes.error(line, f"({self.name}) {wrong}")
                 continue
             for remark in found.remarks:
-                self.notes.warn(line, remark)
+                tell = self.notes.advise if remark.endswith("not carried out") else self.notes.warn
+                tell(line, remark)
             if any(known.interface.ip == found.address.interface.ip for known in self.addresses):
                 self.notes.warn(line, f"({self.name}) {found.address.interface.ip} is listed twice - ignoring")
             else:
@@ -274,7 +275,7 @@ class InstanceBlock:
             return tuple(self.tracked.values())
         for tracked in self.tracked.values():
             if tracked.weight:
-                self.notes.warn(
+                self.notes.advise(
                     self.statement,
                     f"({self.name}) a weight has no effect on priority 255: track script {tracked.name} is ignored",
                 )

@@ -73,20 +73,20 @@ class Root:
             self._foresee(instance)
         tracked = {line.name for instance in self.instances.values() for line in instance.track_scripts}
         for name in [name for name in self.scripts if name not in tracked]:
-            self.notes.warn(self.scripts.pop(name).script.location, f"Warning - script {name} is not used")
+            self.notes.advise(self.scripts.pop(name).script.location, f"Warning - script {name} is not used")
 
     def _foresee(self, instance: Instance) -> None:
         for line in instance.track_scripts:
             if line.weight >= 0 or line.reverse:
                 continue
             left = max(1, instance.priority + line.weight)
-            self.notes.warn(
+            self.notes.advise(
                 instance.location,
                 f"({instance.name}) a failing {line.name} lowers priority {instance.priority} to {left}:"
                 f" the addresses move only to a router whose priority is above {left}",
             )
         if instance.authentication.type is AuthType.PASS:
-            self.notes.warn(
+            self.notes.advise(
                 instance.location,
                 f"({instance.name}) auth_type PASS sends its password in clear text:"
                 f" everybody on the network of {instance.interface} can read it",
@@ -110,7 +110,7 @@ def build(statements: tuple[Statement, ...], findings: Findings, file: str, *, s
     TABLE.read(root, statements, notes)
     root.check()
     if not root.instances:
-        notes.warn(Location(file), "there is no vrrp_instance: nothing will be run")
+        notes.advise(Location(file), "there is no vrrp_instance: nothing will be run")
     findings.raise_if_errors()
     user, _ = root.defaults.script_user or (None, None)
     return Configuration(

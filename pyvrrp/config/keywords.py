@@ -31,6 +31,11 @@ class Notes:
         place, line = _place(about)
         self.findings.warn(place, message, source or line)
 
+    def advise(self, about: Statement | Word | Location, message: str, source: str | None = None) -> None:
+        """As ``warn``, where keepalived itself would say nothing."""
+        place, line = _place(about)
+        self.findings.advise(place, message, source or line)
+
     def error(self, about: Statement | Word | Location, message: str, source: str | None = None) -> None:
         """Something leaves no sensible configuration."""
         place, line = _place(about)
@@ -86,11 +91,11 @@ class Table(Generic[Owner]):
         name = statement.name
         if name[0] in "$@~" if name else False:
             what = {"$": "a definition", "@": "a condition", "~": "a repetition"}[name[0]]
-            notes.warn(statement, f"'{name}': {what} is known to keepalived, not carried out: the line has no effect")
+            notes.advise(statement, f"'{name}': {what} is known to keepalived, not carried out: the line has no effect")
         elif is_known(name, self.elsewhere):
             what = "block" if statement.block is not None else "keyword"
             words = " ".join(word.text for word in statement.words) if statement.block is not None else name
-            notes.warn(statement, f"the {what} '{words}' is known to keepalived, not carried out")
+            notes.advise(statement, f"the {what} '{words}' is known to keepalived, not carried out")
         else:
             notes.unknown(statement, [*self.keywords, *self.elsewhere])
 
@@ -107,7 +112,7 @@ def _fits(keyword: Keyword[Owner], statement: Statement, notes: Notes, *, secret
     most = keyword.parameters if keyword.most is None else keyword.most
     if count > most:
         extra = "********" if secret else " ".join(word.text for word in statement.parameters[most:])
-        notes.warn(statement, f"extra words after '{name}' are ignored: '{extra}'")
+        notes.advise(statement, f"extra words after '{name}' are ignored: '{extra}'")
     if keyword.block and statement.block is None:
         notes.error(statement, f"Missing '{{' at beginning of configuration block: '{name}' needs one")
         return False

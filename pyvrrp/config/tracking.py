@@ -64,7 +64,7 @@ def read_interface(line: Statement, instance: str, notes: Notes) -> str | None:
         return None
     words = [word.text for word in line.parameters]
     if words[:1] == ["weight"] and words[1:] not in (["0"], ["0", "noreverse"]):
-        notes.warn(
+        notes.advise(
             line,
             f"({instance}) track_interface {name}: a weight is known to keepalived, not carried out;"
             " the line has no effect",

@@ -157,7 +157,7 @@ def _interface(text: str) -> IPv4Interface:
         raise ValueError(f"'{text}' is not an IP address, such as 192.168.50.10/24") from wrong
     if not isinstance(interface, IPv4Interface):
         raise OtherFamilyError(f"{text} is an IPv6 address: this version speaks VRRPv2, which has IPv4 only")
-    if interface.is_multicast or interface.is_unspecified or interface.is_loopback:
+    if interface.ip.is_multicast or interface.ip.is_unspecified or interface.ip.is_loopback:
         raise ValueError(f"'{text}' cannot be a virtual address: it is a multicast, loopback or zero address")
     return interface
 

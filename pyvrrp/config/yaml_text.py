@@ -134,6 +134,7 @@ def read_yaml(text: str, file: str, findings: Findings) -> Configuration:
                 place = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file)
                 raise ConfigError.at(place, f"aliases such as *{event.anchor} are not supported: write the value again")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        statements = () if node is None else _Translation(text, file, findings).root(node)
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
         place = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file)
@@ -142,5 +143,4 @@ def read_yaml(text: str, file: str, findings: Findings) -> Configuration:
         raise ConfigError.at(Location(file, 1, 1), f"not YAML: {str(wrong).splitlines()[0]}") from wrong
     except RecursionError as wrong:
         raise ConfigError.at(Location(file, 1, 1), "not a configuration: nested too deeply") from wrong
-    statements = () if node is None else _Translation(text, file, findings).root(node)
     return build(statements, findings, file, strict=True)

@@ -1,0 +1,224 @@
+"""What keepalived 2.2.7 says about a configuration, and what is said here: record by record of its recorded tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from hakit.diagnostics import ConfigError, Diagnostic, Severity
+from pyvrrp.config.load import read
+from pyvrrp.model import Configuration
+
+REST = " interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n  10.9.0.100\n }\n"
+SECURE = "global_defs {\n script_user root\n enable_script_security\n}\n"
+SCRIPT = 'vrrp_script chk {\n script "/usr/bin/true"\n}\n'
+
+
+def instance(lines: str = "") -> str:
+    return f"vrrp_instance VI_1 {{\n{lines}{REST}}}\n"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A configuration, and what keepalived says of it, as (line, words); ``refused`` here, if not there."""
+
+    name: str
+    text: str
+    said: tuple[tuple[int, str], ...] = ()
+    refused: bool = False
+
+
+TRACKED = SECURE + SCRIPT + "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n"
+RECORDS = [
+    Record("ok", instance()),
+    Record("backup-255", instance(" state BACKUP\n priority 255\n")),
+    Record("master-100", instance(" state MASTER\n priority 100\n")),
+    Record("empty", "global_defs {\n router_id x\n}\n"),
+    Record("extra-words", instance(" state BACKUP priority 99\n")),
+    Record("virtual-server", "virtual_server 10.9.0.100 80 {\n real_server 10.9.0.11 80 {\n }\n}\n" + instance()),
+    Record("extra-brace", instance() + "}\n", ((8, "Extra '}' found"),), refused=True),
+    Record("missing-brace", instance()[:-2], ((1, "There are 1 missing '}'s or extra '{'s"),), refused=True),
+    Record(
+        "missing-parameter",
+        instance(" priority\n"),
+        (
+            (
+                2,
+                (
+                    "*** Configuration line starting `priority` is missing a parameter after keyword `priority`"
+                    " at word position 2"
+                ),
+            ),
+        ),
+        refused=True,
+    ),
+    Record(
+        "long-password",
+        instance(" authentication {\n  auth_type PASS\n  auth_pass secret123\n }\n"),
+        ((4, "Truncating auth_pass to 8 characters"),),
+    ),
+    Record(
+        "master-100-nopreempt",
+        instance(" state MASTER\n priority 100\n nopreempt\n"),
+        ((1, "(VI_1) Warning - nopreempt will not work with initial state MASTER - clearing"),),
+    ),
+    Record(
+        "master-100-preempt-delay",
+        instance(" state MASTER\n priority 100\n preempt_delay 5\n"),
+        ((1, "(VI_1) Warning - preempt delay will not work with initial state MASTER - clearing"),),
+    ),
+    Record(
+        "master-nopreempt",
+        instance(" state MASTER\n nopreempt\n"),
+        ((1, "(VI_1) nopreempt is incompatible with priority 255. resetting nopreempt"),),
+    ),
+    Record(
+        "no-vip",
+        "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n}\n",
+        ((1, "(VI_1) No VIP specified; at least one is sensible"),),
+    ),
+    Record(
+        "no-vrid",
+        "vrrp_instance VI_1 {\n interface eth0\n virtual_ipaddress {\n  10.9.0.100\n }\n}\n",
+        ((1, "(VI_1) the virtual router id must be set"),),
+        refused=True,
+    ),
+    Record(
+        "vrid-256",
+        "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 256\n virtual_ipaddress {\n  10.9.0.100\n }\n}\n",
+        (
+            (3, "number '256' outside range [1, 255]"),
+            (3, "(VI_1): VRID '256' not valid - must be between 1 & 255"),
+            (1, "(VI_1) the virtual router id must be set"),
+        ),
+        refused=True,
+    ),
+    *(
+        Record(
+            f"priority-{number}",
+            instance(f" priority {number}\n"),
+            (
+                (2, f"number '{number}' outside range [1, 255]"),
+                (2, "(VI_1) Priority not valid! must be between 1 & 255. Using default 100"),
+            ),
+        )
+        for number in (0, 256)
+    ),
+    Record(
+        "dup-vrid",
+        instance() + instance().replace("VI_1", "VI_2"),
+        ((8, "VI_1 and VI_2 both use VRID 51 with IPv4 on interface eth0"),),
+        refused=True,
+    ),
+    Record("unknown-keyword", instance(" bogus_word 3\n"), ((2, "Unknown keyword 'bogus_word'"),)),
+    # keepalived loses the rest of the instance here; one finding, and the braces are matched.
+    Record("unknown-block", instance(" bogus_block {\n  a b\n }\n"), ((2, "Unknown keyword 'bogus_block'"),)),
+    Record("root-unknown-block", "bogus {\n a b\n}\n" + instance(), ((1, "Unknown keyword 'bogus'"),)),
+    Record(
+        "script-after-use",
+        "vrrp_instance VI_1 {\n track_script {\n  chk\n }\n" + REST + "}\n" + SCRIPT,
+        ((3, "(VI_1) track script chk not found, ignoring..."),),
+    ),
+    Record(
+        "script-option",
+        SECURE + SCRIPT + instance(" track_script {\n  chk wieght 5\n }\n"),
+        ((10, "(VI_1) unknown track script option wieght - ignoring"),),
+    ),
+    Record(
+        "weight-254",
+        SCRIPT.replace("}", " weight 254\n}") + instance(" track_script {\n  chk\n }\n"),
+        (
+            (3, "number '254' outside range [-253, 253]"),
+            (3, "vrrp_script chk weight 254 must be in [-253, 253]"),
+        ),
+    ),
+    Record(
+        "track-weight-300",
+        SCRIPT + instance(" track_script {\n  chk weight -300\n }\n"),
+        (
+            (6, "number '-300' outside range [-254, 254]"),
+            (6, "(VI_1) track script chk: weight must be between [-253..253] inclusive, ignoring..."),
+        ),
+    ),
+    Record(
+        "v2-interval-1.5",
+        instance(" advert_int 1.5\n"),
+        ((2, "(VI_1) VRRPv2 advertisement interval 1.500000s must be an integer. rounding"),),
+    ),
+    Record(
+        "interval-1,5",
+        instance(" advert_int 1,5\n"),
+        ((2, "invalid number '1,5'"), (2, "(VI_1) Advert interval (1,5) not valid! Must be > 0 - ignoring")),
+    ),
+    Record(
+        "interval-0.005",
+        instance(" advert_int 0.005\n"),
+        (
+            (2, "number '0.005' outside range [0.010000, 255.000000]"),
+            (2, "(VI_1) Advert interval (0.005) not valid! Must be > 0 - ignoring"),
+        ),
+    ),
+]
+
+
+def outcome(text: str) -> tuple[Configuration | None, tuple[Diagnostic, ...]]:
+    try:
+        loaded = read(text.encode(), "keepalived.conf")
+    except ConfigError as refused:
+        return None, refused.diagnostics
+    return loaded.configuration, loaded.warnings
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_what_keepalived_says_is_said_with_its_words_and_its_line_and_nothing_else(record: Record) -> None:
+    configuration, found = outcome(record.text)
+    assert tuple((one.location.line, one.message) for one in found if not one.advice) == record.said
+    assert (configuration is None) is record.refused
+    assert any(one.severity is Severity.ERROR for one in found) is record.refused
+    if configuration is not None and "vrrp_instance" in record.text:
+        assert [one.virtual_router_id for one in configuration.instances] == [51]
+
+
+def test_the_difficult_file_is_read_as_keepalived_reads_it() -> None:
+    # Its own dump: s1 weight 5 reverse, s2 and s3 as they are; the bad lines are left out one by one.
+    text = r"""
+vrrp_script s1 { script "/bin/true" }
+vrrp_script s2 {
+ script '/bin/sh -c "exit 0"'
+ timeout 2 }
+vrrp_script s3 {
+ script "/bin/echo \"x y\" 'p q' r\x41"
+}
+vrrp_instance VI_2 {
+ interface eth0
+ virtual_router_id 8
+ virtual_ipaddress { 10.9.0.80/24 dev eth0 label eth0:x
+  10.9.0.81/24 brd +
+  10.9.0.82
+ }
+ track_script { s1 weight 5 reverse
+  s2
+  s3 weight -300
+ }
+ priority \
+   33
+ auth_bogus
+}
+"""
+    configuration, found = outcome(text)
+    assert configuration is not None
+    (router,) = configuration.instances
+    assert router.priority == 100
+    assert [str(address) for address in router.addresses] == ["10.9.0.80/24", "10.9.0.81/24", "10.9.0.82/32"]
+    assert [(one.name, one.weight, one.reverse) for one in router.track_scripts] == [("s1", 5, True), ("s2", 0, False)]
+    assert configuration.script("s2").script.words == ("/bin/sh", "-c", "exit 0")
+    assert configuration.script("s2").timeout == 2.0
+    assert [one.message for one in found if not one.advice] == [
+        "number '-300' outside range [-254, 254]",
+        "(VI_2) track script s3: weight must be between [-253..253] inclusive, ignoring...",
+        "invalid number '\\'",
+        "(VI_2) Priority not valid! must be between 1 & 255. Using default 100",
+        "Unknown keyword '33'",
+        "Unknown keyword 'auth_bogus'",
+    ]
