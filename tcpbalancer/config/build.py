@@ -14,6 +14,7 @@ from tcpbalancer.config.drafts import CheckDraft, Drafts, ProxyDraft, ServerDraf
 from tcpbalancer.config.findings import CHECKING, RESOLVING, Report, maybe
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
+    NOWHERE,
     Backend,
     Bind,
     Check,
@@ -44,6 +45,7 @@ class _Builder:
         self._frontends: dict[str, Frontend] = {}
         self._backends: dict[str, Backend] = {}
         self._order: list[str] = []
+        self._unresolved = False
 
     def build(self) -> Configuration | None:
         for draft in self._drafts.proxies:
@@ -51,6 +53,8 @@ class _Builder:
         for draft in self._drafts.proxies:
             self._proxy(draft)
         whole = self._drafts.whole
+        if self._unresolved:
+            self._report.error_as(CHECKING, NOWHERE, "Failed to initialize server(s) addr.")
         if self._report.has_errors:
             return None
         return Configuration(
@@ -211,6 +215,7 @@ class _Builder:
             self._report.warn_as(RESOLVING, place, f"{message}, disabling server.", source)
             return _NOWHERE
         self._report.error_as(RESOLVING, place, f"{message}.", source)
+        self._unresolved = True
         return None
 
     def _called_port(self, draft: ProxyDraft, line: ServerDraft) -> int:

@@ -22,6 +22,7 @@ CHECKING = ""
 FILE = "config : "
 
 _SECRETS = re.compile(r"(\b(?:auth|password|users?|insecure-password)\b[\"']?\s*:?\s*[\[{]?\s*)(\S.*)")
+_ACCOUNT = re.compile(r"(^\s*stats\s+\S+\s+)\S*:.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Report(Findings):
 
 
 def masked(source: str) -> str:
-    """Return a line of configuration with what follows ``auth``, ``user`` or ``password`` hidden."""
-    return _SECRETS.sub(r"\1********", source)
+    """Return a line of configuration without what follows ``auth`` (however spelt), ``user`` or ``password``."""
+    return _ACCOUNT.sub(r"\1********", _SECRETS.sub(r"\1********", source))
 
 
 def maybe(word: str, known: Sequence[str]) -> str:

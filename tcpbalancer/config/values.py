@@ -71,15 +71,15 @@ def parse_address(text: str) -> Address:
         return Address(_host(host, text), None, None)
     offset = ports.startswith("+")
     low, dash, high = ports.removeprefix("+").partition("-")
-    first = _port(low, ports, text)
-    last = _port(high, ports, text) if dash else first
-    return Address(_host(host, text), first, max(first, last), offset)
+    last = _port(high, text) if dash else None  # first, as HAProxy does
+    first = _port(low, text)
+    return Address(_host(host, text), first, first if last is None else max(first, last), offset)
 
 
-def _port(text: str, ports: str, whole: str) -> int:
+def _port(text: str, whole: str) -> int:
     if not _PORT.fullmatch(text):
         wrong = next((character for character in text if character not in "0123456789"), "-")
-        raise ValueError(f"invalid character '{wrong}' in port number '{ports}' in '{whole}'")
+        raise ValueError(f"invalid character '{wrong}' in port number '{text}' in '{whole}'")
     if len(text) > 5 or int(text) > 65535:
         raise ValueError(f"invalid port '{text}'")
     return int(text)

@@ -1,0 +1,471 @@
+"""haproxy.cfg becomes the model: keyword by keyword, and whatever the text, a model or a ConfigError."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hakit.diagnostics import ConfigError
+from hakit.schedule import Intervals
+from tcpbalancer.config.interpret import READERS
+from tcpbalancer.config.load import Loaded, load, look_up, read_texts
+from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS
+from tcpbalancer.model import (
+    Backend,
+    Bind,
+    Check,
+    Configuration,
+    Frontend,
+    HttpCheck,
+    LogTarget,
+    Mode,
+    Secret,
+    Server,
+    StatsPage,
+    TcpCheck,
+    Timeouts,
+)
+
+ROOT = Path(__file__).parents[2]
+TIMED = "defaults\n timeout connect 1s\n timeout client 2s\n timeout server 3s\n"
+
+
+def resolve(host: str) -> str | None:
+    return {"db": "192.0.2.7"}.get(host)
+
+
+def read(text: str, environment: dict[str, str] | None = None, name: str = "f.cfg") -> Loaded:
+    return read_texts([(name, text)], environment or {}, resolve=resolve)
+
+
+def model(text: str, environment: dict[str, str] | None = None) -> Configuration:
+    return read(text, environment).configuration
+
+
+def errors(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as wrong:
+        read(text)
+    return [
+        found.message for found in wrong.value.diagnostics if found.severity.value == "error" and found.location.line
+    ]
+
+
+def warnings(text: str) -> list[str]:
+    return [found.message for found in read(text).warnings]
+
+
+def listen(line: str) -> Configuration:
+    return model(f"{TIMED}listen l\n bind :1\n {line}\n")
+
+
+def server(line: str, before: str = "") -> Server:
+    return model(f"{TIMED}backend b\n {before}\n server {line}\n").backends["b"].servers[0]
+
+
+def test_a_frontend_and_its_backend() -> None:
+    text = (
+        f"{TIMED}frontend f\n bind *:5432\n default_backend b\n"
+        "backend b\n balance roundrobin\n server s 192.0.2.1:5432\n"
+    )
+    seen = model(text)
+    assert seen.order == ("f", "b")
+    frontend, backend = seen.frontends["f"], seen.backends["b"]
+    assert isinstance(frontend, Frontend)
+    assert isinstance(backend, Backend)
+    assert [(bind.host, bind.port, str(bind.location)) for bind in frontend.binds] == [("", 5432, "f.cfg:6:7")]
+    assert frontend.default_backend == "b"
+    assert frontend.timeouts == Timeouts(client=2.0, connect=1.0, server=3.0)
+    assert (backend.balance, backend.probe, backend.retries, backend.redispatch) == ("roundrobin", TcpCheck(), 3, False)
+    assert [(found.name, found.address, found.port) for found in backend.servers] == [("s", "192.0.2.1", 5432)]
+    assert backend.servers[0].check is None
+
+
+def test_a_listen_section_is_a_frontend_and_a_backend_of_one_name() -> None:
+    seen = listen("server s 192.0.2.1:1")
+    assert (set(seen.frontends), set(seen.backends), seen.order) == ({"l"}, {"l"}, ("l",))
+    assert seen.frontends["l"].default_backend == "l"
+
+
+@pytest.mark.parametrize(
+    ("address", "binds"),
+    [
+        ("*:5432", [("", 5432)]),
+        (":5432", [("", 5432)]),
+        ("0.0.0.0:5432", [("", 5432)]),
+        ("192.0.2.1:80,[2001:db8::1]:81", [("192.0.2.1", 80), ("2001:db8::1", 81)]),
+        (":::80", [("::", 80)]),
+        ("[::]:80", [("::", 80)]),
+        ("ipv4@127.0.0.1:80", [("127.0.0.1", 80)]),
+        ("ipv6@:80", [("::", 80)]),
+        ("127.0.0.1:80-82", [("127.0.0.1", 80), ("127.0.0.1", 81), ("127.0.0.1", 82)]),
+        ("127.0.0.1:${PORT}", [("127.0.0.1", 8080)]),
+        ('"127.0.0.1:${OTHER-81}"', [("127.0.0.1", 81)]),
+        ("db:80", [("192.0.2.7", 80)]),
+    ],
+)
+def test_bind_takes_every_form_of_address(address: str, binds: list[tuple[str, int]]) -> None:
+    seen = model(f"{TIMED}frontend f\n bind {address}\n", {"PORT": "8080"})
+    assert [(bind.host, bind.port) for bind in seen.frontends["f"].binds] == binds
+
+
+def test_what_tcpbalancer_cannot_listen_on_is_named() -> None:
+    found = read(f"{TIMED}frontend f\n bind /run/x.sock\n bind :1 accept-proxy name here\n")
+    assert [bind.port for bind in found.configuration.frontends["f"].binds] == [1]
+    assert [text for text in (w.message for w in found.warnings) if "not carried out" in text] == [
+        "'bind /run/x.sock' is accepted but not carried out by tcpbalancer: nothing will listen there",
+        "'accept-proxy' on a bind line is accepted but not carried out by tcpbalancer",
+    ]
+    assert all(warning.advice for warning in found.warnings)
+
+
+def test_server_options() -> None:
+    seen = server(
+        "s 192.0.2.1:5432 check port 8008 addr 192.0.2.9 inter 3s fastinter 500 downinter 1m fall 4 rise 5 weight 7 "
+        "maxconn 9 backup disabled on-marked-down shutdown-sessions"
+    )
+    assert seen.check == Check("192.0.2.9", 8008, Intervals(3.0, 0.5, 60.0), rise=5, fall=4)
+    assert (seen.weight, seen.maxconn, seen.backup, seen.disabled) == (7, 9, True, True)
+    assert seen.shutdown_sessions_when_down
+
+
+def test_a_check_goes_to_the_server_itself_unless_told_otherwise() -> None:
+    assert server("s 192.0.2.1:5432 check").check == Check("192.0.2.1", 5432, Intervals(2.0), rise=2, fall=3)
+
+
+def test_default_server_accumulates_and_a_server_overrides_it() -> None:
+    before = "default-server inter 5s check\n default-server fall 7 backup"
+    seen = server("s 192.0.2.1:1 inter 1s no-backup", before)
+    assert seen.check == Check("192.0.2.1", 1, Intervals(1.0), rise=2, fall=7)
+    assert not seen.backup
+    assert server("s 192.0.2.1:1 no-check enabled", before).check is None
+
+
+def test_names_are_looked_up_once_at_start() -> None:
+    assert server("s db:5432").address == "192.0.2.7"
+    assert server("s nope:5432 init-addr 192.0.2.8").address == "192.0.2.8"
+    assert server("s nope:5432 init-addr last,libc,none").disabled
+    assert look_up("127.0.0.1") == "127.0.0.1"
+    assert look_up("no.such.host.invalid") is None
+    assert look_up("x" * 300) is None
+
+
+def test_a_server_without_a_port_gets_the_one_that_clients_call() -> None:
+    text = (
+        f"{TIMED}frontend f\n bind :5432\n default_backend b\n"
+        "backend b\n server s 192.0.2.1 check\n server t 192.0.2.1:+1\n"
+    )
+    ports = [found.port for found in model(text).backends["b"].servers]
+    assert ports == [5432, 5433]
+
+
+def test_a_server_whose_port_nobody_can_know_is_disabled_and_named() -> None:
+    text = f"{TIMED}backend b\n server s 192.0.2.1\n"
+    assert model(text).backends["b"].servers[0].disabled
+    assert "the port that the client called" in warnings(text)[0]
+    assert errors(f"{TIMED}backend b\n server s 192.0.2.1 check\n") == [
+        "config: backend 'b': server 's' has neither service port nor check port."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "probe"),
+    [
+        ("option httpchk", HttpCheck()),
+        ("option httpchk /x", HttpCheck(uri="/x")),
+        ("option httpchk GET /patroni", HttpCheck("GET", "/patroni")),
+        ("option httpchk HEAD / HTTP/1.1", HttpCheck("HEAD", "/", "HTTP/1.1")),
+        ("option httpchk GET / HTTP/1.1 www", HttpCheck("GET", "/", "HTTP/1.1", (("Host", "www"),))),
+        ("option httpchk GET / HTTP/1.1\\r\\nHost:\\ www", HttpCheck("GET", "/", "HTTP/1.1", (("Host", "www"),))),
+        (
+            "option httpchk\n http-check expect status 200",
+            HttpCheck(expect_status=frozenset({200})),
+        ),
+        (
+            "option httpchk\n http-check expect status 200-202,301",
+            HttpCheck(expect_status=frozenset({200, 201, 202, 301})),
+        ),
+        (
+            "option httpchk\n http-check send meth GET uri /a ver HTTP/1.1 hdr Host x comment why",
+            HttpCheck("GET", "/a", "HTTP/1.1", (("Host", "x"),)),
+        ),
+        ("option httpchk\n option tcp-check", TcpCheck()),
+        ("option httpchk\n option pgsql-check user x", TcpCheck()),
+    ],
+)
+def test_how_servers_are_checked(lines: str, probe: object) -> None:
+    assert model(f"{TIMED}backend b\n {lines}\n").backends["b"].probe == probe
+
+
+def test_what_a_probe_leaves_out_is_named() -> None:
+    text = (
+        f"{TIMED}backend b\n option httpchk\n http-check expect ! status 500\n http-check expect string ok\n"
+        " http-check send body x\n http-check disable-on-404\n http-check set-var(check.x) int(1)\n "
+        "option mysql-check\n"
+        " http-check expect status 200 comment x\n"
+    )
+    assert [re.sub(" is accepted.*", "", text) for text in warnings(text)] == [
+        "'http-check expect ! status'",
+        "'http-check expect string ok'",
+        "'http-check send body'",
+        "'http-check disable-on-404'",
+        "'http-check set-var(check.x)'",
+        "'option mysql-check'",
+        "'comment' behind 'http-check expect status'",
+    ]
+
+
+def test_timeouts_count_in_milliseconds_unless_a_unit_is_given_and_0_is_none() -> None:
+    text = (
+        "defaults\n timeout client 1500\n timeout connect 1s\n timeout server 0\n timeout check 2m\n timeout queue 1h\n"
+        " timeout tunnel 1d\n timeout client-fin 3000us\n timeout server-fin 20ms\nfrontend f\n bind :1\n"
+    )
+    assert model(text).frontends["f"].timeouts == Timeouts(
+        client=1.5,
+        connect=1.0,
+        server=None,
+        check=120.0,
+        queue=3600.0,
+        tunnel=86400.0,
+        client_fin=0.003,
+        server_fin=0.02,
+    )
+
+
+def test_the_statistics_page() -> None:
+    text = (
+        f"{TIMED}listen stats\n mode http\n bind :8404\n stats enable\n stats uri /stats\n stats realm The\\ Lab\n"
+        " stats auth admin:a:b\n stats auth me:pw\n stats refresh 10s\n stats hide-version\n"
+    )
+    seen = model(text)
+    page = StatsPage("/stats", "The Lab", (("admin", Secret("a:b")), ("me", Secret("pw"))), 10.0, hide_version=True)
+    assert seen.frontends["stats"].stats == page
+    assert seen.frontends["stats"].mode is Mode.HTTP
+    assert seen.frontends["stats"].default_backend is None
+    assert seen.backends["stats"].servers == ()
+    assert "a:b" not in repr(seen)
+
+
+def test_any_stats_keyword_switches_the_page_on_and_refresh_counts_in_seconds() -> None:
+    seen = model(
+        f"{TIMED}listen l\n mode http\n bind :1\n stats refresh 5\n stats show-version\n stats admin if TRUE\n"
+    )
+    assert seen.frontends["l"].stats == StatsPage(refresh=5.0)
+
+
+def test_statistics_in_tcp_mode_are_ignored_with_haproxys_warning() -> None:
+    text = f"{TIMED}listen l\n bind :1\n stats enable\n"
+    assert warnings(text) == ["'stats' statement ignored for proxy 'l' as it requires HTTP mode."]
+    assert model(text).frontends["l"].stats is None
+
+
+def test_http_mode_that_relays_is_told_to_relay_bytes() -> None:
+    text = f"{TIMED} mode http\nlisten l\n bind :1\n server s 192.0.2.1:1\n"
+    assert model(text).frontends["l"].mode is Mode.TCP
+    assert "relays bytes as in 'mode tcp'" in warnings(text)[0]
+
+
+def test_global_settings_and_several_global_sections() -> None:
+    seen = model(
+        "global\n log stdout format raw local0\n log 127.0.0.1 local1 notice err\n log /dev/log daemon\n"
+        " log [::1]:515 len 900 user\n maxconn 100\nglobal\n nbthread 4\n daemon\n pidfile /run/x.pid\n node lb1\n"
+        " description the first one\n"
+    )
+    assert seen.log_targets == (
+        LogTarget("stdout", "local0", "raw", "debug"),
+        LogTarget("127.0.0.1:514", "local1", "rfc3164", "notice"),
+        LogTarget("/dev/log", "daemon"),
+        LogTarget("[::1]:515", "user"),
+    )
+    assert (seen.maxconn, seen.nbthread, seen.daemon, seen.pidfile) == (100, 4, True, "/run/x.pid")
+    assert (seen.node, seen.description) == ("lb1", "the first one")
+
+
+def test_no_log_forgets_the_targets_and_other_formats_become_rfc_3164() -> None:
+    seen = model("global\n log stdout local0\n no log\n log stderr format iso local0\n log ring@x local0\n")
+    assert seen.log_targets == (LogTarget("stderr", "local0"),)
+
+
+def test_a_line_per_connection_needs_tcplog_and_a_log() -> None:
+    text = "global\n log stdout local0\n" + TIMED + " option tcplog\nlisten l\n bind :1\n"
+    assert not model(text).frontends["l"].tcplog
+    assert warnings(text) == ["log format ignored for proxy 'l' since it has no log address."]
+    assert model(text + " log global\n option dontlognull\n").frontends["l"].tcplog
+    assert not model(text + " log global\n no log\n").frontends["l"].tcplog
+
+
+def test_maxconn_of_a_frontend_is_the_global_one_unless_it_has_its_own() -> None:
+    assert listen("maxconn 7").frontends["l"].maxconn == 7
+    assert listen("maxconn 0").frontends["l"].maxconn == 2000
+
+
+def test_options_can_be_taken_back() -> None:
+    text = f"{TIMED} option redispatch\n option log-health-checks\n option dontlognull\nlisten l\n bind :1\n"
+    seen = model(text).backends["l"]
+    assert (seen.redispatch, seen.log_health_checks) == (True, True)
+    seen = model(text + " no option redispatch\n no option log-health-checks\n no option nolinger\n").backends["l"]
+    assert (seen.redispatch, seen.log_health_checks) == (False, False)
+
+
+def test_named_defaults_are_used_by_those_who_ask_and_the_last_ones_by_the_others() -> None:
+    text = (
+        "defaults one\n retries 1\n timeout client 1s\ndefaults two from one\n timeout client 2s\n"
+        "defaults\n retries 9\n timeout client 9s\n"
+        "listen a from one\n bind :1\nlisten b from two\n bind :2\nlisten c\n bind :3\n"
+    )
+    seen = model(text)
+    assert [seen.backends[name].retries for name in "abc"] == [1, 1, 9]
+    assert [seen.frontends[name].timeouts.client for name in "abc"] == [1.0, 2.0, 9.0]
+
+
+def test_setenv_acts_on_the_lines_that_follow() -> None:
+    text = (
+        "global\n setenv A 192.0.2.5\n presetenv B 80\n presetenv C 99\nbackend b\n server s "
+        '"${A}:${C}"\n server t ${A}:${B}\n'
+    )
+    servers = model(text, {"C": "81"}).backends["b"].servers
+    assert [(found.address, found.port) for found in servers] == [("192.0.2.5", 81), ("192.0.2.5", 80)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "option forwardfor", "cookie SERVERID insert indirect", "errorfile 503 /x", "acl a src 192.0.2.1",
+        "use_backend x if a", "balance leastconn", "balance hdr(x)", "option redispatch 3", "timeout http-request 1s",
+        "log 127.0.0.1:1 local0",
+        "tcp-request connection reject", "server s 192.0.2.1:1 cookie a send-proxy slowstart 3s",
+    ],
+)  # fmt: skip
+def test_what_haproxy_knows_and_is_not_carried_out_is_named_and_lets_the_program_start(line: str) -> None:
+    found = read(f"{TIMED}listen l\n bind :1\n {line}\n").warnings
+    assert found
+    assert all("not carried out" in warning.message and warning.advice for warning in found)
+
+
+def test_unsupported_sections_are_refused_or_passed_over() -> None:
+    assert errors("peers p\n peer a 192.0.2.1:1\n") == [
+        "unknown keyword 'peers' in 'global' section: not supported by tcpbalancer"
+    ]
+    assert warnings("resolvers dns\n nameserver a 192.0.2.1:53\n") == [
+        "section 'resolvers' is not carried out by tcpbalancer"
+    ]
+    assert errors(".if defined(X)\n") == ["'.if' is not supported by tcpbalancer: write the file without conditions"]
+
+
+def test_every_keyword_of_the_registry_says_how_it_is_written_and_what_it_does() -> None:
+    assert READERS
+    for name, entry in {**KEYWORDS, **GLOBAL_KEYWORDS}.items():
+        assert entry.syntax.startswith(name.split()[0])
+        assert entry.summary.endswith(".")
+
+
+def test_checking_patroni_on_a_port_that_writes_is_warned_of() -> None:
+    text = (
+        f"{TIMED}frontend f\n bind :5432\n default_backend b\nbackend b\n option httpchk GET /patroni\n"
+        " server a 192.0.2.1:5432 check\n server b 192.0.2.2:5432 check\n"
+    )
+    assert "reach replicas and fail there" in warnings(text)[0]
+    assert warnings(text.replace("/patroni", "/primary")) == []
+    assert warnings(text.replace("5432", "8008")) == []
+
+
+@pytest.mark.parametrize(("password", "warned"), [("admin123", True), ("admin", True), ("kU7-pq.Zz", False)])
+def test_a_well_known_password_is_warned_of_and_never_shown(password: str, warned: bool) -> None:
+    text = f"{TIMED}listen s\n mode http\n bind :1\n stats auth root:{password}\n"
+    found = read(text).warnings
+    assert bool(found) == warned
+    assert all(password not in warning.render().replace("root", "") for warning in found)
+
+
+def test_an_open_statistics_page_is_warned_of() -> None:
+    assert "open to everyone" in warnings(f"{TIMED}listen s\n mode http\n bind :1\n stats enable\n")[0]
+
+
+@pytest.mark.parametrize("name", ["reference", "lab"])
+def test_the_configurations_of_the_lab_are_taken_with_advice_only(name: str) -> None:
+    found = load([ROOT / "configs" / name / "haproxy.cfg"])
+    ours = [warning.message for warning in found.warnings if warning.advice]
+    assert len(ours) == 2
+    assert "/patroni" in ours[0]
+    assert "well-known" in ours[1]
+
+
+def test_the_reference_is_what_the_set_up_gives() -> None:
+    seen = load([ROOT / "configs/reference/haproxy.cfg"]).configuration
+    assert {name: frontend.default_backend for name, frontend in seen.frontends.items()} == {
+        "postgresql_frontend": "postgresql_backend",
+        "docker_swarm_frontend": "docker_swarm_backend",
+        "stats": None,
+    }
+    postgres = seen.backends["postgresql_backend"]
+    assert postgres.probe == HttpCheck("GET", "/patroni", expect_status=frozenset({200}))
+    assert [(one.name, one.address, one.port, one.check) for one in postgres.servers] == [
+        (f"pg10{n + 1}", f"192.168.50.2{n}", 5432, Check(f"192.168.50.2{n}", 8008, Intervals(3.0), 3, 3))
+        for n in (1, 2, 3)
+    ]
+    swarm = seen.backends["docker_swarm_backend"]
+    assert [(one.name, one.address, one.port) for one in swarm.servers] == [
+        ("docker_mgr1", "192.168.50.31", 2377),
+        ("docker_mgr2", "192.168.50.32", 2377),
+    ]
+    page = seen.frontends["stats"]
+    assert [(bind.host, bind.port) for bind in page.binds] == [("", 8404)]
+    assert page.stats is not None
+    assert page.stats.uri == "/stats"
+    assert page.stats.users == (("admin", Secret("admin123")),)
+
+
+def test_a_folder_stands_for_its_files_and_several_files_are_one_configuration(tmp_path: Path) -> None:
+    (tmp_path / "b.cfg").write_text("backend b\n server s 192.0.2.1:1\n")
+    (tmp_path / "a.cfg").write_text(TIMED + "frontend f\n bind :1\n default_backend b\n")
+    (tmp_path / "c.txt").write_text("nonsense")
+    assert load([tmp_path]).configuration.order == ("f", "b")
+    assert load([tmp_path / "a.cfg", tmp_path / "b.cfg"]).configuration.order == ("f", "b")
+
+
+def test_bytes_that_are_no_text_are_an_error_with_a_place(tmp_path: Path) -> None:
+    (tmp_path / "x.cfg").write_bytes(b"global\n \xff\xfe x\n")
+    with pytest.raises(ConfigError, match="unknown keyword"):
+        load([tmp_path / "x.cfg"])
+
+
+def gives_a_configuration_or_a_config_error(text: str, name: str = "f.cfg") -> None:
+    result: object
+    try:
+        result = read(text, {"A": "x y", "B": ""}, name).configuration
+    except ConfigError as wrong:
+        result = wrong
+    assert isinstance(result, Configuration | ConfigError)
+
+
+@given(st.text(max_size=200))
+@settings(derandomize=True, max_examples=300, deadline=None)
+def test_any_text_gives_a_configuration_or_a_config_error(text: str) -> None:
+    gives_a_configuration_or_a_config_error(text)
+
+
+PIECES = """
+global defaults frontend backend listen from a b no \" ' # $A ${A} "${A[*]}" 0 1 -1 99999 300 3s
+3zz :80 *:0 192.0.2.1:80
+[::1]:80 h:+1 h a:1-9 if TRUE admin:pw /x check port inter fall weight disabled init-addr none tcp http status 200 200-
+expect send hdr meth stdout local0 format raw socket enable auth refresh uri realm client connect
+server httpchk tcplog peers
+"""
+WORDS = st.sampled_from(
+    [*PIECES.split(), "\n", "\n ", "\n ", "\n ", *(name.split()[0] for name in GLOBAL_KEYWORDS), *KEYWORDS]
+)
+
+
+@given(st.lists(WORDS, max_size=60).map(lambda words: " ".join(words) + "\n"))
+@settings(derandomize=True, max_examples=1500, deadline=None)
+def test_any_heap_of_keywords_gives_a_configuration_or_a_config_error(text: str) -> None:
+    gives_a_configuration_or_a_config_error(text)
+
+
+def test_locations_are_those_of_the_words() -> None:
+    seen = server("s 192.0.2.1:1")
+    assert str(seen.location) == "f.cfg:7:2"
+    assert Bind("", 1) == Bind("", 1)
