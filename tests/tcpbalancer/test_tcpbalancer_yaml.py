@@ -138,13 +138,11 @@ def test_any_text_gives_a_configuration_or_a_config_error(text: str) -> None:
     assert isinstance(result, Configuration | ConfigError)
 
 
-KEYS = st.sampled_from(
-    [
-        "global", "defaults", "frontends", "backends", "listens", "bind", "servers", "address", "
-        ""stats", "auth", "timeout",
-        "option", "httpchk", "default-server", "check", "a", "*:80", "true", "false", "3s", "192.0.2.1:1", "log", "",
-    ]
-)  # fmt: skip
+NAMES = """
+global defaults frontends backends listens bind servers address stats auth timeout option httpchk default-server check a
+*:80 true false 3s 192.0.2.1:1 log
+"""
+KEYS = st.sampled_from([*NAMES.split(), ""])
 TREES = st.recursive(
     KEYS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=25
 )
