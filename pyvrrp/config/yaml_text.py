@@ -25,6 +25,8 @@ LINES = frozenset({"virtual_ipaddress", "track_script", "track_interface"})
 SWITCHES = frozenset({"preempt", "nopreempt", "init_fail"})
 WHOLE = frozenset({"auth_pass", "router_id"})
 """Keys whose value is one word, white space included."""
+MAX_DEPTH = 16
+"""Levels of nesting: a configuration has five; what is far deeper would cost PyYAML much time and then the stack."""
 _TRUE, _FALSE = frozenset({"true", "yes", "on", ""}), frozenset({"false", "no", "off"})
 
 
@@ -128,11 +130,15 @@ def read_yaml(text: str, file: str, findings: Findings) -> Configuration:
     import yaml  # late: a daemon that reads a keepalived.conf has no need of it
 
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            mark = event.start_mark
+            place = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file)
             if isinstance(event, yaml.AliasEvent):
-                mark = event.start_mark
-                place = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file)
                 raise ConfigError.at(place, f"aliases such as *{event.anchor} are not supported: write the value again")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise ConfigError.at(place, f"nested deeper than {MAX_DEPTH} levels: no configuration is")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         statements = () if node is None else _Translation(text, file, findings).root(node)
     except yaml.MarkedYAMLError as wrong:
@@ -141,6 +147,4 @@ def read_yaml(text: str, file: str, findings: Findings) -> Configuration:
         raise ConfigError.at(place, f"not YAML: {wrong.problem or wrong.context}") from wrong
     except (yaml.YAMLError, ValueError, OverflowError) as wrong:
         raise ConfigError.at(Location(file, 1, 1), f"not YAML: {str(wrong).splitlines()[0]}") from wrong
-    except RecursionError as wrong:
-        raise ConfigError.at(Location(file, 1, 1), "not a configuration: nested too deeply") from wrong
     return build(statements, findings, file, strict=True)

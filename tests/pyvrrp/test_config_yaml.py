@@ -110,7 +110,7 @@ def test_an_empty_document_is_an_empty_configuration() -> None:
         ("a: &x 1\nb: *x\n", "c.yaml:2:4: aliases such as *x are not supported"),
         ("a: \x01\n", "c.yaml:1:1: not YAML: unacceptable character"),
         ('a: "\\U00110000"\n', "c.yaml:1:1: not YAML: "),
-        ("[" * 5000 + "]" * 5000, "c.yaml:1:1: not a configuration: nested too deeply"),
+        ("[" * 5000 + "]" * 5000, "c.yaml:1:17: nested deeper than 16 levels"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_column(text: str, message: str) -> None:
