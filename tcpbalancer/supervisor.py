@@ -24,12 +24,11 @@ from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.session_log import SessionRecord, format_tcplog, proxy_stopped
 from tcpbalancer.snapshot import Painter, Rates
 from tcpbalancer.statistics import Snapshot, WorkerStatistics
+from tcpbalancer.version import REPORTED
 from tcpbalancer.worker_process import WorkerProcess, explain
 
 __all__ = ["ListenError", "Supervisor"]
 
-VERSION = "3.0.0"
-"""What is reported where programs expect HAProxy's version: plain numbers, at least 3.0."""
 START_LIMIT = 10.0
 """Seconds within which a worker must say that it is ready."""
 STOP_LIMIT = 2.0
@@ -66,8 +65,8 @@ class Supervisor:
         Raises ListenError if an address cannot be had and RuntimeError if a worker does not come up; nothing is left
         behind then.
         """
-        self._listeners = listen(tcp_frontends(self._configuration))
         try:
+            self._listeners = listen(tcp_frontends(self._configuration))
             for number in range(self._configuration.nbthread):
                 self._start_worker(number)
             for worker in tuple(self._workers.values()):
@@ -98,7 +97,7 @@ class Supervisor:
             taken_at=time.time(),
             counters_age=now - self._rates.sampled_at,
             pid=os.getpid(),
-            version=VERSION,
+            version=REPORTED,
             uptime=now - self._started_at,
             node=configuration.node or socket.gethostname(),
             description=configuration.description,

@@ -1,0 +1,185 @@
+"""The probes, against servers that answer well, badly, late, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from dataclasses import replace
+
+import pytest
+from tcp_peers import PATIENCE, Script, ScriptedServer, free_port, full_backlog, read_exactly, reset
+
+from hakit.schedule import Intervals
+from tcpbalancer.checks import Limits, ask
+from tcpbalancer.checks.http import judge, request
+from tcpbalancer.model import Check, HttpCheck, Probe, TcpCheck, Timeouts
+from tcpbalancer.server_state import CheckResult, CheckStatus
+
+OPTIONS = b"OPTIONS / HTTP/1.0\r\n\r\n"
+REFUSED = "ECONNREFUSED returned by OS (Connection refused)"
+
+
+def asked(port: int, probe: Probe, *, limits: Limits = Limits(2.0, None)) -> CheckResult:  # noqa: B008 - frozen
+    return asyncio.run(ask(probe, Check("127.0.0.1", port), limits))
+
+
+def answered(script: Script, probe: HttpCheck = HttpCheck(), **options: Limits) -> CheckResult:  # noqa: B008 - frozen
+    with ScriptedServer(script) as server:
+        return asked(server.port, probe, **options)
+
+
+def answer(text: bytes) -> Script:
+    def script(peer: socket.socket) -> None:
+        read_exactly(peer, len(OPTIONS))
+        peer.sendall(text)
+
+    return script
+
+
+def test_a_plain_check_passes_and_is_never_accepted() -> None:
+    with ScriptedServer(lambda peer: None) as server:
+        for _ in range(20):
+            assert asked(server.port, TcpCheck()).status is CheckStatus.L4OK
+        with socket.create_connection(("127.0.0.1", server.port)):  # a real connection, queued behind them, is
+            assert server.accepted.acquire(timeout=PATIENCE)
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("probe", [TcpCheck(), HttpCheck()])
+def test_a_refused_connection_is_told_in_haproxys_words(probe: Probe) -> None:
+    result = asked(free_port(), probe)
+    assert (result.status, result.info, result.code) == (CheckStatus.L4CON, REFUSED, None)
+
+
+@pytest.mark.parametrize("probe", [TcpCheck(), HttpCheck()])
+def test_a_connect_without_answer_ends_in_time(probe: Probe) -> None:
+    listening, fillers = full_backlog()
+    result = asked(listening.getsockname()[1], probe, limits=Limits(0.2, 5.0))
+    assert (result.status, result.info) == (CheckStatus.L4TOUT, "no connection within 0.2 s")
+    assert result.duration == pytest.approx(0.2, abs=0.1)
+    for each in (listening, *fillers):
+        each.close()
+
+
+def test_no_descriptor_left_is_no_fault_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> socket.socket:
+        raise OSError(24, "Too many open files")
+
+    async def once() -> CheckResult:
+        monkeypatch.setattr("tcpbalancer.checks.tcp.socket.socket", refuse)
+        try:
+            return await ask(TcpCheck(), Check("127.0.0.1", 1), Limits(1.0, None))
+        finally:
+            monkeypatch.undo()
+
+    assert asyncio.run(once()).status is CheckStatus.SOCKERR
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"HTTP/1.0 200 OK\r\n",  # Patroni answers OPTIONS like this: no header, no empty line
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 302 Found\n",
+        b"HTTP/1.0 200\r\n\r\n" + b"x" * 300_000,
+    ],
+)
+def test_a_status_line_is_enough(text: bytes) -> None:
+    result = answered(answer(text))
+    assert (result.status, result.info) == (CheckStatus.L7OK, "")
+    assert result.code in {200, 302}
+
+
+def test_a_wrong_status_is_told_with_its_reason_phrase() -> None:
+    result = answered(answer(b"HTTP/1.0 503 Service Unavailable\r\n\r\n"))
+    assert (result.status, result.code, result.info) == (CheckStatus.L7STS, 503, "Service Unavailable")
+
+
+def test_only_the_expected_status_passes() -> None:
+    assert judge(HttpCheck(expect_status=frozenset({200})), b"HTTP/1.0 204 No Content\r\n") == CheckResult(
+        CheckStatus.L7STS, 204, "No Content"
+    )
+    assert judge(HttpCheck(expect_status=frozenset({503})), b"HTTP/1.0 503 X\r\n") == CheckResult(CheckStatus.L7OK, 503)
+    assert judge(HttpCheck(), b"HTTP/1.0 20") is None
+
+
+@pytest.mark.parametrize("text", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\n", b"x" * 70_000])
+def test_what_is_not_http_is_an_invalid_response(text: bytes) -> None:
+    assert answered(answer(text)).status is CheckStatus.L7RSP
+
+
+def test_an_end_without_a_status_line_is_an_invalid_response() -> None:
+    result = answered(answer(b""))
+    assert (result.status, result.info) == (CheckStatus.L7RSP, "the connection ended without a status line")
+
+
+def test_a_reset_instead_of_an_answer_is_an_invalid_response() -> None:
+    def script(peer: socket.socket) -> None:
+        read_exactly(peer, len(OPTIONS))
+        reset(peer)
+
+    result = answered(script)
+    assert (result.status, result.info) == (
+        CheckStatus.L7RSP,
+        "ECONNRESET returned by OS (Connection reset by peer)",
+    )
+
+
+def silent_until(over: threading.Event, first: bytes = b"") -> Script:
+    def script(peer: socket.socket) -> None:
+        peer.sendall(first)
+        over.wait(PATIENCE)
+
+    return script
+
+
+@pytest.mark.parametrize("limits", [Limits(0.3, None), Limits(5.0, 0.3)], ids=["within inter", "timeout check"])
+def test_a_server_that_accepts_and_does_not_answer_is_timed_out(limits: Limits) -> None:
+    over = threading.Event()
+    with ScriptedServer(silent_until(over)) as server:
+        result = asked(server.port, HttpCheck(), limits=limits)
+        over.set()
+    assert (result.status, result.info) == (CheckStatus.L7TOUT, "no answer within 0.3 s")
+
+
+def test_a_server_that_keeps_the_connection_open_behind_its_status_line_passes() -> None:
+    over = threading.Event()
+    with ScriptedServer(silent_until(over, b"HTTP/1.1 200 OK\r\n")) as server:
+        result = asked(server.port, HttpCheck(), limits=Limits(0.1, None))
+        over.set()
+    assert result.status is CheckStatus.L7OK
+    assert result.duration < 0.1
+
+
+def test_the_server_sees_fin_and_no_reset() -> None:
+    saw: list[bytes] = []
+    done = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        saw.append(read_exactly(peer, len(OPTIONS)))
+        peer.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 1000)
+        peer.shutdown(socket.SHUT_WR)
+        saw.append(peer.recv(1))
+        done.set()
+
+    with ScriptedServer(script) as server:
+        asked(server.port, HttpCheck())
+        assert done.wait(PATIENCE)
+    assert saw == [OPTIONS, b""]
+
+
+def test_the_request_is_what_the_configuration_says() -> None:
+    assert request(HttpCheck()) == OPTIONS
+    assert request(HttpCheck("GET", "/patroni")) == b"GET /patroni HTTP/1.0\r\n\r\n"
+    assert request(HttpCheck("GET", "/", "HTTP/1.1", (("host", "a.example"),))) == (
+        b"GET / HTTP/1.1\r\nhost: a.example\r\nConnection: close\r\n\r\n"
+    )
+
+
+def test_the_limits_are_haproxys() -> None:
+    check = replace(Check("127.0.0.1", 1), intervals=Intervals(inter=3.0))
+    assert Limits.of(check, Timeouts()) == Limits(3.0, None)
+    assert Limits.of(check, Timeouts(connect=1.0)) == Limits(3.0, None)
+    assert Limits.of(check, Timeouts(check=5.0)) == Limits(3.0, 5.0)
+    assert Limits.of(check, Timeouts(connect=1.0, check=5.0)) == Limits(1.0, 5.0)

@@ -1,0 +1,250 @@
+"""Workers as processes: how they share, how they die, and that they never spin."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from running_balancer import RunningBalancer, one_way, server
+from tcp_peers import PATIENCE, ScriptedServer, echo, read_exactly, read_to_end, small_buffers
+
+from tcpbalancer.listening import ListenError
+from tcpbalancer.model import Timeouts
+
+QUIET = 0.5
+"""Seconds over which a worker is watched for doing nothing."""
+
+
+def worker_pid(balancer: RunningBalancer, number: int = 0) -> int:
+    return balancer.snapshot().workers[number].pid
+
+
+def cpu_seconds(pid: int) -> float:
+    times = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def assert_sleeps(pid: int) -> None:
+    """Watch a process for a while: it must hardly use the processor."""
+    before = cpu_seconds(pid)
+    watch = socket.socketpair()
+    watch[0].settimeout(QUIET)
+    with pytest.raises(TimeoutError):
+        watch[0].recv(1)
+    for each in watch:
+        each.close()
+    assert cpu_seconds(pid) - before <= 0.05 * QUIET + 0.01
+
+
+def open_descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def test_a_killed_worker_is_replaced_and_its_listener_goes_on() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        held = balancer.connect()
+        assert read_exactly(held, 6) == b"hello\n"
+        pid = worker_pid(balancer)
+        os.kill(pid, signal.SIGKILL)
+        died = balancer.wait_for("worker", action="died", pid=pid)
+        assert died.reason == "killed by SIGKILL; 1 connections lost"
+        with balancer.connect() as client:  # it waits in the backlog until the new worker takes it
+            assert read_exactly(client, 6) == b"hello\n"
+        started = balancer.wait_for("worker", count=2, action="started")
+        assert started["pid"] != pid
+        held.close()
+        balancer.wait_for("session")
+        snapshot = balancer.snapshot()
+        assert snapshot.workers[0].restarts == 1
+        assert (snapshot.current, snapshot.proxy("f").frontend.traffic.total) == (0, 2)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_round_robin_is_exact_whatever_the_number_of_workers(workers: int) -> None:
+    peers = [ScriptedServer(echo(f"{number}\n".encode())) for number in (1, 2, 3)]
+    servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
+    with RunningBalancer(one_way(servers, nbthread=workers)) as balancer:
+        got = []
+        for _ in range(30):
+            with balancer.connect() as client:
+                got.append(int(client.recv(2)))
+        assert got == [1, 2, 3] * 10
+        balancer.wait_for("session", count=30)
+        assert [row.balanced for row in balancer.snapshot().proxy("b").servers] == [10, 10, 10]
+    for peer in peers:
+        peer.__exit__(None, None, None)
+
+
+def test_many_connections_at_once_over_two_workers_are_spread_exactly() -> None:
+    peers = [ScriptedServer(echo(f"{number}\n".encode())) for number in (1, 2)]
+    servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
+    with RunningBalancer(one_way(servers, nbthread=2)) as balancer:
+        clients = [balancer.connect() for _ in range(100)]
+        assert Counter(client.recv(2) for client in clients) == {b"1\n": 50, b"2\n": 50}
+        traffic = balancer.snapshot().proxy("f").frontend.traffic  # type: ignore[union-attr]
+        assert (traffic.current, traffic.peak, traffic.total) == (100, 100, 100)
+        for client in clients:
+            client.close()
+        balancer.wait_for("session", count=100)
+        assert balancer.snapshot().current == 0
+    for peer in peers:
+        peer.__exit__(None, None, None)
+
+
+def test_after_many_connections_nothing_is_left_open() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        pid = worker_pid(balancer)
+        before = open_descriptors(pid)
+        for _ in range(200):
+            with balancer.connect() as client:
+                client.sendall(b"x")
+                assert read_exactly(client, 7) == b"hello\nx"
+        balancer.wait_for("session", count=200)
+        assert open_descriptors(pid) == before
+
+
+def test_idle_half_closed_and_throttled_connections_leave_the_worker_asleep() -> None:
+    over = threading.Event()
+
+    def deaf(peer: socket.socket) -> None:
+        small_buffers(peer)
+        peer.sendall(b"hello\n")
+        over.wait(PATIENCE)
+
+    with ScriptedServer(deaf) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        idle, half, full = (balancer.connect() for _ in range(3))
+        for client in (idle, half, full):
+            assert read_exactly(client, 6) == b"hello\n"
+        half.shutdown(socket.SHUT_WR)
+        full.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            full.sendall(bytes(1 << 26))
+        assert_sleeps(worker_pid(balancer))
+        full.shutdown(socket.SHUT_RDWR)
+        full.close()
+        assert_sleeps(worker_pid(balancer))
+        idle.close()
+        half.close()
+        over.set()
+
+
+def test_the_frontends_maxconn_leaves_the_rest_in_the_backlog_without_spinning() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)], maxconn=2)) as balancer:
+        clients = [balancer.connect() for _ in range(3)]
+        for client in clients[:2]:
+            assert read_exactly(client, 6) == b"hello\n"
+        clients[2].settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            clients[2].recv(1)
+        assert_sleeps(worker_pid(balancer))
+        clients[0].close()
+        clients[2].settimeout(PATIENCE)
+        assert read_exactly(clients[2], 6) == b"hello\n"
+        for client in clients:
+            client.close()
+
+
+def test_without_descriptors_accepting_pauses_without_spinning_and_then_goes_on() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        pid = worker_pid(balancer)
+        held = [balancer.connect() for _ in range(3)]
+        for client in held:
+            assert read_exactly(client, 6) == b"hello\n"
+        taken = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+        limit = min(set(range(len(taken) + 1)) - taken)  # the next descriptor would be this one
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+        late = balancer.connect()
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.recv(1)
+        assert_sleeps(pid)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        late.settimeout(PATIENCE)
+        assert read_exactly(late, 6) == b"hello\n"
+        assert worker_pid(balancer) == pid
+        for client in (*held, late):
+            client.close()
+
+
+def test_running_connections_show_their_bytes_in_the_statistics() -> None:
+    with ScriptedServer(echo(b"")) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        with balancer.connect() as client:
+            client.sendall(b"x" * 1000)
+            assert read_exactly(client, 1000) == b"x" * 1000
+            until = time.monotonic() + PATIENCE
+            while balancer.snapshot().proxy("b").server("s1").traffic.bytes_out < 1000:
+                assert time.monotonic() < until
+            assert balancer.snapshot().current == 1
+        balancer.wait_for("session")
+        traffic = balancer.snapshot().proxy("b").backend.traffic  # type: ignore[union-attr]
+        assert (traffic.bytes_in, traffic.bytes_out, traffic.current) == (1000, 1000, 0)
+
+
+def test_a_worker_ends_when_its_supervisor_is_gone() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        pid = worker_pid(balancer)
+        balancer.ask(lambda: balancer.supervisor._workers[0]._channel.shutdown(socket.SHUT_RDWR))
+        died = balancer.wait_for("worker", action="died", pid=pid)
+        assert died.reason.startswith("exit status 0")
+
+
+def test_signals_that_are_meant_for_the_supervisor_do_not_end_a_worker() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        pid = worker_pid(balancer)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(pid, number)
+        with balancer.connect() as client:
+            assert read_exactly(client, 6) == b"hello\n"
+        assert worker_pid(balancer) == pid
+
+
+def test_a_port_that_is_taken_is_one_clear_error_and_nothing_stays_behind() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        configuration = one_way([])
+        frontend = configuration.frontends["f"]
+        port = taken.getsockname()[1]
+        bad = type(frontend.binds[0])("127.0.0.1", port)
+        bound = type(frontend)("f", (*frontend.binds, bad), default_backend="b", timeouts=Timeouts())
+        with (
+            pytest.raises(ListenError) as caught,
+            RunningBalancer(type(configuration)({"f": bound}, configuration.backends, configuration.order)),
+        ):
+            pass
+        assert str(caught.value).startswith(
+            "Binding [<none>] for proxy f: protocol tcpv4: cannot bind socket (Address already in use) for "
+            f"[127.0.0.1:{port}]. Another program holds this address"
+        )
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", frontend.binds[0].port))
+
+
+def test_an_address_that_no_interface_has_is_named() -> None:
+    configuration = one_way([])
+    frontend = configuration.frontends["f"]
+    bound = type(frontend)("f", (type(frontend.binds[0])("192.0.2.77", frontend.binds[0].port),))
+    with (
+        pytest.raises(ListenError, match=r"\[192\.0\.2\.77:\d+\]\. No interface of this host"),
+        RunningBalancer(type(configuration)({"f": bound}, {}, ("f",))),
+    ):
+        pass
+
+
+def test_a_client_over_ipv6_reaches_a_server_over_ipv4() -> None:
+    with ScriptedServer(echo()) as peer:
+        configuration = one_way([server(peer.port)])
+        frontend = configuration.frontends["f"]
+        bound = type(frontend)("f", (type(frontend.binds[0])("::1", frontend.binds[0].port),), default_backend="b")
+        six = type(configuration)({"f": bound}, configuration.backends, configuration.order)
+        with RunningBalancer(six) as balancer, socket.create_connection(("::1", balancer.port)) as client:
+            assert read_exactly(client, 6) == b"hello\n"
+            client.shutdown(socket.SHUT_WR)
+            assert read_to_end(client) == b""
+            assert balancer.wait_for("session")["client"].startswith("::1:")  # type: ignore[union-attr]
