@@ -33,8 +33,8 @@ class Garp:
     own_lower_delay: bool = False
     own_lower_repeat: bool = False
 
-    def set(self, statement: Statement, notes: Notes) -> None:
-        """Carry out one of GARP_KEYWORDS, with or without ``vrrp_``."""
+    def set(self, statement: Statement, notes: Notes, name: str) -> None:
+        """Carry out one of GARP_KEYWORDS, with or without ``vrrp_``, for the instance or block ``name``."""
         keyword = statement.name.removeprefix("vrrp_").removeprefix("garp_")
         text = statement.parameters[0].text
         try:
@@ -43,7 +43,8 @@ class Garp:
             else:
                 self._set(_COUNTS[keyword], whole(text, 0, MOST))
         except ValueError as wrong:
-            notes.warn(statement, f"{wrong} - ignoring")
+            notes.warn(statement, f"negative number '{text}'" if text.startswith("-") else str(wrong))
+            notes.warn(statement, f"({name}): {statement.name} '{text}' invalid - ignoring")
 
     def _set(self, name: str, value: Any) -> None:
         self.own_lower_delay |= name == "lower_prio_delay"
@@ -65,7 +66,6 @@ class GlobalBlock:
     script_user: tuple[str, str | None] | None = None
     script_security: bool = True
     default_interface: str = ""
-    version: int = 2
     garp: Garp = field(default_factory=Garp)
     down_timer_adverts: int = 3
 
@@ -94,33 +94,34 @@ class GlobalBlock:
 
     def set_version(self, statement: Statement) -> None:
         """``vrrp_version N``."""
-        self.version = read_version(statement, self.notes)
+        read_version(statement, self.notes, "global_defs")
 
     def set_garp(self, statement: Statement) -> None:
         """``vrrp_garp_*``."""
-        self.garp.set(statement, self.notes)
+        self.garp.set(statement, self.notes, "global_defs")
 
     def set_down_timer_adverts(self, statement: Statement) -> None:
         """``vrrp_down_timer_adverts N``."""
-        self.down_timer_adverts = read_down_timer_adverts(statement, self.notes, self.down_timer_adverts)
+        self.down_timer_adverts = read_down_timer_adverts(statement, self.notes, "global_defs", self.down_timer_adverts)
 
 
-def read_version(statement: Statement, notes: Notes) -> int:
-    """Return the VRRP version that ``statement`` asks for: 2, or an error."""
+def read_version(statement: Statement, notes: Notes, name: str) -> None:
+    """Note an error unless ``statement`` asks for version 2 of VRRP."""
     text = statement.parameters[0].text
     if text == "3":
         notes.error(statement, "VRRP version 3 is not supported: this version speaks VRRPv2 only")
     elif text != "2":
-        notes.error(statement, f"'{text}' is not a VRRP version: write version 2")
-    return 2
+        notes.error(statement, f"({name}): Version must be either 2 or 3: write 2")
 
 
-def read_down_timer_adverts(statement: Statement, notes: Notes, default: int) -> int:
+def read_down_timer_adverts(statement: Statement, notes: Notes, name: str, default: int) -> int:
     """Return after how many advertisements that did not come the Master counts as down: 1 to 100."""
+    text = statement.parameters[0].text
     try:
-        return whole(statement.parameters[0].text, 1, 100)
+        return whole(text, 1, 100)
     except ValueError as wrong:
-        notes.warn(statement, f"{wrong} - ignoring")
+        notes.warn(statement, str(wrong))
+        notes.warn(statement, f"({name}): Invalid down_timer_adverts [1:100] '{text}'")
         return default
 
 

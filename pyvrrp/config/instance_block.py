@@ -116,7 +116,7 @@ class InstanceBlock:
 
     def set_version(self, statement: Statement) -> None:
         """``version N``."""
-        read_version(statement, self.notes)
+        read_version(statement, self.notes, self.name)
 
     def set_preempt(self, statement: Statement) -> None:
         """``nopreempt``; ``preempt`` does nothing, as in keepalived."""
@@ -132,11 +132,11 @@ class InstanceBlock:
 
     def set_garp(self, statement: Statement) -> None:
         """``garp_*``."""
-        self.garp.set(statement, self.notes)
+        self.garp.set(statement, self.notes, self.name)
 
     def set_down_timer_adverts(self, statement: Statement) -> None:
         """``down_timer_adverts N``."""
-        self.down_timer_adverts = read_down_timer_adverts(statement, self.notes, self.down_timer_adverts)
+        self.down_timer_adverts = read_down_timer_adverts(statement, self.notes, self.name, self.down_timer_adverts)
 
     def set_authentication(self, statement: Statement) -> None:
         """``authentication { auth_type T  auth_pass P }``."""
@@ -150,7 +150,7 @@ class InstanceBlock:
                 statement, f"({self.name}) auth_type AH is not supported in this version: use PASS, or none at all"
             )
         elif text != "PASS":
-            self.notes.warn(statement, f"({self.name}) unknown authentication type")
+            self.notes.warn(statement, f"({self.name}) unknown authentication type '{text}'")
         else:
             self.auth_type = text
 
@@ -180,7 +180,7 @@ class InstanceBlock:
                 tell = self.notes.advise if remark.endswith("not carried out") else self.notes.warn
                 tell(line, remark)
             if any(known.interface.ip == found.address.interface.ip for known in self.addresses):
-                self.notes.warn(line, f"({self.name}) {found.address.interface.ip} is listed twice - ignoring")
+                self.notes.advise(line, f"({self.name}) {found.address.interface.ip} is listed twice - ignoring")
             else:
                 self.addresses.append(found.address)
 
@@ -189,7 +189,7 @@ class InstanceBlock:
         for line in statement.block or ():
             found = read_tracked(line, self.name, self.defined, self.notes)
             if found is not None and found.name in self.tracked:
-                self.notes.warn(line, f"({self.name}) track script {found.name} is listed twice - ignoring")
+                self.notes.warn(line, f"({self.name}) duplicate track_script {found.name} - ignoring")
             elif found is not None:
                 self.tracked[found.name] = found
 
@@ -248,26 +248,31 @@ class InstanceBlock:
         master = self.state is InitialState.MASTER
         # Documented nowhere, seen in the program: MASTER without a priority means the owner.
         priority = self.priority or (OWNER_PRIORITY if master else DEFAULT_PRIORITY)
-        if priority == OWNER_PRIORITY:
-            preempt = "nopreempt is incompatible with priority 255. resetting nopreempt"
-            delay = "preempt_delay is incompatible with priority 255. resetting preempt_delay"
-        else:
-            preempt = "Warning - nopreempt will not work with initial state MASTER - clearing"
-            delay = "Warning - preempt delay will not work with initial state MASTER - clearing"
         if not self.preempt and (master or priority == OWNER_PRIORITY):
-            self.notes.warn(self.statement, f"({self.name}) {preempt}")
             self.preempt = True
+            self._clear(
+                "nopreempt is incompatible with priority 255. resetting nopreempt"
+                if priority == OWNER_PRIORITY
+                else "Warning - nopreempt will not work with initial state MASTER - clearing"
+            )
         if self.preempt_delay and (master or priority == OWNER_PRIORITY):
-            self.notes.warn(self.statement, f"({self.name}) {delay}")
             self.preempt_delay = 0.0
+            self._clear("Warning - preempt delay will not work with initial state MASTER - clearing")
+        if self.preempt_delay and not self.preempt:
+            self.preempt_delay = 0.0
+            self._clear("preempt_delay is incompatible with nopreempt mode - resetting")
         return priority
+
+    def _clear(self, message: str) -> None:
+        self.notes.warn(self.statement, f"({self.name}) {message}")
 
     def _authentication(self) -> Authentication:
         if self.auth_type and self.password:
             return Authentication(AuthType.PASS, self.password)
-        if self.auth_type or self.password:
-            wanted = "auth_pass" if self.auth_type else "auth_type PASS"
-            self.notes.warn(self.statement, f"({self.name}) authentication lacks {wanted}: ignoring it")
+        if self.auth_type:
+            self.notes.warn(self.statement, f"({self.name}) Authentication specified but no password given. Ignoring")
+        elif self.password:
+            self.notes.advise(self.statement, f"({self.name}) auth_pass without auth_type PASS has no effect")
         return Authentication()
 
     def _tracked(self, priority: int) -> tuple[Tracked, ...]:
@@ -275,9 +280,9 @@ class InstanceBlock:
             return tuple(self.tracked.values())
         for tracked in self.tracked.values():
             if tracked.weight:
-                self.notes.advise(
+                self.notes.warn(
                     self.statement,
-                    f"({self.name}) a weight has no effect on priority 255: track script {tracked.name} is ignored",
+                    f"({self.name}) ignoring tracked script {tracked.name} with weights due to address_owner",
                 )
         return tuple(tracked for tracked in self.tracked.values() if not tracked.weight)
 

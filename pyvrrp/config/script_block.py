@@ -62,17 +62,19 @@ class ScriptBlock:
         """``interval`` and ``timeout``, in seconds, with a fraction as in keepalived's later versions."""
         keyword, text = statement.name, statement.parameters[0].text
         try:
-            seconds = decimal(text, SHORTEST_INTERVAL, LONGEST_INTERVAL)
+            seconds = decimal(text, 0.0, LONGEST_INTERVAL)
+            if not seconds:
+                self.notes.warn(statement, f"({self.name}): vrrp script {keyword} must be greater than 0, setting to 1")
         except ValueError as wrong:
             self.notes.warn(statement, str(wrong))
             self.notes.warn(
-                statement, f"({self.name}): vrrp script {keyword} '{text}' must be between 0.001 and 4294 - ignoring"
+                statement, f"({self.name}): vrrp script {keyword} '{text}' must be between 0 and 4294 - ignoring"
             )
             return
         if keyword == "interval":
-            self.interval = seconds
+            self.interval = max(seconds, SHORTEST_INTERVAL) if seconds else 1.0
         else:
-            self.timeout = seconds
+            self.timeout = max(seconds, SHORTEST_INTERVAL) if seconds else 1.0
 
     def set_count(self, statement: Statement) -> None:
         """``rise`` and ``fall``."""
@@ -100,7 +102,7 @@ class ScriptBlock:
         if options and options[0] == "reverse":
             self.reverse = True
         elif options:
-            self.notes.warn(statement, f"unknown weight option '{options[0]}' - ignoring")
+            self.notes.warn(statement, f"vrrp_script {self.name} unknown weight option {options[0]}")
 
     def set_user(self, statement: Statement) -> None:
         """``user NAME [GROUP]``."""

@@ -45,7 +45,7 @@ def read_tracked(line: Statement, instance: str, defined: Mapping[str, Defined],
                 return None
             if abs(weight) > MAX_WEIGHT:
                 weight = MAX_WEIGHT if weight > 0 else -MAX_WEIGHT
-                notes.warn(line, f"({instance}) track script {name}: weight {words[0]} is beyond 253, using {weight}")
+                notes.warn(line, f"({instance}) weight for {name} cannot be +/-254. Setting to +/-253")
             words.pop(0)
         elif option in {"reverse", "noreverse"}:
             reverse = option == "reverse"
@@ -71,6 +71,6 @@ def read_interface(line: Statement, instance: str, notes: Notes) -> str | None:
         )
         return None
     if words and words[0] != "weight":
-        notes.warn(line, f"({instance}) unknown track interface option {words[0]} - ignoring")
+        notes.warn(line, f"({instance}) unknown track_interface {name} option {words[0]} - ignoring")
         return None
     return name

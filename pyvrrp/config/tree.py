@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hakit.diagnostics import Findings, Location
 
@@ -95,6 +95,9 @@ class _Parser:
                     self._source = self._shown(text, word)
                 self._words.append(word)
             begin = False
+        if len(self._words) > 1 and self._words[-1].text == "\\" and self._words[-1].location.line == number:
+            # keepalived takes the blanks before a backslash at the end of a line away: `priority \` is one word.
+            self._words[-2:] = [replace(self._words[-2], text=self._words[-2].text + "\\")]
 
     def finish(self) -> tuple[Statement, ...]:
         """Return the statements of the file."""

@@ -128,7 +128,7 @@ def address_line(words: Sequence[str]) -> AddressLine:
                 raise ValueError(f"{words[0]}: a value is missing after '{option}'")
             options["brd" if option == "broadcast" else option] = rest.pop(0)
         else:
-            remarks.append(f"unknown address option '{option}' - ignoring")
+            remarks.append(f"Unknown configuration entry '{option}' for ip address - ignoring")
     remarks.extend(
         f"'{option}' of an address is known to keepalived, not carried out"
         for option in options

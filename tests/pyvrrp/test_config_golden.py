@@ -217,8 +217,7 @@ vrrp_instance VI_2 {
     assert [one.message for one in found if not one.advice] == [
         "number '-300' outside range [-254, 254]",
         "(VI_2) track script s3: weight must be between [-253..253] inclusive, ignoring...",
-        "invalid number '\\'",
-        "(VI_2) Priority not valid! must be between 1 & 255. Using default 100",
+        "Unknown keyword 'priority\\'; did you mean 'priority'?",
         "Unknown keyword '33'",
         "Unknown keyword 'auth_bogus'",
     ]

@@ -140,13 +140,13 @@ def test_what_is_not_said_is_keepaliveds_default() -> None:
 
 def test_every_keyword_of_an_instance_reaches_the_model() -> None:
     found = instance(
-        " nopreempt\n preempt\n preempt_delay 2.5\n advert_int 3\n version 2\n state BACKUP\n priority 7\n"
+        " nopreempt\n preempt\n advert_int 3\n version 2\n state BACKUP\n priority 7\n"
         " down_timer_adverts 4\n track_interface {\n  eth1\n  eth1 weight 0\n }\n"
         ' notify "/n a" u g\n notify_stop /s\n'
         " garp_master_delay 1\n garp_master_repeat 2\n garp_master_refresh 3\n garp_master_refresh_repeat 4\n"
         " garp_lower_prio_delay 6\n garp_lower_prio_repeat 7\n"
     )
-    assert (found.preempt, found.preempt_delay, found.advert_interval, found.priority) == (False, 2.5, 3.0, 7)
+    assert (found.preempt, found.advert_interval, found.priority) == (False, 3.0, 7)
     assert (found.down_timer_adverts, found.track_interfaces) == (4, ("eth1",))
     assert found.garp == GratuitousArp(2, 1.0, 3.0, 4, 7, 6.0)
     assert found.notify.any is not None
@@ -188,12 +188,17 @@ def test_state_master_without_a_priority_means_the_owner() -> None:
     assert instance(" state MASTER\n priority 150").priority == 150
 
 
+def test_a_delay_of_preemption_is_for_those_who_preempt() -> None:
+    assert instance(" preempt_delay 2.5").preempt_delay == 2.5
+    assert instance(" preempt_delay 2.5\n nopreempt").preempt_delay == 0.0
+
+
 def test_an_owner_has_no_weighted_scripts() -> None:
     before = 'vrrp_script a {\n script "/a"\n weight -2\n}\nvrrp_script b {\n script "/b"\n}\n'
     assert instance(" priority 255\n track_script {\n  a\n  b\n }", before).track_scripts == (Tracked("b", 0),)
     assert said(" priority 255\n preempt_delay 1\n track_script {\n  a\n  b\n }", before)[:2] == [
-        "k.conf:8:1: warning: (VI_1) preempt_delay is incompatible with priority 255. resetting preempt_delay",
-        "k.conf:8:1: warning: (VI_1) a weight has no effect on priority 255: track script a is ignored",
+        "k.conf:8:1: warning: (VI_1) Warning - preempt delay will not work with initial state MASTER - clearing",
+        "k.conf:8:1: warning: (VI_1) ignoring tracked script a with weights due to address_owner",
     ]
 
 
@@ -202,19 +207,25 @@ def test_an_owner_has_no_weighted_scripts() -> None:
     [
         (" state FAULT", "5:2: warning: (VI_1) unknown state 'FAULT', defaulting to BACKUP"),
         (" preempt_delay 1001", "5:2: warning: (VI_1) Preempt_delay not valid! must be between 0-1000"),
-        (" down_timer_adverts 0", "5:2: warning: number '0' outside range [1, 100] - ignoring"),
-        (" garp_master_repeat x", "5:2: warning: invalid number 'x' - ignoring"),
-        (" authentication {\n  auth_type X\n }", "6:3: warning: (VI_1) unknown authentication type"),
-        (" authentication {\n  auth_type PASS\n }", "1:1: warning: (VI_1) authentication lacks auth_pass: ignoring it"),
+        (" down_timer_adverts 0", "5:2: warning: (VI_1): Invalid down_timer_adverts [1:100] '0'"),
+        (" garp_master_repeat x", "5:2: warning: (VI_1): garp_master_repeat 'x' invalid - ignoring"),
+        (" authentication {\n  auth_type X\n }", "6:3: warning: (VI_1) unknown authentication type 'X'"),
+        (
+            " authentication {\n  auth_type PASS\n }",
+            "1:1: warning: (VI_1) Authentication specified but no password given. Ignoring",
+        ),
         (
             " authentication {\n  auth_pass x\n }",
-            "1:1: warning: (VI_1) authentication lacks auth_type PASS: ignoring it",
+            "1:1: warning: (VI_1) auth_pass without auth_type PASS has no effect",
         ),
         (
             " virtual_ipaddress {\n  10.9.0.100/24\n }",
             "6:3: warning: (VI_1) 10.9.0.100 is listed twice - ignoring",
         ),
-        (" virtual_ipaddress {\n  10.9.0.101 foo\n }", "6:3: warning: unknown address option 'foo' - ignoring"),
+        (
+            " virtual_ipaddress {\n  10.9.0.101 foo\n }",
+            "6:3: warning: Unknown configuration entry 'foo' for ip address - ignoring",
+        ),
         (
             " virtual_ipaddress {\n  10.9.0.101 nodad\n }",
             "6:3: warning: 'nodad' of an address is known to keepalived, not carried out",
@@ -228,7 +239,7 @@ def test_an_owner_has_no_weighted_scripts() -> None:
         ),
         (
             " track_interface {\n  eth1 wait 5\n }",
-            "6:3: warning: (VI_1) unknown track interface option wait - ignoring",
+            "6:3: warning: (VI_1) unknown track_interface eth1 option wait - ignoring",
         ),
         (" advert_int 0.3", "warning: (VI_1) VRRPv2 advertisement interval 0.300000s must be an integer. rounding"),
         (" priority 9 {\n  a\n }", "5:2: warning: Unexpected '{' - ignoring: 'priority' has no block"),
@@ -250,7 +261,7 @@ def test_what_is_corrected_or_left_out_is_named_and_the_instance_stands(lines: s
         (" interface eth/0", "5:2: error: (VI_1) 'eth/0' cannot be the name of an interface"),
         (" virtual_router_id x", "5:2: error: (VI_1): VRID 'x' not valid - must be between 1 & 255"),
         (" version 3", "5:2: error: VRRP version 3 is not supported: this version speaks VRRPv2 only"),
-        (" version 4", "5:2: error: '4' is not a VRRP version"),
+        (" version 4", "5:2: error: (VI_1): Version must be either 2 or 3: write 2"),
         (" authentication {\n  auth_type AH\n }", "6:3: error: (VI_1) auth_type AH is not supported in this version"),
         (" authentication", "5:2: error: Missing '{' at beginning of configuration block"),
         (
@@ -321,13 +332,17 @@ def test_a_file_that_leaves_no_sensible_configuration_is_refused(text: str, mess
         ('vrrp_script s {\n script "/s"\n}\n', "k.conf:1:1: warning: Warning - script s is not used"),
         (
             'vrrp_script s {\n script "/s"\n interval 1,5\n}\n',
-            "3:2: warning: (s): vrrp script interval '1,5' must be between 0.001 and 4294 - ignoring",
+            "3:2: warning: (s): vrrp script interval '1,5' must be between 0 and 4294 - ignoring",
+        ),
+        (
+            'vrrp_script s {\n script "/s"\n timeout 0\n}\n',
+            "3:2: warning: (s): vrrp script timeout must be greater than 0, setting to 1",
         ),
         (
             'vrrp_script s {\n script "/s"\n rise 0\n}\n',
             "3:2: warning: (s): vrrp script rise value '0' invalid, defaulting to 1",
         ),
-        ('vrrp_script s {\n script "/s"\n weight 1 x\n}\n', "3:2: warning: unknown weight option 'x' - ignoring"),
+        ('vrrp_script s {\n script "/s"\n weight 1 x\n}\n', "3:2: warning: vrrp_script s unknown weight option x"),
     ],
 )
 def test_what_stands_elsewhere_and_is_not_carried_out_is_named(text: str, message: str) -> None:
@@ -338,7 +353,7 @@ def test_what_stands_elsewhere_and_is_not_carried_out_is_named(text: str, messag
 def test_a_script_that_is_tracked_twice_counts_once() -> None:
     before = 'vrrp_script a {\n script "/a"\n}\n'
     assert instance(" track_script {\n  a\n  a weight 2\n }", before).track_scripts == (Tracked("a", 0),)
-    assert "(VI_1) track script a is listed twice - ignoring" in said(" track_script {\n  a\n  a\n }", before)[0]
+    assert "(VI_1) duplicate track_script a - ignoring" in said(" track_script {\n  a\n  a\n }", before)[0]
 
 
 def test_all_errors_of_a_file_are_told_at_once() -> None:

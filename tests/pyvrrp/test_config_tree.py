@@ -51,7 +51,7 @@ def test_a_variable_keeps_its_braces() -> None:
 
 
 def test_there_is_no_continuation_of_lines() -> None:
-    assert parsed("priority \\\n 33")[0] == [(["priority", "\\"], None), (["33"], None)]
+    assert parsed("priority \\\n 33")[0] == [(["priority\\"], None), (["33"], None)]
 
 
 def test_the_value_of_a_script_may_hold_both_quotes_braces_and_comment_signs() -> None:

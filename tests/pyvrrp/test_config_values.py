@@ -104,7 +104,7 @@ def test_the_options_of_an_address_are_those_of_ip_address() -> None:
 def test_what_is_not_carried_out_for_an_address_is_named() -> None:
     assert address_line(["10.9.0.1/24", "noprefixroute", "preferred_lft", "0", "typo", "brd", "-"]).remarks == (
         "'noprefixroute' of an address is known to keepalived, not carried out",
-        "unknown address option 'typo' - ignoring",
+        "Unknown configuration entry 'typo' for ip address - ignoring",
         "'preferred_lft' of an address is known to keepalived, not carried out",
     )
     assert address_line(["10.9.2.1/32", "brd", "+"]).remarks == ("Address prefix length 32 too long for broadcast",)
