@@ -22,7 +22,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
 def _visible(text: str) -> bool:
-    return bool(text) and all("!" <= character <= "~" for character in text)
+    """Whether a text can stand in a request line; HAProxy sends spaces, too."""
+    return bool(text) and text.isprintable()
 
 
 @keyword("option httpchk [[<method>] <uri> [<version> [<host>]]]", BACK, "Check servers by an HTTP request.", words=2)

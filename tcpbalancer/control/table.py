@@ -193,7 +193,7 @@ def _check(check: CheckStatistics) -> dict[str, Value]:
 
 
 def _backend(proxy: ProxyStatistics, backend: BackendStatistics) -> dict[str, Value]:
-    http = _HTTP_COUNTS if proxy.mode is Mode.HTTP else ()
+    http = (*_HTTP_COUNTS, "req_tot", "cache_lookups", "cache_hits") if proxy.mode is Mode.HTTP else ()
     return {
         **dict.fromkeys((*_BACKEND_ZEROS, *http), 0),
         **_traffic(backend.traffic),
@@ -210,7 +210,7 @@ def _backend(proxy: ProxyStatistics, backend: BackendStatistics) -> dict[str, Va
         "bck": backend.backup,
         "chkdown": backend.down_transitions,
         "lastchg": int(backend.last_change),
-        "downtime": int(backend.downtime),
+        **({"downtime": int(backend.downtime)} if proxy.servers else {}),
         "lbtot": backend.balanced,
         "lastsess": backend.last_session,
         "algo": backend.algorithm,
