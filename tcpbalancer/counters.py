@@ -38,7 +38,9 @@ TOTAL_SUM_MS: Final = 17  # ttime
 QUEUE_PEAK_MS: Final = 18  # qtime_max
 CONNECT_PEAK_MS: Final = 19  # ctime_max
 TOTAL_PEAK_MS: Final = 20  # ttime_max
-BLOCK: Final = 21
+QUEUED: Final = 21  # qcur
+QUEUED_PEAK: Final = 22  # qmax
+BLOCK: Final = 23
 
 # What a worker says of itself.
 DROPPED_RECORDS: Final = 0
@@ -148,7 +150,8 @@ class SharedMemory:
     def forget_gauges(self, worker: int) -> None:
         """Set the gauges of a worker that has died to zero; its totals stay."""
         for block in range(self.layout.blocks):
-            self.words[self.layout.block(worker, block).start + CURRENT] = 0
+            start = self.layout.block(worker, block).start
+            self.words[start + CURRENT] = self.words[start + QUEUED] = 0
 
     def close(self) -> None:
         """Give the descriptor back; what is in the memory can still be read."""
@@ -186,6 +189,11 @@ class Block:
     def closed(self) -> None:
         """Count one session less."""
         self.row[CURRENT] -= 1
+
+    def queued(self, count: int) -> None:
+        """Note how many sessions wait in this worker."""
+        self.row[QUEUED] = count
+        self.row[QUEUED_PEAK] = max(self.row[QUEUED_PEAK], self._memory.sum(self._block, QUEUED))
 
     def took(self, wait_ms: int, connect_ms: int, total_ms: int) -> None:
         """Enter the times of a session that has ended into the averages and the peaks; -1 counts as 0."""

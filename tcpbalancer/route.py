@@ -7,8 +7,10 @@ gets nothing more. A pick touches the algorithm's memory under its lock if sever
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 from tcpbalancer.balance import ALGORITHMS
 from tcpbalancer.counters import BALANCED, Block, Layout, SharedMemory
@@ -47,6 +49,14 @@ class Target:
     family: socket.AddressFamily
 
 
+class Waiter(Protocol):
+    """A session that waits for a server with room."""
+
+    def dequeued(self, now: float) -> None:
+        """Go on: its turn has come."""
+        ...
+
+
 class Pool:
     """A backend with this worker's counters of it; picks servers."""
 
@@ -64,24 +74,60 @@ class Pool:
             )
             for number, server in enumerate(backend.servers)
         ]
+        self.waiting: deque[Waiter] = deque()
         self._shared = memory
         self._balancer = ALGORITHMS[backend.balance]()
         self._weights = memory.view(layout.weights(index))
         self._memory = memory.view(layout.memory(index))
 
-    def pick(self, avoid: Collection[int] = ()) -> Target | None:
-        """Return the next server, or None if none is usable; counts the choice."""
+    def pick(self, now: float, avoid: Collection[int] = ()) -> Target | None:
+        """Return the next server with its new session counted, or None if none is usable or all of them are full."""
         if self._shared.layout.workers == 1:
-            index = self._balancer.pick(self._memory, self._weights, avoid)
-        else:
-            with self._shared.locked(self.index):
-                index = self._balancer.pick(self._memory, self._weights, avoid)
-        if index is None:
+            return self._pick(now, avoid)
+        with self._shared.locked(self.index):
+            return self._pick(now, avoid)
+
+    def _pick(self, now: float, avoid: Collection[int]) -> Target | None:
+        full = self._full()
+        free = {index for index, weight in enumerate(self._weights) if weight} - full
+        if not free:
             return None
+        passed_over = full | (set(avoid) if free - set(avoid) else set())
+        index = self._balancer.pick(self._memory, self._weights, passed_over)
+        assert index is not None  # there is a free one
         target = self.targets[index]
-        target.block.add(BALANCED)
-        self.block.add(BALANCED)
+        for block in (target.block, self.block):
+            block.add(BALANCED)
+        target.block.opened(now)
         return target
+
+    def _full(self) -> set[int]:
+        """Return the servers that have reached their maxconn."""
+        limited = (target for target in self.targets if target.server.maxconn)
+        return {target.index for target in limited if target.block.current() >= target.server.maxconn}
+
+    def is_saturated(self) -> bool:
+        """Return whether there are usable servers, but all of them are full."""
+        usable = {index for index, weight in enumerate(self._weights) if weight}
+        return bool(usable) and usable <= self._full()
+
+    def enqueue(self, waiter: Waiter) -> int:
+        """Let a session wait for a free server, first in, first out; returns its position, from 1."""
+        self.waiting.append(waiter)
+        self.block.queued(len(self.waiting))
+        return len(self.waiting)
+
+    def leave_queue(self, waiter: Waiter) -> None:
+        """Let a session wait no longer."""
+        self.waiting.remove(waiter)
+        self.block.queued(len(self.waiting))
+
+    def serve_queue(self, now: float) -> None:
+        """Give free servers to those who wait longest; to all of them if no server is left, so that they learn it."""
+        while self.waiting and not self.is_saturated():
+            waiter = self.waiting[0]
+            self.leave_queue(waiter)
+            waiter.dequeued(now)
 
     def has_other_than(self, target: Target) -> bool:
         """Return whether any other server could be picked now."""

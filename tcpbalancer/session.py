@@ -12,8 +12,6 @@ import errno
 import os
 import socket
 from collections.abc import Collection
-from enum import Enum
-from typing import Protocol
 
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import (
@@ -27,41 +25,15 @@ from tcpbalancer.counters import (
     SERVER_ABORTS,
     Block,
 )
-from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE, Poller
+from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
 from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
 from tcpbalancer.route import Pool, Route, Target
 from tcpbalancer.session_log import SessionRecord
+from tcpbalancer.silence import silence_limit
+from tcpbalancer.surroundings import Phase, Surroundings
 
 TURN_AROUND = 1.0
 """Seconds before the same server is tried again, unless timeout connect is shorter (back_handle_st_cer)."""
-
-
-class Phase(Enum):
-    """Where a session stands."""
-
-    CONNECTING = "connecting"
-    WAITING = "waiting"
-    RELAYING = "relaying"
-    ENDED = "ended"
-
-
-class Surroundings(Protocol):
-    """What a session needs of its worker."""
-
-    poller: Poller
-    buffer: memoryview
-
-    def connections(self) -> int:
-        """Return the connections of all frontends and workers."""
-        ...
-
-    def schedule(self, session: Session) -> None:
-        """Take note that the session's deadline may have come nearer."""
-        ...
-
-    def ended(self, session: Session, record: SessionRecord) -> None:
-        """Take the session's record; it is over."""
-        ...
 
 
 class Session:
@@ -83,6 +55,7 @@ class Session:
         self._assigned_now: float | None = None
         self._established_now: float | None = None
         self._phase_since = 0.0
+        self._queue_position = 0
         self._retries = 0
         self._redispatched = False
         self._relay: Relay | None = None
@@ -110,17 +83,31 @@ class Session:
         self.pool.block.opened(now)
         # Only its end is of interest now: data stays in the kernel until there is a server to give it to.
         self._watch(CLIENT, PEER_CLOSED)
-        self._assign(now)
+        if self.pool.waiting:
+            self._enqueue(now)
+        else:
+            self._assign(now)
 
     def _assign(self, now: float, avoid: Collection[int] = ()) -> None:
-        self.target = self.pool.pick(avoid)
-        if self.target is None:
+        self.target = self.pool.pick(now, avoid)
+        if self.target is not None:
+            self._assigned_now = now
+            self._connect(now)
+        elif self.pool.is_saturated():
+            self._enqueue(now)
+        else:
             self.pool.block.add(CONNECTION_ERRORS)
             self._end("SC", "no server is available", now)
-            return
-        self.target.block.opened(now)
-        self._assigned_now = now
-        self._connect(now)
+
+    def _enqueue(self, now: float) -> None:
+        self.phase, self._phase_since = Phase.QUEUED, now
+        self._queue_position = self.pool.enqueue(self)
+        self._around.schedule(self)
+
+    def dequeued(self, now: float) -> None:
+        """Go on: a server has room, or there is none at all any more."""
+        self.phase = Phase.WAITING
+        self._assign(now)
 
     def _connect(self, now: float) -> None:
         assert self.target is not None
@@ -199,12 +186,13 @@ class Session:
             return
         except OSError:
             asks, mask = False, ERROR
+        queued = self.phase is Phase.QUEUED
         if mask & ERROR:
-            self._end("CD", "the client reset the connection before a server was reached", now)
+            self._end("CQ" if queued else "CD", "the client reset the connection before a server was reached", now)
         elif asks:
             self._watch(CLIENT, NOTHING)
         else:
-            self._end("CC", "the client left before a server was reached", now)
+            self._end("CQ" if queued else "CC", "the client left before a server was reached", now)
 
     def _move(self, side: Side, mask: int, now: float) -> None:
         relay = self._relay
@@ -248,29 +236,20 @@ class Session:
         connect = None if self.route.pool is None else self.pool.backend.timeouts.connect
         if self.phase is Phase.CONNECTING:
             return None if connect is None else self._phase_since + connect
+        if self.phase is Phase.QUEUED:
+            queue = self.pool.backend.timeouts.queue
+            limit = connect if queue is None else queue
+            return None if limit is None else self._phase_since + limit
         if self.phase is Phase.WAITING:
             return self._phase_since + min(TURN_AROUND, TURN_AROUND if connect is None else connect)
         if self.phase is Phase.RELAYING:
-            limits = (self._moved_at[side] + limit for side in (CLIENT, SERVER) for _, limit in self._limit(side))
-            return min(limits, default=None)
+            limits = ((self._moved_at[side], self._limit(side)) for side in (CLIENT, SERVER))
+            return min((moved_at + limit[1] for moved_at, limit in limits if limit is not None), default=None)
         return None
 
-    def _limit(self, side: Side) -> list[tuple[str, float]]:
-        """Return the name and the seconds of the timeout that bounds the silence of a side, if any does."""
+    def _limit(self, side: Side) -> tuple[str, float] | None:
         assert self._relay is not None
-        if self._relay.has_ended(side) and not self._relay.owes(side):
-            return []  # nothing is expected from it, and nothing is owed to it
-        front, back = self.route.frontend.timeouts, self.pool.backend.timeouts
-        own, closing = (
-            (("timeout client", front.client), ("timeout client-fin", front.client_fin))
-            if side == CLIENT
-            else (("timeout server", back.server), ("timeout server-fin", back.server_fin))
-        )
-        if self._relay.passed_end_to(side) and closing[1] is not None:
-            own = closing
-        elif back.tunnel is not None:
-            own = ("timeout tunnel", back.tunnel)
-        return [] if own[1] is None else [(own[0], own[1])]
+        return silence_limit(self._relay, side, self.route.frontend.timeouts, self.pool.backend.timeouts)
 
     def on_deadline(self, _mask: int, now: float) -> None:
         """Act if the deadline has come; early is harmless."""
@@ -281,20 +260,26 @@ class Session:
             self._attempt_failed("timeout connect", now, timed_out=True)
         elif self.phase is Phase.WAITING:
             self._connect(now)
+        elif self.phase is Phase.QUEUED:
+            self._end("sQ", "timeout queue: no server had room", now)
         else:
             self._timed_out(now)
 
     def _timed_out(self, now: float) -> None:
         """End it in the name of the side that was silent for too long; the client's if it is both."""
         for side in (CLIENT, SERVER):
-            for name, limit in self._limit(side):
-                if now >= self._moved_at[side] + limit:
-                    self._end("cD" if side == CLIENT else "sD", f"{name}: no activity for {limit:g} s", now)
-                    return
+            limit = self._limit(side)
+            if limit is not None and now >= self._moved_at[side] + limit[1]:
+                flags = "cD" if side == CLIENT else "sD"
+                self._end(flags, f"{limit[0]}: no activity for {limit[1]:g} s", now)
+                return
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _end(self, flags: str, reason: str, now: float) -> None:
+        if self.phase is Phase.QUEUED:
+            self.pool.leave_queue(self)
+            self._assigned_now = now  # Tw is the time spent in the queue, though it led nowhere
         self.phase = Phase.ENDED
         self.report_bytes()
         self._close_server(reset=self._relay is not None and self._relay.failed == CLIENT)
@@ -341,6 +326,7 @@ class Session:
             srvconn=0 if target is None else target.block.current(),
             retries=self._retries,
             redispatched=self._redispatched,
+            backend_queue=self._queue_position,
         )
 
     def report_bytes(self) -> None:

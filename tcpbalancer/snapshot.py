@@ -23,6 +23,8 @@ from tcpbalancer.counters import (
     PEAK,
     QUEUE_PEAK_MS,
     QUEUE_SUM_MS,
+    QUEUED,
+    QUEUED_PEAK,
     REDISPATCHES,
     RESPONSE_ERRORS,
     RETRIES,
@@ -158,6 +160,8 @@ class Painter:
             last_change=now - watched.state.changed_at,
             downtime=watched.state.downtime(now),
             last_session=self._last_session(block, now),
+            queued=self._memory.sum(block, QUEUED),
+            queued_peak=self._memory.largest(block, QUEUED_PEAK),
         )
 
     def _traffic(self, block: int, limit: int | None) -> Traffic:

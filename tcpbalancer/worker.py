@@ -34,7 +34,7 @@ ACCEPTS = 64
 BUFFER = 65536
 """Bytes of the one buffer through which all connections are copied."""
 PAUSE = 0.1
-"""Seconds after which a paused listener looks again, if no connection has ended before."""
+"""Seconds after which paused listeners and queues look again, if no connection has ended here before."""
 TICK = 1.0
 """Seconds between two reports of the bytes of running connections."""
 MAX_PENDING = 4096
@@ -107,6 +107,7 @@ class Worker:
         )
         self._maxconn = configuration.maxconn
         self._routes = make_routes(configuration, self._memory, handover.worker)
+        self._pools = {route.pool.index: route.pool for route in self._routes if route.pool is not None}.values()
         self._listeners = [
             Listener(self, socket.socket(fileno=descriptor), self._routes[index])
             for index, descriptor in handover.listeners
@@ -172,6 +173,9 @@ class Worker:
             for key, mask in happened:
                 self._tell(key.data, mask, now)
             self._ring(now)
+            for pool in self._pools:
+                if pool.waiting:
+                    pool.serve_queue(now)
             if now >= self._next_tick:
                 self._tick(now)
             if now >= self._next_try:
@@ -186,6 +190,8 @@ class Worker:
             times.append(self._alarms[0][0])
         if any(listener.is_paused for listener in self._listeners):
             times.append(self._next_try)
+        if any(pool.waiting for pool in self._pools):
+            times.append(now + PAUSE)  # another worker's session may end, or a server come up
         return max(min(times) - now, 0.0) if times else None
 
     def _tell(self, handler: object, mask: int, now: float) -> None:

@@ -379,3 +379,64 @@ def test_a_soft_stop_refuses_new_connections_and_waits_for_the_others() -> None:
         client.close()
         stopping.result(PATIENCE)
         assert ended(balancer)["flags"] == "--"
+
+
+def limited(peer: ScriptedServer) -> Configuration:
+    return one_way([server(peer.port, maxconn=1)], back=Timeouts(connect=2, server=60, queue=0.4))
+
+
+def test_a_full_server_makes_the_next_connection_wait_in_the_queue_until_it_times_out() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(limited(peer)) as balancer, balancer.connect() as first:
+        assert read_exactly(first, 6) == HELLO
+        with balancer.connect() as second:
+            start = time.monotonic()
+            assert read_to_end(second) == b""
+            assert time.monotonic() - start == pytest.approx(0.4, abs=0.15)
+        assert (ended(balancer)["flags"], ended(balancer)["server"]) == ("sQ", None)
+        assert ended(balancer)["wait_ms"] == pytest.approx(400, abs=100)
+        assert fields(balancer).endswith(" 0 sQ 2/2/1/0/0 0/1")
+        backend = balancer.snapshot().proxy("b").backend
+        assert backend is not None
+        assert (backend.queued, backend.queued_peak) == (0, 1)
+
+
+def test_who_waits_in_the_queue_is_served_when_a_connection_ends() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(limited(peer)) as balancer:
+        first, second, third = (balancer.connect() for _ in range(3))
+        assert read_exactly(first, 6) == HELLO
+        first.close()
+        assert read_exactly(second, 6) == HELLO
+        second.close()
+        assert read_exactly(third, 6) == HELLO
+        third.close()
+        assert balancer.wait_for("session", 3)["flags"] == "--"
+        assert balancer.snapshot().proxy("b").server("s1").traffic.peak == 1
+
+
+def test_the_client_leaves_the_queue() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(limited(peer)) as balancer, balancer.connect() as first:
+        assert read_exactly(first, 6) == HELLO
+        balancer.connect().close()
+        assert ended(balancer)["flags"] == "CQ"
+        assert fields(balancer).endswith(" 0 CQ 2/2/1/0/0 0/1")
+
+
+def test_a_full_server_is_passed_over_while_another_one_has_room() -> None:
+    with ScriptedServer(echo(b"1")) as one, ScriptedServer(echo(b"2")) as two:
+        configuration = one_way([server(one.port, maxconn=1), server(two.port, "s2")])
+        with RunningBalancer(configuration) as balancer:
+            clients = [balancer.connect() for _ in range(4)]
+            assert [client.recv(1) for client in clients] == [b"1", b"2", b"2", b"2"]
+            for client in clients:
+                client.close()
+
+
+def test_who_waits_in_the_queue_of_a_server_that_goes_down_learns_it() -> None:
+    peer = ScriptedServer(echo())
+    told = server(peer.port, maxconn=1, check=Check("127.0.0.1", peer.port, Intervals(0.1), rise=2, fall=1))
+    with peer, RunningBalancer(one_way([told])) as balancer, balancer.connect() as first:
+        assert read_exactly(first, 6) == HELLO
+        with balancer.connect() as second:
+            peer.close()
+            assert read_to_end(second) == b""
+        assert (ended(balancer)["flags"], ended(balancer)["server"]) == ("SC", None)

@@ -1,0 +1,25 @@
+"""For how long a side of a connection may be silent, and which timeout says so.
+
+Laws: HAProxy's rules (configuration manual, ``timeout client``, ``tunnel``, ``client-fin``). A side is bounded while
+something is expected from it or owed to it. Once an end of file was passed on to a side, its ``-fin`` timeout, if there
+is one, takes the place of all others; else ``timeout tunnel``, if there is one, takes the place of both.
+"""
+
+from __future__ import annotations
+
+from tcpbalancer.model import Timeouts
+from tcpbalancer.relay import CLIENT, Relay, Side
+
+
+def silence_limit(relay: Relay, side: Side, front: Timeouts, back: Timeouts) -> tuple[str, float] | None:
+    """Return the timeout's name and its seconds, or None if the side may be silent for ever."""
+    if relay.has_ended(side) and not relay.owes(side):
+        return None
+    name, seconds, closing = "client", front.client, front.client_fin
+    if side != CLIENT:
+        name, seconds, closing = "server", back.server, back.server_fin
+    if relay.passed_end_to(side) and closing is not None:
+        return f"timeout {name}-fin", closing
+    if back.tunnel is not None:
+        return "timeout tunnel", back.tunnel
+    return None if seconds is None else (f"timeout {name}", seconds)

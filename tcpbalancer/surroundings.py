@@ -1,0 +1,44 @@
+"""Where a session stands, and what it needs of the worker around it.
+
+Laws: no code. A session knows its worker by this protocol only, so a test can stand in for one.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from tcpbalancer.poller import Poller
+from tcpbalancer.session_log import SessionRecord
+
+if TYPE_CHECKING:
+    from tcpbalancer.session import Session
+
+
+class Phase(Enum):
+    """Where a session stands."""
+
+    QUEUED = "queued"
+    CONNECTING = "connecting"
+    WAITING = "waiting"
+    RELAYING = "relaying"
+    ENDED = "ended"
+
+
+class Surroundings(Protocol):
+    """What a session needs of its worker."""
+
+    poller: Poller
+    buffer: memoryview
+
+    def connections(self) -> int:
+        """Return the connections of all frontends and workers."""
+        ...
+
+    def schedule(self, session: Session) -> None:
+        """Take note that the session's deadline may have come nearer."""
+        ...
+
+    def ended(self, session: Session, record: SessionRecord) -> None:
+        """Take the session's record; it is over."""
+        ...
