@@ -74,6 +74,7 @@ def _run(chosen: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         raise LabError("the lab builds network namespaces and needs root: sudo ./run lab")
     options = Options(chosen.light, chosen.config, chosen.vrrp, chosen.balancer)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell's background job has it ignored
     stays = sys.stdin.isatty() and sys.stdout.isatty() and not chosen.once
     door = Door(chosen.name)
     try:

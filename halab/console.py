@@ -170,7 +170,8 @@ class Door:
                 f"a lab '{name}' is running already: 'halab status' shows it, 'halab quit' ends it"
             ) from None
         self._socket.listen(8)
-        threading.Thread(target=self._serve, name="door", daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, name="door", daemon=True)
+        self._thread.start()
 
     def open(self, lab: ReferenceLab) -> None:
         """Answer with this lab from now on."""
@@ -208,7 +209,8 @@ class Door:
     def close(self) -> None:
         """Give up the name."""
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which holds the name while it accepts
+        self._thread.join()
         self._socket.close()
 
 

@@ -1,6 +1,6 @@
 """Faults by name, done to a lab that stands.
 
-Laws: each fault is one verb and has one that heals it; both return when the kernel has carried them out. A port that
+Laws: each fault is one verb and has one that heals it; both return when the kernel has taken the order. A port that
 is down and a partition are two faults (the first takes the carrier, the second says nothing), and have two names.
 """
 
@@ -17,24 +17,24 @@ VRRP_TABLE = "halab_vrrp"
 
 def link_down(lab: Lab, host: str, card: int = 0) -> None:
     """Pull the cable: the switch's port goes down and the host loses its carrier."""
-    ip_batch(lab.switch, [f"link set {_port(lab, host, card)} down"]).result()
+    ip_batch(lab.switch, [f"link set dev {_port(lab, host, card)} down"]).result()
 
 
 def link_up(lab: Lab, host: str, card: int = 0) -> None:
     """Plug the cable in again."""
-    ip_batch(lab.switch, [f"link set {_port(lab, host, card)} up"]).result()
+    ip_batch(lab.switch, [f"link set dev {_port(lab, host, card)} up"]).result()
 
 
 def partition(lab: Lab, host: str, card: int = 0) -> None:
     """Cut the host off in silence: its carrier stays, nothing passes. Stands for a lost uplink or a wrong VLAN."""
-    ip_batch(lab.switch, [f"link set {_port(lab, host, card)} nomaster"]).result()
+    ip_batch(lab.switch, [f"link set dev {_port(lab, host, card)} nomaster"]).result()
 
 
 def heal(lab: Lab, host: str, card: int = 0) -> None:
     """Undo ``partition`` and ``link_down``."""
     plan = next(plan for plan in lab.topology.hosts if plan.name == host)
     port = _port(lab, host, card)
-    ip_batch(lab.switch, [f"link set {port} master {plan.ports[card].lan}", f"link set {port} up"]).result()
+    ip_batch(lab.switch, [f"link set dev {port} master {plan.ports[card].lan}", f"link set dev {port} up"]).result()
 
 
 def freeze(lab: Lab, host: str) -> None:

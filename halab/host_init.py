@@ -4,8 +4,9 @@ A host is a process: the first one of a pid namespace, with mount, UTS, IPC and 
 ends, the kernel ends every process in it and frees every mount, link and namespace.
 
 Laws: stands on the standard library alone (Debian's Python, no site-packages). The lab speaks to the nursery and to
-each host over a socket pair; its end is end of file on both, and the end of all. PR_SET_PDEATHSIG is the second line.
-No namespace has a name, so none can be left behind. Source: pid_namespaces(7), namespaces(7).
+each host over a socket pair; its end, however it comes, is end of file on both, and the end of all. A host that does
+not heed it is killed with the nursery, which waits five seconds (PR_SET_PDEATHSIG). No namespace has a name, so none
+can be left behind. Source: pid_namespaces(7), namespaces(7).
 
 The nursery is one interpreter that forks per host: nine interpreters started apart take 125 ms, nine forks 25 ms.
 """
@@ -41,7 +42,6 @@ MAY_BE_ABSENT = ("/proc/sys/net/ipv6/conf/all/accept_dad", "/proc/sys/net/ipv6/c
 
 def nursery(descriptor: int) -> None:
     """Serve the lab on the socket ``descriptor``: one message and one socket per host to be born, until it closes."""
-    kernel.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the lab; it ends us by closing
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps hosts
     lab = socket.socket(fileno=descriptor)
@@ -49,6 +49,9 @@ def nursery(descriptor: int) -> None:
     while True:
         message, descriptors, _, _ = socket.recv_fds(lab, LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
         if not message:
+            signal.alarm(5)
+            with contextlib.suppress(ChildProcessError):
+                os.wait()  # until the last host is reaped: not even a zombie is left to the machine's process 1
             os._exit(0)
         try:
             kernel.unshare(kernel.CLONE_NEWPID)  # for the next child only

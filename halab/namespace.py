@@ -102,7 +102,7 @@ class Nursery:
         # Debian's own Python, not the environment's: a host needs nothing but the standard library.
         python = _bare_python()
         self.keep = tuple({str(ROOT), str(Path(sys.prefix)), str(Path(python).parent.parent), str(Path.cwd())})
-        argv = ["setpriv", "--pdeathsig", "KILL", python, "-I", "-S", "-c", _BIRTH, str(ROOT), str(theirs.fileno())]
+        argv = [python, "-I", "-S", "-c", _BIRTH, str(ROOT), str(theirs.fileno())]
         self._process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
         theirs.close()
 

@@ -259,8 +259,8 @@ class Plan:
             expected = f"the VIP moves to {BACKUP} within 5-10 s; psql works again"
             return Step("Stop the balancer on the master", did, expected, self.stop_balancer)
         expected = (
-            f"the VIP stays on {MASTER} for {STAYS_FOR:g} s: weight -2 leaves 100 - 2 = 98 > 90, so {BACKUP} never "
-            "takes over (configs/lab has 99 instead of 90); no client is served"
+            f"the VIP stays on {MASTER} for {STAYS_FOR:g} s after the check has failed: weight -2 leaves "
+            f"100 - 2 = 98 > 90, so {BACKUP} never takes over (configs/lab has 99, not 90); no client is served"
         )
         return Step("Stop the balancer on the master", did, expected, self.vip_stays)
 
@@ -275,11 +275,17 @@ class Plan:
         """The set-up's first mistake, shown."""
         with GapMeter(self.lab.client, VIP, 5432) as meter:
             self.lab.host(MASTER).run(["systemctl", "stop", Balancer.service]).check()
+            poll(self._priority_fell, MOVES_WITHIN, f"{self.vrrp} on {MASTER} lowers its priority to 98")
             hold(lambda: self.lab.holders() == {MASTER}, STAYS_FOR, f"{VIP} on {MASTER}")
         refused = query(self.lab.client, VIP, 5432, ADDRESS_OF_SERVER)
         if refused.ok:
             raise NotSeenError(f"{VIP}:5432 is answered by {refused.text}, though the balancer was stopped")
-        return Seen(f"the VIP stayed on {MASTER} for {STAYS_FOR:g} s; psql: {refused.error}; {meter.told()}")
+        stayed = f"the VIP stayed on {MASTER} for {STAYS_FOR:g} s with priority 98"
+        return Seen(f"{stayed}; psql: {refused.error}; {meter.told()}")
+
+    def _priority_fell(self) -> bool:
+        """Both programs log it in the same words."""
+        return "effective priority from 100 to 98" in self.lab.host(MASTER).log_tail(Speaker.service, 200)
 
     def _start_balancer_step(self) -> Step:
         did = f"systemctl start haproxy on {MASTER}"

@@ -148,17 +148,17 @@ class Lab:
         return hosts
 
     def _wire(self) -> None:
-        lines = [f"link add {lan} up type bridge forward_delay 0 mcast_snooping 0" for lan in self.topology.lans]
+        lines = [f"link add name {lan} up type bridge forward_delay 0 mcast_snooping 0" for lan in self.topology.lans]
         for plan, name, port in self.topology.links():
-            lines.append(f"link add {name} type veth peer name {port.device} netns {self.hosts[plan.name].pid}")
-            lines.append(f"link set {name} master {port.lan} up")
+            lines.append(f"link add name {name} type veth peer name {port.device} netns {self.hosts[plan.name].pid}")
+            lines.append(f"link set dev {name} master {port.lan} up")
         ip_batch(self.switch, lines).result()
         pending = []
         for plan in self.topology.hosts:
             cards: list[str] = []
             for port in plan.ports:
                 cards += [f"address add {address} dev {port.device}" for address in port.addresses]
-                cards.append(f"link set {port.device} up")
+                cards.append(f"link set dev {port.device} up")
             pending.append(ip_batch(self.hosts[plan.name], cards))
         for one in pending:
             one.result()

@@ -43,7 +43,7 @@ def query(host: Host, address: str, port: int, statement: str) -> Answer:
             return Answer("", str(problem) or type(problem).__name__, command)
     target = f"host={address} port={port} user=postgres dbname=postgres connect_timeout={CONNECT}"
     done = host.run(["psql", target, "-AtX", "-c", statement], timeout=30)
-    error = done.errors.strip().replace("\n", " ") if done.status else ""
+    error = done.errors.strip().partition("\n")[0].removeprefix("psql: error: ") if done.status else ""
     return Answer(done.output.strip(), error or ("failed" if done.status else ""), f'psql "{target}" -c "{statement}"')
 
 
