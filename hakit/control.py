@@ -86,7 +86,10 @@ class ControlServer:
             queue.put_nowait(past)
 
         def offer(event: Event) -> None:
-            queue.put_nowait(event if queue.qsize() < MAX_BACKLOG else None)  # None: too slow, goodbye
+            if queue.qsize() < MAX_BACKLOG:
+                queue.put_nowait(event)
+            else:
+                writer.transport.abort()  # too slow, goodbye: also to one that waits in drain() and never reads
 
         stop = self._hub.listen(offer)
         gone = asyncio.ensure_future(reader.read())  # ends when the client closes

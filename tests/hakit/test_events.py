@@ -1,0 +1,41 @@
+"""The hub of events."""
+
+from __future__ import annotations
+
+from hakit.events import KEPT, EventHub
+from hakit.transcript import Event
+
+
+def test_listeners_hear_every_event_in_order_until_they_stop() -> None:
+    hub, heard = EventHub("pyvrrp"), list[Event]()
+    stop = hub.listen(heard.append)
+    first = hub.publish("ready", "because", port=1)
+    second = hub.publish_for("VI_1", "transition")
+    stop()
+    stop()
+    hub.publish("stopped")
+    assert heard == [first, second]
+    assert (first.source, first.event, first.reason, first["port"]) == ("pyvrrp", "ready", "because", 1)
+    assert (second.source, second.at >= first.at) == ("VI_1", True)
+
+
+def test_a_listener_may_leave_while_an_event_is_told() -> None:
+    hub, heard = EventHub("a"), list[str]()
+
+    def once(event: Event) -> None:
+        heard.append(event.event)
+        stop()
+
+    stop = hub.listen(once)
+    hub.listen(lambda event: heard.append(event.event.upper()))
+    hub.publish("x")
+    hub.publish("y")
+    assert heard == ["x", "X", "Y"]
+
+
+def test_the_latest_events_are_kept() -> None:
+    hub = EventHub("a")
+    for number in range(KEPT + 1):
+        hub.publish("n", number=number)
+    assert len(hub.recent) == KEPT
+    assert hub.recent[0]["number"] == 1
