@@ -1,4 +1,4 @@
-"""The scripts of the reference, run as they are: in a network of their own, with a systemctl that answers for the lab."""
+"""The scripts of the reference, run as they are, in a network of their own beside a small systemctl."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ def test_the_check_fails_when_anything_of_it_is_missing(active: int, ports: tupl
 
 
 def test_the_state_is_logged_with_the_time(tmp_path: Path) -> None:
-    script = 'mount -t tmpfs tmpfs /var/log; "$1" master; "$1" backup; "$1" 2>/dev/null; echo $?; cat /var/log/keepalived_notify.log'
+    script = """
+    mount -t tmpfs tmpfs /var/log
+    "$1" master; "$1" backup; "$1" 2>/dev/null; echo $?
+    cat /var/log/keepalived_notify.log
+    """
     answer = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, "sh", REFERENCE / "keepalived_notify.sh"],
         capture_output=True,
@@ -58,9 +62,5 @@ def test_the_state_is_logged_with_the_time(tmp_path: Path) -> None:
     )
     refused, *lines = answer.stdout.splitlines()
     assert refused != "0"
-    assert [
-        bool(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+: VRRP state (master|backup)", one)) for one in lines
-    ] == [
-        True,
-        True,
-    ]
+    logged = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+: VRRP state (master|backup)")
+    assert [found[1] for line in lines if (found := logged.fullmatch(line))] == ["master", "backup"]
