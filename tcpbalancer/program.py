@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -194,17 +195,21 @@ def _open_log(configuration: Configuration, teller: Teller) -> Log:
 
 
 class Ready:
-    """Told by the child of ``-D`` once it is ready."""
+    """Told by the child of ``-D`` once it is ready; until then it has the terminal, and no worker of it does."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-
-    def __call__(self) -> None:
-        """Let go of the terminal and let the parent end."""
+        terminal = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
         null = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(null, standard)
         os.close(null)
+        sys.stderr = os.fdopen(terminal, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+
+    def __call__(self) -> None:
+        """Let go of the terminal and let the parent end."""
+        sys.stderr.close()
+        sys.stderr = sys.__stderr__
         os.write(self._descriptor, b"r")
         os.close(self._descriptor)
 
