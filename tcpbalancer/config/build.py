@@ -6,7 +6,7 @@ construction; what cannot be built is in the report, and then there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from hakit.diagnostics import Location
 from hakit.schedule import Intervals
@@ -285,8 +285,3 @@ def _probe(check: CheckDraft) -> Probe:
     if check.kind == "tcp":
         return TcpCheck()
     return HttpCheck(check.method, check.uri, check.version, check.headers, check.expect_status)
-
-
-def page_frontends(frontends: Sequence[Frontend]) -> tuple[Frontend, ...]:
-    """Return the frontends that the control part serves by itself."""
-    return tuple(frontend for frontend in frontends if frontend.mode is Mode.HTTP)

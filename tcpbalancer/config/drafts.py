@@ -108,7 +108,6 @@ class GlobalDraft:
     pidfile: str | None = None
     node: str | None = None
     description: str | None = None
-    control_socket: str | None = None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,296 @@
+"""One mistake per line: what is said of it, and in which column. The words are HAProxy's where it has some."""
+
+from __future__ import annotations
+
+import pytest
+
+from hakit.diagnostics import ConfigError
+from tcpbalancer.config.load import read_texts
+
+GLOBAL = "global\n"
+LISTEN = "listen l\n"
+FRONTEND = "frontend f\n"
+BACKEND = "backend b\n"
+DEFAULTS = "defaults\n"
+
+MISTAKES = [
+    (GLOBAL, "maxconn", 8, "'maxconn' expects an integer argument."),
+    (GLOBAL, "maxconn abc", 9, "'maxconn' : 'abc' is not a number from 0 to 2147483647"),
+    (GLOBAL, "maxconn 99999999999", 9, "'maxconn' : '99999999999' is not a number from 0 to 2147483647"),
+    (GLOBAL, "maxconn 1 2", 11, "'maxconn' cannot handle unexpected argument '2'."),
+    (GLOBAL, "nbthread 0", 10, "'nbthread' value must be between 1 and 64 (was 0)"),
+    (GLOBAL, "daemon x", 8, "'daemon' cannot handle unexpected argument 'x'."),
+    (GLOBAL, "pidfile", 8, "'pidfile' expects a file name as an argument."),
+    (GLOBAL, "pidfile a b", 11, "'pidfile' cannot handle unexpected argument 'b'."),
+    (GLOBAL, "node", 5, "'node' expects a name as an argument."),
+    (GLOBAL, "description", 12, "'description' expects a text as an argument."),
+    (GLOBAL, "setenv a", 8, "'setenv' expects an environment variable name and a value."),
+    (GLOBAL, "stats foo", 7, "'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got 'foo')"),
+    (GLOBAL, "stats socket", 13, "'stats socket' in global section expects an address or a path to a UNIX socket"),
+    (GLOBAL, "stats timeout abc", 15, "'stats timeout' : unexpected character 'a'"),
+    (GLOBAL, "log", 4, "log : expects <address> and <facility>  as arguments"),
+    (GLOBAL, "log stdout", 11, "log : expects <address> and <facility>  as arguments"),
+    (GLOBAL, "log stdout nofac", 12, "log : unknown log facility 'nofac'"),
+    (GLOBAL, "log stdout local0 loud", 19, "log : unknown optional log level 'loud'"),
+    (GLOBAL, "log stdout format rwa local0", 19, "log : unknown log format 'rwa'; did you mean 'raw' maybe ?"),
+    (GLOBAL, "log :514 local0", 5, "log : ':514' names no host"),
+    (GLOBAL, "log h:x local0", 5, "log : invalid character 'x' in port number 'x' in 'h:x'"),
+    (GLOBAL, "bogus", 1, "unknown keyword 'bogus' in 'global' section"),
+    (GLOBAL, "maxcon 1", 1, "unknown keyword 'maxcon' in 'global' section; did you mean 'maxconn' maybe ?"),
+    (DEFAULTS, "server s 192.0.2.1:1", 1, "'server' not allowed in 'defaults' section."),
+    (LISTEN, "mode foo", 6, "unknown proxy mode 'foo'."),
+    (LISTEN, "mode htp", 6, "unknown proxy mode 'htp'. Did you mean 'http' maybe ?"),
+    (LISTEN, "mode tcp x", 10, "'mode' cannot handle unexpected argument 'x'."),
+    (FRONTEND, "default_backend", 16, "'default_backend' expects a backend name."),
+    (FRONTEND, "server s 192.0.2.1:1", 1, "'server' not allowed because frontend 'f' has no backend capability."),
+    (LISTEN, "timeout client", 15, "'timeout client' expects an integer value (in milliseconds)"),
+    (LISTEN, "timeout client 3.5s", 16, "unexpected character '.' in 'timeout client'"),
+    (
+        LISTEN, "timeout client 5000000d", 16,
+        "timer overflow in argument '5000000d' to 'timeout client' (maximum value is 2147483647 ms or ~24.8 days)",
+    ),
+    (LISTEN, "timeout client 3s x", 19, "'timeout client' : unexpected extra argument 'x' after value '3s'."),
+    (LISTEN, "retries", 8, "'retries' expects an integer argument (dispatch counts for one)."),
+    (LISTEN, "retries 3x", 9, "'retries' : '3x' is not a number from 0 to 2147483647"),
+    (LISTEN, "maxconn", 8, "'maxconn' expects an integer argument."),
+    (LISTEN, "maxconn x", 9, "'maxconn' : 'x' is not a number from 0 to 2147483647"),
+    (LISTEN, "log", 4, "log : expects <address> and <facility> or global as arguments"),
+    (LISTEN, "log stdout", 11, "log : expects <address> and <facility> or global as arguments"),
+    (LISTEN, "option", 7, "'option' expects an option name."),
+    (LISTEN, "option tcplogg", 8, "unknown option 'tcplogg'. Did you mean 'tcplog' maybe ?"),
+    (LISTEN, "option tcplog foo", 15, "'option tcplog' cannot handle unexpected argument 'foo'."),
+    (LISTEN, "option tcp-check foo", 18, "'option tcp-check' cannot handle unexpected argument 'foo'."),
+    (LISTEN, "no option tcplog", 1, "negation/default is not supported for option 'tcplog'."),
+    (
+        LISTEN, "no server s", 1,
+        ("negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, "
+        "insecure-fork-wanted and numa-cpu-mapping."),
+    ),
+    (LISTEN, "option httpchk G(T /", 16, "'option httpchk' : 'G(T' is not a method"),
+    (LISTEN, 'option httpchk GET ""', 20, "'option httpchk' : '' is not a URI"),
+    (LISTEN, "option httpchk GET / HTTP", 22, "'option httpchk' : 'HTTP' is not an HTTP version"),
+    (
+        LISTEN, "option httpchk GET / HTTP/1.0\\r\\nnocolon:\\x01", 22,
+        "'option httpchk' : a header is not 'name: value'",
+    ),
+    (LISTEN, "http-check expect", 18, "'http-check expect' : expects at least a matching pattern as arguments."),
+    (LISTEN, "http-check expect status", 25, "'http-check expect' : 'status' expects a list of status codes."),
+    (
+        LISTEN, "http-check expect status abc", 26,
+        "'http-check expect' : invalid character 'a' in the list of status codes.",
+    ),
+    (LISTEN, "http-check expect status 2", 26, "'http-check expect' : '2' is not a status code or a range of them."),
+    (LISTEN, "http-check expect status 600", 26, "'http-check expect' : '600' is not within 100 and 599."),
+    (
+        LISTEN, "http-check expect foo bar", 19,
+        ("'http-check expect' : 'only supports min-recv, [!]string', '[!]rstring', '[!]string-lf', '[!]status', "
+        "'[!]rstatus', [!]hdr, [!]fhdr or comment but got 'foo' as argument.."),
+    ),
+    (
+        LISTEN, "http-check send bogus", 17,
+        ("'http-check send' : expects 'comment', 'meth', 'uri', 'uri-lf', 'ver', 'hdr', 'body' or 'body-lf' but got "
+        "'bogus' as argument.."),
+    ),
+    (LISTEN, "http-check send hdr a", 21, "'http-check send' : 'hdr' expects 2 arguments."),
+    (LISTEN, "http-check send uri", 20, "'http-check send' : 'uri' expects 1 argument."),
+    (LISTEN, "http-check send hdr a: b", 21, "'http-check send' : 'a: b' cannot stand in a request"),
+    (
+        LISTEN, "http-check bogus", 12,
+        ("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', "
+        "'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got 'bogus'"),
+    ),
+    (LISTEN, "default-server bogus", 16, "'default-server' : unknown keyword 'bogus'."),
+    (LISTEN, "stats uri", 10, "'uri' needs an URI prefix."),
+    (LISTEN, "stats uri x", 11, "'stats uri' : 'x' does not begin with '/': no request would ever ask for it"),
+    (LISTEN, "stats realm", 12, "'realm' needs a realm."),
+    (LISTEN, "stats realm ü", 13, "'stats realm' : only printable ASCII can stand in a header"),
+    (LISTEN, "stats auth", 11, "'auth' needs a user:password account."),
+    (LISTEN, "stats auth :x", 12, "'auth' needs a user:password account."),
+    (LISTEN, "stats refresh", 14, "'refresh' needs a positive interval value (in seconds)."),
+    (LISTEN, "stats refresh abc", 15, "unexpected character 'a' in argument to stats refresh interval."),
+    (LISTEN, "stats enable x", 14, "'stats enable' cannot handle unexpected argument 'x'."),
+    (
+        LISTEN, "stats foo", 7,
+        ("unknown stats parameter 'foo', expects 'admin', 'uri', 'realm', 'auth', 'scope', 'enable', 'hide-version', "
+        "'show-node', 'show-desc' or 'show-legends'."),
+    ),
+    (LISTEN, "bind", 5, "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments."),
+    (LISTEN, "bind 1.2.3.4", 6, "'bind' : missing port specification in '1.2.3.4'"),
+    (LISTEN, "bind [::1]", 6, "'bind' : missing port specification in '[::1]'"),
+    (LISTEN, "bind :0", 6, "'bind' : invalid port '0' in ':0'"),
+    (LISTEN, "bind :+1", 6, "'bind' : missing port specification in ':+1'"),
+    (LISTEN, "bind :1-5000", 6, "'bind' : more than 1000 ports in ':1-5000'"),
+    (LISTEN, "bind nosuchname:80", 6, "'bind' : invalid address: 'nosuchname' in 'nosuchname:80'"),
+    (LISTEN, "bind a/b:80", 6, "'bind' : invalid address: 'a/b' in 'a/b:80'"),
+    (LISTEN, "bind :80 name", 14, "'bind :80' in section 'listen' : 'name' : missing value"),
+    (LISTEN, "bind :80 bogus", 10, "'bind :80' in section 'listen': unknown keyword 'bogus'."),
+    (LISTEN, "server", 7, "'server' expects <name> and <addr>[:<port>] as arguments."),
+    (LISTEN, "server x", 9, "'server' expects <name> and <addr>[:<port>] as arguments."),
+    (LISTEN, "server x/y 192.0.2.1:1", 8, "character '/' is not permitted in server name 'x/y'."),
+    (LISTEN, "server x 192.0.2.1:500000", 10, "'server l/x' : invalid port '500000'"),
+    (LISTEN, "server x 192.0.2.1:1-2", 10, "'server l/x' : port ranges are not allowed here: '192.0.2.1:1-2'"),
+    (LISTEN, "server x *:1", 10, "'server l/x' : invalid address: '*' in '*:1': a server needs one to connect to"),
+    (LISTEN, "server x 192.0.2.1:1 inter", 27, "'server l/x' : 'inter' expects a delay as argument.."),
+    (LISTEN, "server x 192.0.2.1:1 fall", 26, "'server l/x' : 'fall' expects an integer argument.."),
+    (
+        LISTEN, "server x 192.0.2.1:1 inter abc", 28,
+        "'server l/x' : unexpected character 'a' in 'inter' argument of server x..",
+    ),
+    (LISTEN, "server x 192.0.2.1:1 inter 0", 28, "'server l/x' : invalid value 0 for argument 'inter' of server x.."),
+    (LISTEN, "server x 192.0.2.1:1 fall 0", 27, "'server l/x' : 'fall' has to be > 0.."),
+    (LISTEN, "server x 192.0.2.1:1 rise x", 27, "'server l/x' : 'rise' has to be > 0.."),
+    (LISTEN, "server x 192.0.2.1:1 weight -1", 29, "'server l/x' : weight of server x is not within 0 and 256 (-1).."),
+    (
+        LISTEN, "server x 192.0.2.1:1 maxconn x", 30,
+        "'server l/x' : 'maxconn' : 'x' is not a number from 0 to 2147483647.",
+    ),
+    (LISTEN, "server x 192.0.2.1:1 port 99999", 27, "'server l/x' : 'port' : invalid port '99999'."),
+    (
+        LISTEN, "server x 192.0.2.1:1 addr a:1", 27,
+        "'server l/x' : 'addr' expects an address without a port, not 'a:1'.",
+    ),
+    (
+        LISTEN, "server x 192.0.2.1:1 on-marked-down foo", 37,
+        "'server l/x' : 'on-marked-down' expects 'shutdown-sessions' but got 'foo'.",
+    ),
+    (
+        LISTEN, "server x 192.0.2.1:1 init-addr soon", 32,
+        "'server l/x' : 'init-addr' expects 'last', 'libc', 'none' or an address but got 'soon'.",
+    ),
+    (LISTEN, "unknownsection", 1, "unknown keyword 'unknownsection' in 'listen' section"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "line", "column", "message"), MISTAKES, ids=[line for _, line, _, _ in MISTAKES])
+def test_a_mistake_is_told_with_its_place(section: str, line: str, column: int, message: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        read_texts([("f.cfg", f"{section}{line}\n")], {}, resolve=lambda _: None)
+    told = [found for found in wrong.value.diagnostics if found.location.line]
+    assert [(str(found.location), found.message) for found in told if found.severity.value == "error"] == [
+        (f"f.cfg:2:{column}", message)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "column", "message"),
+    [
+        ("global x", 8, "'global' cannot handle unexpected argument 'x'."),
+        ("frontend", 9, "'frontend' expects an <id> argument"),
+        ("backend from x", 9, "'backend' expects an <id> argument"),
+        ("listen a.b$c", 8, "character '$' is not permitted in 'listen' name 'a.b$c'."),
+        ("backend a b", 11, "'backend' cannot handle unexpected argument."),
+        (
+            "frontend a :80", 12,
+            "'frontend' cannot handle unexpected argument. please use the 'bind' keyword for listening addresses.",
+        ),
+        ("listen a from nope", 15, "defaults section 'nope' not found for listen 'a'."),
+        ("glbal", 1, "unknown keyword 'glbal' out of section. Did you mean 'global' maybe ?"),
+        ("bogus", 1, "unknown keyword 'bogus' out of section."),
+    ],
+)  # fmt: skip
+def test_a_header_that_is_wrong_does_not_hide_what_follows(header: str, column: int, message: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        read_texts([("f.cfg", f"{header}\nglobal\n nbthread 0\n")], {})
+    errors = [found for found in wrong.value.diagnostics if found.location.line and found.severity.value == "error"]
+    assert (str(errors[0].location), errors[0].message) == (f"f.cfg:1:{column}", message)
+    assert errors[-1].message == "'nbthread' value must be between 1 and 64 (was 0)"
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "message"),
+    [
+        (FRONTEND, "balance roundrobin", "'balance' ignored because frontend 'f' has no backend capability."),
+        (BACKEND, "bind :1", "'bind' ignored because backend 'b' has no frontend capability."),
+        (BACKEND, "option tcplog", "backend 'b' : 'option tcplog' directive is ignored in backends."),
+    ],
+)
+def test_what_is_ignored_where_it_stands_is_warned_of_as_haproxy_does(section: str, line: str, message: str) -> None:
+    loaded = read_texts([("f.cfg", f"defaults\n timeout client 1s\n{section}{line}\n")], {})
+    assert [(found.message, found.advice) for found in loaded.warnings] == [(message, False)]
+
+
+PATRONIS_OWN = """\
+global
+    maxconn 100
+defaults
+    log global
+    mode tcp
+    retries 2
+    timeout client 30m
+    timeout connect 4s
+    timeout server 30m
+    timeout check 5s
+listen stats
+    mode http
+    bind *:7000
+    stats enable
+    stats uri /
+listen batman
+    bind *:5000
+    option httpchk
+    http-check expect status 200
+    default-server inter 3s fall 3 rise 2 on-marked-down shutdown-sessions
+    server postgresql0 127.0.0.1:5432 maxconn 100 check port 8008
+    server postgresql1 127.0.0.1:5433 maxconn 100 check port 8009
+"""
+
+
+def test_a_configuration_in_patronis_manner_is_taken_with_one_piece_of_advice() -> None:
+    loaded = read_texts([("haproxy.cfg", PATRONIS_OWN)], {})
+    assert [found.message for found in loaded.warnings] == [
+        "the statistics page of 'stats' is open to everyone: add 'stats auth USER:PASSWORD'"
+    ]
+    servers = loaded.configuration.backends["batman"].servers
+    assert [(one.port, one.maxconn, one.check.port if one.check else 0) for one in servers] == [
+        (5432, 100, 8008),
+        (5433, 100, 8009),
+    ]
+
+
+HTTP_ROLE = """\
+global
+  log /dev/log local0
+  log /dev/log local1 notice
+  stats socket /var/lib/haproxy/stats level admin
+  chroot /var/lib/haproxy
+  user haproxy
+  group haproxy
+  daemon
+defaults
+  log global
+  mode http
+  option httplog
+  option dontlognull
+  timeout connect 5000
+  timeout client 50000
+  timeout server 50000
+  errorfile 400 /etc/haproxy/errors/400.http
+frontend hafrontend
+  bind *:80
+  mode http
+  default_backend habackend
+backend habackend
+  mode http
+  balance roundrobin
+  option forwardfor
+  option httpchk HEAD / HTTP/1.1\\r\\nHost:localhost
+  cookie SERVERID insert indirect
+  server app1 192.0.2.1:80 cookie app1 check
+"""
+
+
+def test_a_configuration_for_http_is_taken_and_everything_left_out_is_named() -> None:
+    loaded = read_texts([("haproxy.cfg", HTTP_ROLE)], {})
+    text = "\n".join(found.message for found in loaded.warnings)
+    for name in (
+        "stats socket",
+        "chroot",
+        "user",
+        "group",
+        "errorfile",
+        "option forwardfor",
+        "'cookie'",
+        "'mode http'",
+    ):
+        assert name in text
+    assert loaded.configuration.daemon
