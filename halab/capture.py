@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 from pathlib import Path
 
 from halab.namespace import LabError
+from halab.programs import program
 from halab.topology import SWITCH, Lab
 from halab.wait import poll
 
@@ -21,10 +21,18 @@ class Capture:
     """A running capture of one LAN into a file of this machine."""
 
     def __init__(self, lab: Lab, lan: str, file: Path, expression: str = "") -> None:
-        if shutil.which("tcpdump") is None:
-            raise LabError("tcpdump is missing: apt-get install tcpdump")
         self.file = file
-        argv = ["tcpdump", "-U", "--immediate-mode", "-n", "-i", lan, "-w", "-", *expression.split()]
+        argv = [
+            program("tcpdump", "tcpdump"),
+            "-U",
+            "--immediate-mode",
+            "-n",
+            "-i",
+            lan,
+            "-w",
+            "-",
+            *expression.split(),
+        ]
         target = os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o644)
         quiet = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:

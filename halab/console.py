@@ -142,8 +142,8 @@ class Console:
         told: list[tuple[float, str]] = []
         for node, streams in self.lab.events.items():
             for event in (event for stream in streams for event in stream.events if event.event != "session"):
-                values = " ".join(f"{name}={value}" for name, value in event.values.items())
-                told.append((event.at, f"{node:<9} {event.source} {event.event} {values} {event.reason}".rstrip()))
+                values = " ".join(f"{value}" for value in event.values.values() if value not in {"", None})
+                told.append((event.at, f"{node:<9} {event.source} {event.event} {values}  {event.reason}".rstrip()))
             told += [
                 (one["at"], f"{node:<9} service {one['name']} {one['state']} {one['outcome']}".rstrip())
                 for one in self.lab.host(node).service_events

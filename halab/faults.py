@@ -10,6 +10,7 @@ import signal
 import subprocess
 
 from halab.namespace import LabError
+from halab.programs import program
 from halab.topology import Lab, ip_batch, port_name
 
 VRRP_TABLE = "halab_vrrp"
@@ -66,7 +67,9 @@ def unmute_vrrp(lab: Lab, host: str) -> None:
 
 def _nft(lab: Lab, host: str, rules: str) -> None:
     def work() -> None:
-        done = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True, check=False)
+        done = subprocess.run(
+            [program("nft", "nftables"), "-f", "-"], input=rules, text=True, capture_output=True, check=False
+        )
         if done.returncode != 0:
             raise LabError(f"{host}: nft failed: {done.stderr.strip()}")
 

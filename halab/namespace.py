@@ -101,7 +101,7 @@ class Nursery:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Debian's own Python, not the environment's: a host needs nothing but the standard library.
         python = _bare_python()
-        self.keep = tuple({str(ROOT), str(Path(sys.prefix)), str(Path(python).parent.parent), str(Path.cwd())})
+        self.keep = tuple({str(ROOT), sys.prefix, str(Path(python).parent.parent)})
         argv = [python, "-I", "-S", "-c", _BIRTH, str(ROOT), str(theirs.fileno())]
         self._process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
         theirs.close()

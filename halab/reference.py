@@ -25,7 +25,7 @@ from halab.parts.light import StandIn
 from halab.parts.part import Part
 from halab.parts.patroni import DatabaseNode, status_of
 from halab.topology import HostPlan, Lab, Port, Topology
-from halab.wait import AddressWatch, DaemonEvents, poll
+from halab.wait import AddressWatch, DaemonEvents, NotSeenError, poll
 
 LAN = "lan50"
 NETWORK = "192.168.50.0/24"
@@ -159,15 +159,21 @@ class ReferenceLab:
         """Return the seconds since the lab began to be built."""
         return time.monotonic() - self.begun
 
-    def start(self, say: Say) -> None:
-        """Start everything, all that can be at once; tells each mark it reaches with its time."""
+    def start(self, say: Say, failed: Callable[[], None]) -> None:
+        """Start everything, all that can be at once; ``say`` is told each mark as it is reached.
+
+        If a part does not come up, ``failed`` is called while the hosts still stand, then they are taken down, and the
+        error is raised: LabError or NotSeenError.
+        """
         built = f"built in {self.lab.build_seconds * 1e3:.0f} ms"
         say(f"{len(HOSTS)} hosts and their switch stand, every link has carrier ({built})")
         with ThreadPoolExecutor(8) as pool:
             try:
                 self._start_all(pool, say)
-            except BaseException:  # Ctrl-C, too: whoever still waits in the pool is told that its host has ended
-                self.lab.close()
+            except BaseException as problem:
+                if isinstance(problem, (LabError, NotSeenError)):
+                    failed()
+                self.lab.close()  # whoever still waits in the pool learns that its host has ended
                 raise
         say(f"both balancers ({self.options.balancer}) and both VRRP speakers ({self.options.vrrp}) run")
 

@@ -44,14 +44,13 @@ def run(
         report.line(f"  {line}")
     report.line()
     with ReferenceLab(options) as lab:
-        held = False
         built(lab)
         try:
             bring_up(lab, report)
-            held = report.carry_out(Plan(lab).steps())
-            report.table()
-        except NotSeenError as problem:
-            report.line(f"  the lab did not come up: {problem}")
+        except (NotSeenError, LabError) as problem:
+            raise LabError(f"the lab did not come up: {problem}") from None
+        held = report.carry_out(Plan(lab).steps())
+        report.table()
         if not held:
             show_logs(lab, report)
         stay(lab)
@@ -59,8 +58,8 @@ def run(
 
 
 def bring_up(lab: ReferenceLab, report: Report) -> None:
-    """Start the lab and print its times; raises NotSeenError if it does not come up."""
-    lab.start(lambda text: report.mark(lab.passed(), text))
+    """Start the lab and print its times; shows the logs and raises NotSeenError or LabError if it does not come up."""
+    lab.start(lambda text: report.mark(lab.passed(), text), lambda: show_logs(lab, report))
     ready = lab.passed()
     with ThreadPoolExecutor(2) as pool:
         election = pool.submit(lambda: lab.addresses.until(VIP, {"haproxy1"}, MOVES_WITHIN) - lab.begun)

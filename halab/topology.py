@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from halab.namespace import Host, LabError, Nursery
+from halab.programs import program
 from halab.rtnetlink import RTMGRP_LINK, LinkSeen, RouteSocket
 
 SWITCH = "switch"
@@ -177,7 +178,7 @@ def ip_batch(host: Host, lines: Sequence[str]) -> Future[None]:
     def work() -> None:
         if not lines:
             return
-        argv = ["ip", "-batch", "-"]
+        argv = [program("ip", "iproute2"), "-batch", "-"]
         done = subprocess.run(argv, input="\n".join(lines), text=True, capture_output=True, check=False)
         if done.returncode != 0:
             raise LabError(f"{host.name}: ip failed: {done.stderr.strip()}")

@@ -13,7 +13,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from halab.namespace import Host
-from halab.parts.part import SEARCH
+from halab.programs import SEARCH
 
 CONNECT = 3
 """Seconds to connect and to log in (psql's connect_timeout)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from halab.host_mounts import ENVIRONMENT
 from halab.namespace import Host, ServiceDefinition
-from halab.parts.part import first_line, program
+from halab.programs import first_line, program
 
 HAPROXY_CFG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"

@@ -7,7 +7,7 @@ leaves in its host goes with the host.
 from __future__ import annotations
 
 from halab.namespace import Completed, Host, ServiceDefinition
-from halab.parts.part import first_line, program
+from halab.programs import first_line, program
 
 
 class SwarmManager:

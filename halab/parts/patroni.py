@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from halab.host_mounts import ENVIRONMENT
 from halab.namespace import Host, LabError, ServiceDefinition
-from halab.parts.part import first_line, program
+from halab.programs import first_line, program
 
 BIN = "/usr/lib/postgresql/15/bin"
 HOME = "/run/patroni"

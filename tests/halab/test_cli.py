@@ -12,6 +12,7 @@ import pytest
 from halab.cli import main
 from halab.console import Door
 from halab.namespace import LabError
+from halab.programs import program
 from halab.reference import Options
 
 NAME = f"test-cli-{os.getpid()}"
@@ -68,3 +69,8 @@ def test_the_plugin_costs_nothing_until_a_test_asks_for_a_lab() -> None:
     code = "import sys, halab.pytest_plugin; print([n for n in sys.modules if n.startswith('halab')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['halab', 'halab.pytest_plugin']"
+
+
+def test_a_missing_program_is_named_with_its_package() -> None:
+    with pytest.raises(LabError, match=r"^no-such-program is missing: apt-get install no-such-package$"):
+        program("no-such-program", "no-such-package")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ import pytest
 
 from halab import faults
 from halab.host_mounts import ENVIRONMENT
-from halab.namespace import Host, LabError, ServiceDefinition
+from halab.namespace import ROOT, Host, LabError, ServiceDefinition
 from halab.topology import Lab, simple
 from halab.wait import poll
 
@@ -110,8 +113,6 @@ def test_sockets_made_inside_belong_to_the_hosts_network(lab: Lab) -> None:
 
 
 def test_a_command_for_the_terminal_enters_all_namespaces(host: Host) -> None:
-    import subprocess
-
     done = subprocess.run(host.enter_argv(["hostname"]), capture_output=True, text=True, check=True)
     assert done.stdout == "a\n"
 
@@ -217,3 +218,18 @@ def test_a_host_that_lost_its_power_is_gone_with_all_it_held() -> None:
         with pytest.raises(LabError, match="host a has ended"):
             lab["a"].run(["true"])
         assert lab["b"].run(["true"]).status == 0
+
+
+def test_a_checkout_below_tmp_is_seen_from_inside_though_tmp_is_private(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "halab", tmp_path / "halab", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "hakit", tmp_path / "hakit", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path.parent / "hidden").touch()
+    code = (
+        "from halab.topology import Lab, simple\n"
+        "with Lab(simple('lan', {'a': '10.0.0.1/24'})) as lab:\n"
+        f"    print(lab['a'].run(['ls', '{tmp_path}', '{tmp_path.parent}']).output)"
+    )
+    argv = [sys.executable, "-c", f"import sys; sys.path.insert(0, '{tmp_path}')\n{code}"]
+    listed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert {"halab", "hakit"} <= set(listed)
+    assert "hidden" not in listed
