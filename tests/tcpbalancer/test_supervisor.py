@@ -1,0 +1,168 @@
+"""What the supervisor tells and shows, and that it always comes to an end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from dataclasses import replace
+
+import pytest
+from running_balancer import RunningBalancer, one_way, server
+from tcp_peers import ScriptedServer, echo, free_port, read_exactly, read_to_end
+
+from hakit.schedule import Intervals
+from tcpbalancer.model import Bind, Check, Configuration, Frontend, HttpCheck, Mode
+from tcpbalancer.statistics import ServerStatistics
+from tcpbalancer.supervisor import Supervisor
+
+
+def checked(port: int) -> Check:
+    return Check("127.0.0.1", port, Intervals(0.1), rise=1, fall=1)
+
+
+def row(balancer: RunningBalancer, name: str) -> ServerStatistics:
+    return balancer.snapshot().proxy("b").server(name)
+
+
+def test_before_the_first_check_a_server_is_up_and_gets_connections() -> None:
+    with ScriptedServer(echo()) as peer:
+        servers = [server(peer.port), server(peer.port, "s2", check=Check("127.0.0.1", peer.port, Intervals(30.0)))]
+        late = server(peer.port, "s3", check=Check("127.0.0.1", peer.port, Intervals(30.0)))
+        with RunningBalancer(one_way([*servers, late])) as balancer:
+            assert row(balancer, "s1").status == "no check"
+            shown = row(balancer, "s3")
+            assert (shown.status, shown.usable) == ("UP 1/3", True)
+            assert shown.check is not None
+            assert (shown.check.status, shown.check.age, shown.check.health) == ("INI", None, 2)
+
+
+def test_log_health_checks_logs_each_change_and_then_the_state_without_reason() -> None:
+    with ScriptedServer(echo()) as peer:
+        told = server(peer.port, check=checked(peer.port), backup=True)
+        with RunningBalancer(one_way([told], log_health_checks=True)) as balancer:
+            assert balancer.line("Health check for backup server b/s1 succeeded, reason: Layer4 check passed")
+            peer.close()
+            line = balancer.line("Health check for backup server b/s1 failed")[1]
+            assert line.endswith(", status: 0/1 DOWN.")
+            assert balancer.line("Backup Server b/s1 is DOWN. 0 active and 0 backup servers left.")[0] == "alert"
+
+
+def test_an_http_check_shows_its_status_code() -> None:
+    def unavailable(peer: socket.socket) -> None:
+        peer.recv(4096)
+        peer.sendall(b"HTTP/1.0 503 Service Unavailable\r\n")
+
+    with ScriptedServer(unavailable) as peer:
+        told = server(peer.port, check=checked(peer.port))
+        probe = HttpCheck("GET", "/primary", expect_status=frozenset({200}))
+        with RunningBalancer(one_way([told], probe=probe)) as balancer:
+            event = balancer.wait_for("server", status="DOWN", check_status="L7STS")
+            assert (event["code"], event["info"], event["shown"]) == (503, "Service Unavailable", "DOWN")
+            check = row(balancer, "s1").check
+            assert check is not None
+            assert (check.code, check.description) == (503, "Layer7 wrong status")
+            assert 'code: 503, info: "Service Unavailable"' in balancer.line("is DOWN")[1]
+            backend = balancer.snapshot().proxy("b").backend
+            assert backend is not None
+            assert (backend.status, backend.weight, backend.active) == ("DOWN", 0, 0)
+
+
+def test_a_disabled_server_is_in_maintenance_and_is_not_checked() -> None:
+    with ScriptedServer(echo()) as peer:
+        idle = server(peer.port, check=checked(peer.port), disabled=True)
+        other = server(peer.port, "s2", check=checked(peer.port))
+        with RunningBalancer(one_way([idle, other])) as balancer:
+            balancer.wait_for("server", server="s2", check_status="L4OK")
+            shown = row(balancer, "s1")
+            assert (shown.status, shown.usable) == ("MAINT", False)
+            with balancer.connect() as client:
+                assert read_exactly(client, 6) == b"hello\n"
+            assert balancer.wait_for("session")["server"] == "s2"
+
+
+def test_a_backup_is_used_once_the_last_active_server_is_down() -> None:
+    with ScriptedServer(echo(b"main")) as main, ScriptedServer(echo(b"back")) as spare:
+        servers = [server(main.port, check=checked(main.port)), server(spare.port, "s2", backup=True)]
+        with RunningBalancer(one_way(servers)) as balancer:
+            with balancer.connect() as client:
+                assert client.recv(4) == b"main"
+            main.close()
+            assert "Running on backup." in balancer.line("is DOWN")[1]
+            with balancer.connect() as client:
+                assert client.recv(4) == b"back"
+
+
+def test_dontlognull_keeps_quiet_about_clients_that_send_nothing() -> None:
+    with ScriptedServer(echo()) as peer:
+        configuration = one_way([server(peer.port)])
+        quiet = replace(configuration.frontends["f"], dontlognull=True)
+        with RunningBalancer(replace(configuration, frontends={"f": quiet})) as balancer:
+            with balancer.connect() as client:
+                assert read_exactly(client, 6) == b"hello\n"
+            balancer.wait_for("session")
+            with balancer.connect() as client:
+                client.sendall(b"x")
+                assert read_exactly(client, 7) == b"hello\nx"
+            balancer.wait_for("session", 2)
+            assert len([line for _, line in balancer.lines if " f b/s1 " in line]) == 1
+
+
+def test_the_snapshot_has_the_proxies_in_the_order_of_the_file_and_those_of_the_control_room_too() -> None:
+    configuration = one_way([server(free_port())])
+    page = Frontend("page", (Bind("127.0.0.1", free_port()),), mode=Mode.HTTP)
+    whole = Configuration(
+        {"page": page, **configuration.frontends}, configuration.backends, ("page", "f", "b"), node="lb1"
+    )
+    with RunningBalancer(whole) as balancer:
+        snapshot = balancer.snapshot()
+        assert [(proxy.name, proxy.identity, proxy.mode.value) for proxy in snapshot.proxies] == [
+            ("page", 2, "http"), ("f", 3, "tcp"), ("b", 4, "tcp"),
+        ]  # fmt: skip
+        assert (snapshot.node, snapshot.pid, snapshot.workers[0].alive) == ("lb1", os.getpid(), True)
+        assert [(proxy.name, one.name) for proxy, one in snapshot.servers()] == [("b", "s1")]
+        with pytest.raises(KeyError):
+            snapshot.proxy("nope")
+        with pytest.raises(KeyError):
+            snapshot.proxy("b").server("nope")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", page.binds[0].port))
+
+
+def test_a_worker_that_does_not_react_is_killed_at_the_end() -> None:
+    with ScriptedServer(echo()) as peer:
+        balancer = RunningBalancer(one_way([server(peer.port)]))
+        with balancer:
+            pid = balancer.snapshot().workers[0].pid
+            os.kill(pid, signal.SIGSTOP)
+        balancer.wait_for("stopped")
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_worker_that_does_not_come_up_is_an_error_and_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tcpbalancer.worker_process.sys.executable", "/bin/false")
+    balancer = RunningBalancer(one_way([]))
+    with pytest.raises(RuntimeError, match="worker 0 did not come up: exit status 1"), balancer:
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        balancer.connect()
+
+
+def test_a_stop_overtakes_a_soft_stop() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        with balancer.connect() as client:
+            assert read_exactly(client, 6) == b"hello\n"
+            stopping = balancer.begin(balancer.supervisor.soft_stop)
+            balancer.line("Proxy b stopped")
+            balancer.ask(balancer.supervisor.stop)
+            assert read_to_end(client) == b""
+            stopping.result(1)
+        assert len([event for event in balancer.events if event.event == "stopped"]) == 1
+
+
+def test_a_supervisor_that_never_started_can_be_stopped() -> None:
+    balancer = RunningBalancer(one_way([]))
+    with balancer:
+        other: Supervisor = balancer.ask(lambda: Supervisor(one_way([]), balancer.supervisor._hub))
+        balancer.ask(other.stop)
