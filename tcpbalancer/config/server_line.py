@@ -29,7 +29,6 @@ _FLAGS: dict[str, tuple[str, bool]] = {
     "disabled": ("disabled", True),
     "enabled": ("disabled", False),
 }
-_MOST_PORTS = 1000
 
 
 class _Given(NamedTuple):
@@ -224,8 +223,6 @@ def _listening(reading: Reading, text: str, location: Location) -> list[Bind]:
         raise ValueError(f"missing port specification in '{text}'")
     if not address.first_port:
         raise ValueError(f"invalid port '0' in '{text}'")
-    if address.last_port - address.first_port >= _MOST_PORTS:
-        raise ValueError(f"more than {_MOST_PORTS} ports in '{text}'")
     host = "" if address.host in {"*", "0.0.0.0"} else address.host
     if text.startswith("ipv6@") and not host:
         host = "::"
