@@ -62,6 +62,7 @@ def test_an_error_of_ours_costs_one_connection_and_not_the_worker(
 
     near, far = tcp_pair()
     session = Session(worker, worker._routes[0], near, ("127.0.0.1", 1), 0.0)
+    near.setblocking(False)
     worker._routes[0].block.opened(0.0)
     worker._routes[0].pool.block.opened(0.0)  # type: ignore[union-attr]
     monkeypatch.setattr(Session, "client_ready", fails)
