@@ -92,7 +92,7 @@ def _stay(lab: ReferenceLab, report: Report) -> None:
     report.line(
         f"  .venv/bin/halab exec client curl -u {STATS_USER}:{STATS_PASSWORD} {page}    (in a second shell, as root)"
     )
-    report.line("  exec client psql -h 192.168.50.10 -U postgres -c 'SELECT inet_server_addr()'    (here)")
+    report.line(f"  exec client psql -h {VIP} -U postgres -c 'SELECT inet_server_addr()'    (here, at the prompt)")
     report.line("'help' lists the verbs; Ctrl-C takes the lab down.")
     try:
         _prompt(Console(lab))
@@ -130,6 +130,10 @@ def _in_front(argv: Sequence[str]) -> None:
     try:
         subprocess.run(argv, check=False)
     finally:
+        # A shell in another pid namespace cannot name our process group, so it cannot give the terminal back.
+        ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
+        signal.signal(signal.SIGTTOU, ignored)
         signal.signal(signal.SIGINT, before)
 
 
