@@ -7,7 +7,8 @@ in the last full second (``Rates.sample`` is called once per second).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from tcpbalancer.counters import (
     BALANCED,
@@ -72,6 +73,33 @@ class Rates:
             self._before[block] = total
             self.last[block] = total - before
             self.peak[block] = max(self.peak[block], total - before)
+
+
+class Idleness:
+    """How idle the workers are, from the processor time that the kernel has counted for them (proc(5), schedstat)."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, int] = {}
+        self._sampled_at = time.monotonic()
+        self.percent = 100
+
+    def sample(self, pids: Iterable[int]) -> None:
+        """Read the processor times of these processes; call this once per second."""
+        now = time.monotonic()
+        used = {pid: nanoseconds for pid in pids if (nanoseconds := _processor_time(pid)) is not None}
+        shares = [
+            (used[pid] - self._before[pid]) / 1e9 / (now - self._sampled_at) for pid in used if pid in self._before
+        ]
+        busy = sum(shares) / len(shares) if shares else 0.0
+        self.percent = max(0, min(100, round(100 * (1 - busy))))
+        self._before, self._sampled_at = used, now
+
+
+def _processor_time(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None  # it has just ended, or the kernel does not count
 
 
 class Painter:

@@ -182,6 +182,7 @@ class Snapshot:
     description: str | None
     maxconn: int
     current: int  # CurrConns: connections of all TCP frontends
+    idle_percent: int  # Idle_pct: how much of the last full second the workers waited, on average
     dropped_records: int  # DroppedLogs: session records that found no room on their way to the log
     workers: tuple[WorkerStatistics, ...]
     proxies: tuple[ProxyStatistics, ...]  # in the order of the file

@@ -22,7 +22,7 @@ from tcpbalancer.model import Configuration
 from tcpbalancer.route import make_layout, tcp_frontends
 from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.session_log import SessionRecord, format_tcplog, proxy_stopped
-from tcpbalancer.snapshot import Painter, Rates
+from tcpbalancer.snapshot import Idleness, Painter, Rates
 from tcpbalancer.statistics import Snapshot, WorkerStatistics
 from tcpbalancer.version import REPORTED
 from tcpbalancer.worker_process import WorkerProcess, explain
@@ -50,6 +50,7 @@ class Supervisor:
         self._memory = SharedMemory(make_layout(configuration))
         self._watch = ServerWatch(configuration, self._memory, hub, log, self._cut)
         self._rates = Rates(self._memory)
+        self._idleness = Idleness()
         self._painter = Painter(configuration, self._memory, self._watch, self._rates)
         self._listeners: list[tuple[int, socket.socket]] = []
         self._workers: dict[int, WorkerProcess] = {}
@@ -103,6 +104,7 @@ class Supervisor:
             description=configuration.description,
             maxconn=configuration.maxconn,
             current=sum(worker.current for worker in workers),
+            idle_percent=self._idleness.percent,
             dropped_records=sum(
                 memory.words[memory.layout.worker(number) + DROPPED_RECORDS] for number in range(len(workers))
             ),
@@ -194,6 +196,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(1.0)
             self._rates.sample()
+            self._idleness.sample(worker.pid for worker in self._workers.values())
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)

@@ -22,6 +22,10 @@ HEADINGS = (
 )  # fmt: skip
 _WORDS = 4
 """How many of the first columns hold words."""
+_HEADING_CELLS = tuple(
+    f'<th class="word">{heading}</th>' if place < _WORDS else f"<th>{heading}</th>"
+    for place, heading in enumerate(HEADINGS)
+)
 
 
 def render(template: str, snapshot: Snapshot, page: StatsPage, *, refresh: bool = True) -> str:
@@ -37,6 +41,7 @@ def render(template: str, snapshot: Snapshot, page: StatsPage, *, refresh: bool 
         maxconn=snapshot.maxconn,
         current=snapshot.current,
         workers=f"{sum(worker.alive for worker in snapshot.workers)} of {len(snapshot.workers)} alive",
+        idle=snapshot.idle_percent,
         age=f"{snapshot.counters_age:.1f}",
         time=_time_of_day(snapshot.taken_at),
         uri=escape(page.uri),
@@ -71,7 +76,7 @@ def _time_of_day(wall: float) -> str:
 def _tables(table: Iterable[Row]) -> Iterable[str]:
     for name, group in groupby(table, key=lambda row: row["pxname"]):
         yield f'<h2 id="{escape(name)}">{escape(name)}</h2>\n<div class="wide"><table>'
-        yield f"<tr>{''.join(f'<th>{heading}</th>' for heading in HEADINGS)}</tr>"
+        yield f"<tr>{''.join(_HEADING_CELLS)}</tr>"
         yield from (_row(row) for row in group)
         yield "</table></div>"
 
@@ -79,7 +84,7 @@ def _tables(table: Iterable[Row]) -> Iterable[str]:
 def _row(row: Row) -> str:
     kind = ' class="total"' if row.kind != "SERVER" else ""
     cells = [f'<td class="word">{escape(row["svname"])}</td>', f'<td class="{colour(row)}">{escape(_status(row))}</td>']
-    cells += [f'<td class="word">{escape(value)}</td>' for value in (age(row["lastchg"]), _check(row))]
+    cells += [f'<td class="word">{escape(age(row["lastchg"]))}</td>', f'<td class="check">{escape(_check(row))}</td>']
     cells += [f"<td>{escape(value)}</td>" for value in _numbers(row)]
     return f"<tr{kind}>{''.join(cells)}</tr>"
 
