@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv as csv_format
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
