@@ -145,3 +145,7 @@ def _ask(name: str, words: list[str]) -> int:
         sys.stdout.flush()
         os.execvp(reply.argv[0], reply.argv)
     return reply.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

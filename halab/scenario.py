@@ -88,9 +88,10 @@ def show_logs(lab: ReferenceLab, report: Report) -> None:
             continue
         for service, state in standing.items():
             told = name in NODES and service in {Balancer.service, Speaker.service}
-            if told or state["state"] == "failed":
+            words = host.log_tail(service, 25)
+            if (told and words) or state["state"] == "failed":
                 report.line()
                 report.line(
                     report.paint(f"{name}: {service} is {state['state']} {state['outcome']}; its last words:", "1")
                 )
-                report.line(host.log_tail(service, 25))
+                report.line(words or "(nothing)")

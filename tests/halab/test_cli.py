@@ -65,6 +65,15 @@ def test_without_root_one_line_says_what_to_do() -> None:
     assert done.stderr == "halab: the lab builds network namespaces and needs root: sudo ./run lab\n"
 
 
+@pytest.mark.netns
+def test_without_namespaces_one_line_says_what_is_needed() -> None:
+    argv = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-m", "halab.cli", "--name", NAME, "run", "--light"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "no namespaces here" in done.stderr
+
+
 def test_the_plugin_costs_nothing_until_a_test_asks_for_a_lab() -> None:
     code = "import sys, halab.pytest_plugin; print([n for n in sys.modules if n.startswith('halab')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
