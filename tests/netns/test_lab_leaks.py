@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from halab.wait import poll
 pytestmark = pytest.mark.netns
 
 HOLDER = """
-import signal, sys
+import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's is ignored
 from halab.namespace import ServiceDefinition
 from halab.topology import Lab, simple
@@ -29,8 +30,8 @@ while True:
             lab[name].start_service("work")
             lab[name].spawn(["sleep", "700"])
         print("stands", flush=True)
-        if sys.argv[1] == "stay":
-            signal.pause()
+        while sys.argv[1] == "stay":
+            threading.Event().wait(0.1)  # in turns: a signal that comes just before pause(2) would not be seen
 """
 KINDS = ("net", "mnt", "pid", "uts", "ipc")
 
@@ -81,8 +82,15 @@ def mounts() -> set[str]:
     return {line for line in Path("/proc/self/mounts").read_text().splitlines() if "/run/netns" not in line}
 
 
-def hold(mode: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", HOLDER, mode], stdout=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def held(mode: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a lab (``stay``), or builds one and takes it down over and over (``again``)."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, mode], stdout=subprocess.PIPE, text=True)
+    try:
+        yield holder
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 def assert_nothing_is_left(holder: subprocess.Popen[str], before: tuple[set[str], set[str]], number: int) -> None:
@@ -105,11 +113,13 @@ def assert_nothing_is_left(holder: subprocess.Popen[str], before: tuple[set[str]
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_to_the_process_that_holds_a_lab_takes_everything_with_it(number: signal.Signals) -> None:
     before = links(), mounts()
-    holder = hold("stay")
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "stands\n"
-    assert len(descendants(holder.pid)) == 1 + 1 + 4 + 2 * 3  # itself, the nursery, 4 hosts, 3 programs on 2 of them
-    assert_nothing_is_left(holder, before, number)
+    with held("stay") as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "stands\n"
+        assert (
+            len(descendants(holder.pid)) == 1 + 1 + 4 + 2 * 3
+        )  # itself, the nursery, 4 hosts, 3 programs on 2 of them
+        assert_nothing_is_left(holder, before, number)
 
 
 def test_kill_9_at_any_moment_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +129,7 @@ def test_kill_9_at_any_moment_leaves_nothing(capsys: pytest.CaptureFixture[str])
     chosen = random.Random(seed)  # noqa: S311 - moments, not secrets
     for _ in range(8):
         before = links(), mounts()
-        holder = hold("again")  # builds and takes down, over and over
-        moment = time.monotonic() + chosen.uniform(0.0, 0.6)
-        poll(lambda moment=moment: time.monotonic() >= moment, 5, "the moment", every=0.002)
-        assert_nothing_is_left(holder, before, signal.SIGKILL)
+        with held("again") as holder:
+            moment = time.monotonic() + chosen.uniform(0.0, 0.6)
+            poll(lambda moment=moment: time.monotonic() >= moment, 5, "the moment", every=0.002)
+            assert_nothing_is_left(holder, before, signal.SIGKILL)
