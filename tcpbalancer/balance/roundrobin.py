@@ -32,13 +32,16 @@ class RoundRobin:
             return None
         total = sum(weights)
         self._notice_changes(memory, weights, total)
-        passed_over = 0
-        while True:
+        passed_over: int | None = None
+        while taking_part:
             chosen = self._due(memory, weights, taking_part)
             self._advance(memory, chosen, weights[chosen], total)
-            if chosen not in avoid or passed_over >= len(taking_part):
+            if chosen not in avoid:
                 return chosen
-            passed_over += 1
+            # It has lost its turn, and only this one: a heavy server is due again before a light one ever was.
+            taking_part.remove(chosen)
+            passed_over = chosen if passed_over is None else passed_over
+        return passed_over
 
     @staticmethod
     def _notice_changes(memory: Memory, weights: Sequence[int], total: int) -> None:

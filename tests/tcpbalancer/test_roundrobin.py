@@ -59,6 +59,27 @@ def test_a_server_that_was_tried_in_vain_loses_its_turn_to_another_one() -> None
     assert algorithm().pick(memory, [1, 1], avoid=(1,)) == 0
 
 
+@settings(derandomize=True, max_examples=300)
+@given(
+    st.lists(st.integers(0, 256), min_size=1, max_size=6).filter(any), st.integers(0, 40), st.sets(st.integers(0, 5))
+)
+def test_whatever_the_weights_a_server_to_avoid_is_not_picked_while_another_one_takes_part(
+    weights: list[int], before: int, avoid: set[int]
+) -> None:
+    memory = [0] * algorithm().memory_size(len(weights))
+    picks(weights, before, memory)
+    clock = memory[0] or 1
+    chosen = algorithm().pick(memory, weights, avoid)
+    usable = {index for index, weight in enumerate(weights) if weight}
+    assert chosen in (usable - avoid or usable)
+    assert memory[0] - clock <= len(usable), "each server that was passed over has lost one turn, not several"
+
+
+def test_a_heavy_server_that_is_avoided_does_not_come_back_within_the_same_pick() -> None:
+    memory = [0] * algorithm().memory_size(2)
+    assert [algorithm().pick(memory, [10, 1], avoid=(0,)) for _ in range(100)] == [1] * 100
+
+
 def test_the_last_server_left_is_picked_even_if_it_was_tried_in_vain() -> None:
     memory = [0] * algorithm().memory_size(2)
     assert algorithm().pick(memory, [1, 0], avoid=(0,)) == 0

@@ -438,6 +438,15 @@ def test_a_full_server_is_passed_over_while_another_one_has_room() -> None:
                 client.close()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_server_is_passed_over_however_heavy_it_is(workers: int) -> None:
+    with ScriptedServer(echo(b"1")) as one, ScriptedServer(echo(b"2")) as two, contextlib.ExitStack() as stack:
+        servers = [server(one.port, maxconn=1, weight=10), server(two.port, "s2", weight=1)]
+        balancer = stack.enter_context(RunningBalancer(one_way(servers, nbthread=workers)))
+        clients = [stack.enter_context(balancer.connect()) for _ in range(20)]
+        assert sorted(client.recv(1) for client in clients) == [b"1", *[b"2"] * 19], "as in HAProxy 2.6.12"
+
+
 def test_who_waits_in_the_queue_of_a_server_that_goes_down_learns_it() -> None:
     peer = ScriptedServer(echo())
     told = server(peer.port, maxconn=1, check=Check("127.0.0.1", peer.port, Intervals(0.1), rise=2, fall=1))
