@@ -37,12 +37,17 @@ class ControlServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen; a socket file that nobody answers is replaced, one that is answered raises FileExistsError."""
+        """Listen. A socket that nobody answers is replaced; one that is answered, and any other file, is not.
+
+        Raises FileExistsError for those, with a sentence; another OSError if the system refuses.
+        """
         self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if self.path.exists():
+        if self.path.is_socket():
             if await _is_answered(self.path):
                 raise FileExistsError(f"{self.path} is in use: another instance is running")
             self.path.unlink()
+        elif self.path.exists():
+            raise FileExistsError(f"{self.path} is no socket: give --control a path of its own")
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(self._serve, self.path, limit=MAX_REQUEST)
@@ -92,7 +97,7 @@ class ControlServer:
                 writer.transport.abort()  # too slow, goodbye: also to one that waits in drain() and never reads
 
         stop = self._hub.listen(offer)
-        gone = asyncio.ensure_future(reader.read())  # ends when the client closes
+        gone = asyncio.ensure_future(_until_end(reader))
         gone.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while (event := await queue.get()) is not None:
@@ -101,6 +106,12 @@ class ControlServer:
         finally:
             stop()
             gone.cancel()
+
+
+async def _until_end(reader: asyncio.StreamReader) -> None:
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(MAX_REQUEST):
+            pass  # what a listener says is not listened to
 
 
 async def _is_answered(path: Path) -> bool:

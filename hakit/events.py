@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import MappingProxyType
 
 from hakit.transcript import FIXED, Event, Value
@@ -20,10 +20,14 @@ Listener = Callable[[Event], None]
 
 
 class EventHub:
-    """Stamps events and hands them to whoever listens, in the order of publishing."""
+    """Stamps events and hands them to whoever listens, in the order of publishing.
 
-    def __init__(self, source: str) -> None:
+    ``passing`` are the names of events so frequent that they are told but not remembered.
+    """
+
+    def __init__(self, source: str, passing: Collection[str] = ()) -> None:
         self.source = source
+        self._passing = passing
         self.recent: deque[Event] = deque(maxlen=KEPT)
         self._listeners: list[Listener] = []
 
@@ -38,7 +42,8 @@ class EventHub:
         """As ``publish``, for something of this program that has a name of its own, such as an instance or a server."""
         assert not values.keys() & FIXED
         told = Event(time.monotonic(), source, event, reason, time.time(), MappingProxyType(values))
-        self.recent.append(told)
+        if event not in self._passing:
+            self.recent.append(told)
         for listener in tuple(self._listeners):
             listener(told)
         return told

@@ -16,7 +16,8 @@ import fcntl
 import os
 import signal
 import socket
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -35,11 +36,12 @@ class PidFile:
     """The pid file of the running process: taken by ``acquire``, given back by ``release`` or by the process's end.
 
     Also a context manager. The lock belongs to the open file, so a child of ``fork`` shares it and one of ``exec``
-    does not.
+    does not. ``others`` are the names of programs that write this file without our lock: a living one holds it, too.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, others: Collection[str] = ()) -> None:
         self.path = path
+        self._others = others
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
@@ -67,12 +69,14 @@ class PidFile:
             self._descriptor = None
 
     def _lock(self, descriptor: int) -> None:
+        written = os.pread(descriptor, 32, 0).split()
+        pid = int(written[0]) if written and written[0].isdigit() else 0
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            written = os.pread(descriptor, 32, 0).split()
-            pid = int(written[0]) if written and written[0].isdigit() else 0
             raise AlreadyRunning(self.path, pid) from None
+        if pid != os.getpid() and _program_of(pid) in self._others:
+            raise AlreadyRunning(self.path, pid)
 
     def _is_current(self, descriptor: int) -> bool:
         try:
@@ -86,6 +90,13 @@ class PidFile:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.release()
+
+
+def _program_of(pid: int) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").rstrip("\n")
+    except OSError:
+        return None
 
 
 def sd_notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
@@ -160,13 +171,41 @@ def die_by(number: signal.Signals) -> NoReturn:
     os._exit(128 + number)  # only if the default action is to go on
 
 
-def detach() -> bool:
-    """Go to the background: own session, no terminal. Returns True in the new process, False in the old one."""
-    if os.fork():
-        return False
-    os.setsid()
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
-    os.close(nothing)
-    return True
+class Detached:
+    """A process in the background. Until it is ready, what it writes to ``sys.stderr`` reaches the terminal."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        os.setsid()
+        terminal = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)  # ours alone: no child of ours holds it open
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(nothing, standard)
+        os.close(nothing)
+        sys.stderr = os.fdopen(terminal, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+
+    def ready(self) -> None:
+        """Let go of the terminal, and let the process that started this one end with 0."""
+        sys.stderr.close()
+        sys.stderr = sys.__stderr__
+        os.write(self._descriptor, b"r")
+        os.close(self._descriptor)
+
+
+def detach() -> Detached:
+    """Go on in the background: returns in a new process, with a session of its own.
+
+    The old process waits until the new one is ready, or has ended, and raises SystemExit with 0 or with its status.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        return Detached(writing)
+    os.close(writing)
+    if os.read(reading, 1) == b"r":
+        raise SystemExit(0)
+    _, status = os.waitpid(child, 0)
+    raise SystemExit(os.waitstatus_to_exitcode(status))

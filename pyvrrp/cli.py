@@ -1,8 +1,9 @@
 """The command line of the VRRP daemon: keepalived's flags, as far as they concern VRRP.
 
 Exit status, as keepalived(8) has it: 0 ended well, 1 wrong option, 2 configuration, 4 no permission, 6 no
-configuration file; ``-t`` ends with 5 where keepalived would complain. Unlike keepalived, an instance that is running
-already is an error (1).
+configuration file, 70 an error of our own. ``-t`` ends with 5 where keepalived would complain, with 6 if only scripts
+cannot be run, with 2 for a keyword without its parameter. Unlike keepalived, an instance that is running already is an
+error (1), in the background, too.
 """
 
 from __future__ import annotations
@@ -11,19 +12,30 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from hakit.diagnostics import ConfigError, Diagnostic
+from hakit.diagnostics import ConfigError
+from pyvrrp.config.keywords import MISSING_PARAMETER
 from pyvrrp.config.load import Loaded, load
+from pyvrrp.status import logger
+from pyvrrp.status.logger import Logger
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from hakit.events import EventHub
 
 VERSION = "2.2.7"
 """The version of keepalived whose configuration and log lines this is; clients read it as a number."""
 CONFIGURATION = Path("/etc/keepalived/keepalived.conf")
 PID_FILE = Path("/run/keepalived.pid")
 CONTROL = Path("/run/pyvrrp/control.sock")
-EXIT_USAGE, EXIT_CONFIG, EXIT_NO_PERMISSION, EXIT_TEST_FAILED, EXIT_NO_FILE = 1, 2, 4, 5, 6
+SPEAKERS = ("keepalived", "pyvrrp")
+"""The programs that write this pid file, as the kernel knows them."""
+EXIT_USAGE, EXIT_CONFIG, EXIT_NO_PERMISSION, EXIT_SOFTWARE = 1, 2, 4, 70
+EXIT_TEST_FAILED, EXIT_SCRIPTS, EXIT_NO_FILE = 5, 6, 6
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,53 +70,60 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         loaded = load(options.use_file)
     except ConfigError as wrong:
-        return _refuse(wrong)
+        return _refuse(wrong, tested=options.config_test)
     if options.config_test:
         return _report_test(loaded)
-    if not options.dont_fork and not _detach():
-        return 0
     return _serve(options, loaded)
 
 
-def _refuse(wrong: ConfigError) -> int:
+def _refuse(wrong: ConfigError, *, tested: bool) -> int:
     for found in wrong.diagnostics:
         print(found.render(), file=sys.stderr)
-    missing_file = not any(found.location.line for found in wrong.diagnostics)
-    return EXIT_NO_FILE if missing_file else EXIT_CONFIG
+    if not any(found.location.line for found in wrong.diagnostics):
+        return EXIT_NO_FILE
+    lacks_parameter = any(MISSING_PARAMETER in found.message for found in wrong.diagnostics)
+    return EXIT_TEST_FAILED if tested and not lacks_parameter else EXIT_CONFIG
 
 
 def _report_test(loaded: Loaded) -> int:
-    for found in loaded.warnings:
+    from pyvrrp.preflight import missing_interfaces, unusable_scripts
+
+    interfaces = list(missing_interfaces(loaded.configuration))
+    scripts = list(unusable_scripts(loaded.configuration))
+    for found in (*loaded.warnings, *interfaces, *scripts):
         print(found.render(), file=sys.stderr)
-    return EXIT_TEST_FAILED if any(_keepalived_would_complain(found) for found in loaded.warnings) else 0
-
-
-def _keepalived_would_complain(found: Diagnostic) -> bool:
-    return not found.advice
-
-
-def _detach() -> bool:
-    """Go to the background, as keepalived does without ``-n``; returns False in the process that was started."""
-    from hakit.service import detach
-
-    return detach()
+    if interfaces or any(not found.advice for found in loaded.warnings):
+        return EXIT_TEST_FAILED  # keepalived, too, counts its warnings as errors; ours alone are advice
+    return EXIT_SCRIPTS if scripts else 0
 
 
 def _serve(options: argparse.Namespace, loaded: Loaded) -> int:
     import asyncio
 
-    from hakit.service import AlreadyRunning, PidFile, set_process_name
+    from hakit.service import AlreadyRunning, PidFile, detach, set_process_name
+    from pyvrrp.system.errors import NoPermissionError, SystemRefusalError
 
+    detached = None if options.dont_fork else detach()
     set_process_name("pyvrrp")
+    pid_file = PidFile(options.pid, others=SPEAKERS)
     try:
-        with PidFile(options.pid):
-            return asyncio.run(_run(options, loaded))
+        pid_file.acquire()
     except AlreadyRunning as running:
         return _fail(f"{running}; stop it first, or give this one another -p FILE", EXIT_USAGE)
-    except PermissionError as refused:
-        return _fail(f"{refused}: run as root", EXIT_NO_PERMISSION)
+    except OSError as refused:
+        return _fail(f"the pid file {options.pid} cannot be written: {refused.strerror}", EXIT_USAGE)
+    try:
+        return asyncio.run(_run(options, loaded, detached.ready if detached else lambda: None))
+    except NoPermissionError as refused:
+        return _fail(str(refused), EXIT_NO_PERMISSION)
+    except SystemRefusalError as refused:
+        return _fail(str(refused), EXIT_CONFIG)
     except OSError as refused:
         return _fail(str(refused), EXIT_USAGE)
+    except Exception as wrong:  # noqa: BLE001 - our own error: everything has been released, and now it is told
+        return _fail(f"internal error, all addresses are released: {type(wrong).__name__}: {wrong}", EXIT_SOFTWARE)
+    finally:
+        pid_file.release()
 
 
 def _fail(message: str, status: int) -> int:
@@ -112,29 +131,19 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-async def _run(options: argparse.Namespace, loaded: Loaded) -> int:
+async def _run(options: argparse.Namespace, loaded: Loaded, told_ready: Callable[[], None]) -> int:
     import asyncio
 
     from hakit.control import ControlServer
     from hakit.events import EventHub
     from hakit.service import StopSignals, sd_notify
     from pyvrrp.daemon import Daemon
-    from pyvrrp.status import logger
-    from pyvrrp.system.errors import SystemRefusalError
 
-    sinks = [logger.console()] if options.log_console else []
-    if options.log_file:
-        sinks.append(logger.file(options.log_file))
-    if not options.log_console and not options.no_syslog:
-        sinks.append(logger.syslog())
-    hub = EventHub("pyvrrp")
-    hub.listen(logger.Logger(tuple(sinks), detail=options.log_detail))
+    hub = EventHub("pyvrrp", passing={"advertised"})
+    hub.listen(_logger(options))
     signals = StopSignals()
     signals.install()
-    asyncio.get_running_loop().add_signal_handler(
-        signal.SIGHUP,
-        lambda: hub.publish("warning", "Warning - reload is not supported by this version: restart instead"),
-    )
+    _survive_signals(asyncio.get_running_loop(), hub)
     hub.publish("notice", f"Starting pyvrrp (keepalived v{VERSION}'s VRRP), pid {os.getpid()}")
     hub.publish("notice", f"Configuration file {options.use_file}")
     for found in loaded.warnings:
@@ -145,19 +154,44 @@ async def _run(options: argparse.Namespace, loaded: Loaded) -> int:
     def ready() -> None:
         hub.publish("ready", "Startup complete")
         sd_notify("READY=1")
+        told_ready()
 
     try:
         await control.start()
         stop = asyncio.ensure_future(signals.wait())
-        stop.add_done_callback(lambda _: hub.publish("notice", "Stopping"))
+        stop.add_done_callback(lambda told: told.cancelled() or hub.publish("notice", "Stopping"))
         await daemon.run(ready, stop)
-    except SystemRefusalError as refused:
-        hub.publish("warning", str(refused))
-        return _fail(str(refused), EXIT_NO_PERMISSION if "permission" in str(refused) else EXIT_CONFIG)
+    except Exception as wrong:
+        hub.publish("warning", str(wrong))
+        raise
     finally:
         await control.stop()
     hub.publish("stopped", "Stopped pyvrrp")
     return 0
+
+
+def _logger(options: argparse.Namespace) -> Logger:
+    sinks = [logger.console()] if options.log_console else []
+    if options.log_file:
+        sinks.append(logger.file(options.log_file))
+    if not options.no_syslog:
+        sinks.append(logger.syslog())
+    return Logger(tuple(sinks), detail=options.log_detail)
+
+
+def _survive_signals(loop: AbstractEventLoop, hub: EventHub) -> None:
+    """Answer what keepalived answers to with a dump or a reload: whoever sends it must not end the daemon."""
+    names = {
+        signal.SIGHUP: "reload",
+        signal.SIGUSR1: "a dump of its data",
+        signal.SIGUSR2: "a dump of its statistics",
+        signal.SIGRTMIN + 2: "a dump as JSON",
+        signal.SIGRTMAX - 1: "clearing the statistics",
+        signal.SIGRTMAX: "a dump of its threads",
+    }
+    for number, name in names.items():
+        words = f"Warning - signal {int(number)} ({name}) is not supported by this version: nothing changes"
+        loop.add_signal_handler(number, hub.publish, "warning", words)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ netlink, a script or a log: addresses and notify scripts have queues of their ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from asyncio import FIRST_COMPLETED
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Address
-from typing import assert_never
+from typing import Any, assert_never
 
-from hakit import script as scripts
 from hakit.events import EventHub
 from hakit.transcript import Value
 from pyvrrp.model import Configuration, Instance
@@ -53,6 +53,8 @@ from pyvrrp.trackers import ScriptTracker, results
 from pyvrrp.wire.ipv4 import VRRP_GROUP, MalformedPacketError, Packet
 
 NO_SOURCE = IPv4Address("0.0.0.0")
+CAUSED_BY_US = frozenset({"priority", "stalled"})
+"""Observations that no packet can cause; all others are told at most once a second."""
 
 
 class Daemon:
@@ -65,12 +67,15 @@ class Daemon:
         self.trackers: dict[str, ScriptTracker] = {}
         self._links: Mapping[str, Link] = {}
         self._sockets: dict[str, AdvertisementSocket] = {}
+        self._stopping = False
         self._loop = asyncio.get_running_loop()
+        self._broken: asyncio.Future[None] = self._loop.create_future()
 
-    async def run(self, ready: Callable[[], None], stop: Awaitable[object]) -> None:
+    async def run(self, ready: Callable[[], None], stop: asyncio.Future[Any]) -> None:
         """Open everything, call ``ready``, work until ``stop`` is done, then resign and release everything.
 
-        Raises SystemRefusalError if the system refuses what is needed, before anything was changed.
+        Raises SystemRefusalError if the system refuses what is needed, before anything was changed. Any other error
+        is one of our own; it comes up here, too, when all masters have resigned and all addresses are gone.
         """
         require_privileges()
         async with AsyncExitStack() as opened:
@@ -81,22 +86,27 @@ class Daemon:
             self._open(kernel, announcer)
             for socket in self._sockets.values():
                 opened.callback(socket.close)
-            async with asyncio.TaskGroup() as tasks:
-                working = [tasks.create_task(work) for work in self._works(kernel)]
+            self._loop.set_exception_handler(self._callback_failed)
+            tasks = [asyncio.ensure_future(work) for work in self._works(kernel)]
+            try:
                 self._begin()
                 ready()
-                await stop
+                await asyncio.wait([stop, self._broken, *tasks], return_when=FIRST_COMPLETED)
+                for ended in (self._broken, *tasks):
+                    if ended.done():
+                        ended.result()  # an error of our own: it goes up, after everything has been released
+            finally:
                 await self._end()
-                for task in working:
+                for task in tasks:
                     task.cancel()
 
     # --- Opening and closing --------------------------------------------------------------------------------------
 
     def _open(self, kernel: Kernel, announcer: Announcer) -> None:
         for instance in self.configuration.instances:
-            if instance.interface not in self._links:
+            for name in sorted(instance.devices - self._links.keys()):
                 there = " ".join(sorted(self._links))
-                what = f"interface {instance.interface} for vrrp_instance {instance.name}"
+                what = f"interface {name} for vrrp_instance {instance.name}"
                 raise SystemRefusalError(f"{what} doesn't exist (there are: {there})")
         for instance in self.configuration.instances:
             if instance.interface not in self._sockets:
@@ -105,8 +115,9 @@ class Daemon:
         tracked = {tracked.name for instance in self.configuration.instances for tracked in instance.track_scripts}
         for script in self.configuration.scripts:
             if script.name in tracked:
-                wrong = self._insecurity(script.script.words, script.script.user)
-                self.trackers[script.name] = ScriptTracker(script, wrong, self.hub, self._script_changed)
+                security = self.configuration.script_security
+                tracker = ScriptTracker(script, self.hub, self._script_changed, security=security)
+                self.trackers[script.name] = tracker
 
     def _router(self, instance: Instance, kernel: Kernel, announcer: Announcer) -> Router:
         def tell(event: str, reason: str = "", **values: Value) -> None:
@@ -122,12 +133,6 @@ class Daemon:
     def _link(self, name: str) -> Link | None:
         return self._links.get(name)
 
-    def _insecurity(self, words: tuple[str, ...], user: str | None) -> str | None:
-        wrong = scripts.insecurity_of(words, user) if self.configuration.script_security else None
-        if wrong is not None:
-            self.hub.publish("warning", f"Disabling {words[0]} due to insecure: {wrong}; it counts as failed")
-        return wrong
-
     def _works(self, kernel: Kernel) -> list[Coroutine[object, object, None]]:
         return [
             kernel.watch(lambda: self._read_links(kernel)),
@@ -141,18 +146,23 @@ class Daemon:
             self._loop.add_reader(socket.fileno(), self._read, socket)
         for router in self.routers.values():
             self._track(router)
+            router.delayed = not router.started
 
     async def _end(self) -> None:
+        self._stopping = True
         for router in self.routers.values():
             self._dispatch(router, Shutdown())
         for socket in self._sockets.values():
             self._loop.remove_reader(socket.fileno())
-        for router in self.routers.values():
-            await router.addresses.finish()
-        for router in self.routers.values():
-            await router.notifier.finish()
-        for tracker in self.trackers.values():
-            await tracker.finish()
+        await asyncio.gather(*(router.addresses.finish() for router in self.routers.values()))
+        await asyncio.gather(*(router.notifier.finish() for router in self.routers.values()))
+        await asyncio.gather(*(tracker.finish() for tracker in self.trackers.values()))
+
+    def _callback_failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take an exception out of a callback: a timer may be lost with it, so the daemon must not go on as if not."""
+        wrong = context.get("exception") or RuntimeError(context["message"])
+        if not self._broken.done():
+            self._broken.set_exception(wrong)
 
     # --- What happens ---------------------------------------------------------------------------------------------
 
@@ -197,11 +207,29 @@ class Daemon:
 
     async def _read_links(self, kernel: Kernel) -> None:
         self._links = await kernel.links()
+        for socket in self._sockets.values():
+            self._follow(socket)
         for router in self.routers.values():
             self._track(router)
+            if router.addresses.misses():
+                router.addresses.restore(router.instance.garp.repeat)
+
+    def _follow(self, socket: AdvertisementSocket) -> None:
+        """Open a socket anew if its interface was deleted and made again: it would be bound to the old one for ever."""
+        link = self._links.get(socket.interface)
+        if link is None or link.index == socket.index:
+            return
+        self._loop.remove_reader(socket.fileno())
+        try:
+            socket.reopen()
+        except OSError:
+            return  # gone again: the next change of a link brings us back here
+        self._loop.add_reader(socket.fileno(), self._read, socket)
 
     def _track(self, router: Router) -> None:
         """Bring the machine up to what scripts and links say now: everything is derived anew, nothing remembered."""
+        if self._stopping:
+            return
         instance, known = router.instance, results(self.trackers)
         link_faults, source = self._link_faults(instance)
         faults = link_faults | tracking.script_faults(instance, known)
@@ -222,10 +250,13 @@ class Daemon:
         own = self._links.get(instance.interface)
         source = own.source(virtual) if own is not None else None
         faults = set()
-        for name in {instance.interface, *instance.track_interfaces}:
+        for name in instance.devices | {*instance.track_interfaces}:
             link = self._links.get(name)
             if link is None or not link.is_up:
                 faults.add(f"interface {name} down")
+        socket = self._sockets[instance.interface]
+        if own is not None and own.index != socket.index:
+            faults.add(f"no socket on {instance.interface}")
         if source is None:
             faults.add(f"no IPv4 address on {instance.interface}")
         return frozenset(faults), source
@@ -251,11 +282,12 @@ class Daemon:
             case Announce(rounds):
                 router.addresses.announce(rounds)
             case Notify(state, priority):
-                router.notifier.notify(state, priority)
+                router.addresses.then(lambda: router.notifier.notify(state, priority))
             case Transitioned():
                 self._transitioned(router, effect)
             case Observed(name, reason, values):
-                self._tell(router, name, reason.text, rule=reason.rule, **values)
+                if name in CAUSED_BY_US or router.may_tell(name, self._loop.time()):
+                    self._tell(router, name, reason.text, rule=reason.rule, **values)
             case MasterHeard(address, priority):
                 self._heard(router, address, priority)
             case _:
@@ -284,10 +316,13 @@ class Daemon:
         elif effect.before == "MASTER":
             router.statistics.count("release_master")
         values: dict[str, Value] = {"from": effect.before, "to": effect.after, "priority": router.machine.priority}
+        if effect.before == "INIT":
+            values["delayed"] = router.delayed
         self._tell(router, "transition", effect.reason.text, rule=effect.reason.rule, **values)
 
     def _heard(self, router: Router, address: IPv4Address, priority: int) -> None:
-        self._tell(router, "master_heard", f"master is {address}, priority {priority}", address=str(address))
+        if router.may_tell("master_heard", self._loop.time()):
+            self._tell(router, "master_heard", f"master is {address}, priority {priority}", address=str(address))
         stuck = tracking.why_checks_cannot_move_it(router.instance, priority)
         if stuck is not None and router.may_tell("takeover_impossible", self._loop.time(), pause=60):
             self._tell(router, "takeover_impossible", f"Warning - {stuck}")

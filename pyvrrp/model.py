@@ -45,12 +45,12 @@ class Authentication:
 
 @dataclass(frozen=True, slots=True)
 class VirtualAddress:
-    """One line of ``virtual_ipaddress``. ``device`` None: the interface of the instance."""
+    """One line of ``virtual_ipaddress``. ``device`` None: the interface of the instance. ``scope``: as rtnetlink(7)."""
 
     interface: IPv4Interface
     device: str | None = None
     label: str | None = None
-    scope: str | None = None
+    scope: int = 0
     broadcast: IPv4Address | None = None
 
     def __str__(self) -> str:
@@ -145,6 +145,11 @@ class Instance:
     def __post_init__(self) -> None:
         assert 1 <= self.virtual_router_id <= 255
         assert 1 <= self.priority <= OWNER_PRIORITY
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """The interfaces without which this instance cannot be master: its own, and those of its addresses."""
+        return frozenset({self.interface, *(address.device for address in self.addresses if address.device)})
 
     @property
     def is_owner(self) -> bool:

@@ -17,7 +17,7 @@ from pyvrrp.system.addresses import Tell
 TIME_LIMIT = 30.0
 """Seconds that a notify script may take before it is ended; keepalived sets no limit."""
 TIME_LIMIT_AT_STOP = 1.0
-"""Seconds that all of them have left once the daemon stops, as in keepalived."""
+"""Seconds that the scripts of an instance have left once the daemon stops, as in keepalived."""
 
 
 class Notifier:
@@ -70,5 +70,7 @@ class Notifier:
             self._tell("notify_failed", f"{script} was not run: {wrong}")
             return
         outcome = await scripts.run(script.words, timeout=TIME_LIMIT, user=script.user, group=script.group)
+        if outcome.gone is not None:
+            await outcome.gone
         if not outcome.succeeded:
             self._tell("notify_failed", f"{script} {outcome.words}")

@@ -21,7 +21,10 @@ from pyvrrp.system.sockets import AdvertisementSocket
 
 @dataclass(slots=True)
 class Router:
-    """A machine, its socket, its two workers, its timer, its counters, and the reason of its last transition."""
+    """A machine, its socket, its two workers, its timer, its counters, and the reason of its last transition.
+
+    ``delayed``: its start has to wait for the first result of a script without a weight.
+    """
 
     machine: VirtualRouter
     socket: AdvertisementSocket
@@ -29,6 +32,7 @@ class Router:
     notifier: Notifier
     timer: asyncio.TimerHandle | None = None
     started: bool = False
+    delayed: bool = False
     faults: frozenset[str] = frozenset()
     statistics: Statistics = field(default_factory=Statistics)
     why: str = "not started"

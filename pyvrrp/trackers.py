@@ -21,9 +21,9 @@ Changed = Callable[[str], None]
 class ScriptTracker:
     """One tracked script: its counter, and the loop that runs it."""
 
-    def __init__(self, script: TrackScript, insecurity: str | None, hub: EventHub, changed: Changed) -> None:
+    def __init__(self, script: TrackScript, hub: EventHub, changed: Changed, *, security: bool) -> None:
         self.script = script
-        self.insecurity = insecurity
+        self._security = security
         begin = RiseFall.fully_down if script.init_fail else RiseFall.nearly_up
         self.health = begin(script.rise, script.fall)
         self.works: bool | None = None
@@ -47,12 +47,13 @@ class ScriptTracker:
             await self._gone
 
     async def _check(self) -> None:
-        if self.insecurity is not None:
-            self._count(False, f"disabled: {self.insecurity}")
-            return
         if self._gone is not None and not self._gone.done():
             return  # the last run timed out, and its process is still on its way out
         command = self.script.script
+        wrong = scripts.insecurity_of(command.words, command.user) if self._security else None
+        if wrong is not None:  # looked at before every run: it may be mended, or spoilt, at any time
+            self._count(False, f"disabled: {wrong}")
+            return
         timeout = self.script.timeout or self.script.interval
         outcome = await scripts.run(command.words, timeout=timeout, user=command.user, group=command.group)
         self._gone = outcome.gone

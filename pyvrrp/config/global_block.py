@@ -11,7 +11,7 @@ from typing import Any
 from pyvrrp.config.keywords import Keyword, Notes, Table
 from pyvrrp.config.known import GLOBAL_DEFS
 from pyvrrp.config.tree import Statement
-from pyvrrp.config.values import decimal, interface_name, whole
+from pyvrrp.config.values import interface_name, whole
 from pyvrrp.model import GratuitousArp
 
 MOST = 2**31 - 1
@@ -39,9 +39,11 @@ class Garp:
         text = statement.parameters[0].text
         try:
             if keyword in _TIMES:
-                self._set(_TIMES[keyword], decimal(text, 0, 86400))
+                self._set(_TIMES[keyword], whole(text, 0, 86400))
             else:
-                self._set(_COUNTS[keyword], whole(text, 0, MOST))
+                self._set(_COUNTS[keyword], max(whole(text, 0, MOST), 1))
+                if whole(text, 0, MOST) == 0:
+                    notes.warn(statement, f"({name}): {statement.name} must be greater than 0, setting to 1")
         except ValueError as wrong:
             notes.warn(statement, f"negative number '{text}'" if text.startswith("-") else str(wrong))
             notes.warn(statement, f"({name}): {statement.name} '{text}' invalid - ignoring")

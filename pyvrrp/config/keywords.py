@@ -100,12 +100,16 @@ class Table(Generic[Owner]):
             notes.unknown(statement, [*self.keywords, *self.elsewhere])
 
 
+MISSING_PARAMETER = "is missing a parameter"
+"""In the message of a keyword without its value: keepalived ends with another status for it."""
+
+
 def _fits(keyword: Keyword[Owner], statement: Statement, notes: Notes, *, secret: bool) -> bool:
     name, count = statement.name, len(statement.parameters)
     if count < keyword.parameters:
         notes.error(
             statement,
-            f"*** Configuration line starting `{name}` is missing a parameter"
+            f"*** Configuration line starting `{name}` {MISSING_PARAMETER}"
             f" after keyword `{name}` at word position {count + 2}",
         )
         return False

@@ -19,8 +19,7 @@ _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}", re.ASCII)
 _ESCAPES = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _ESCAPE = re.compile(r"\\(?:(?P<octal>[0-7]{1,3})|x(?P<hex>[0-9A-Fa-f]{1,2})|c(?P<control>.)|(?P<other>.))", re.DOTALL)
-_NUMBERED_SCOPE = re.compile(r"\d{1,3}", re.ASCII)
-_SCOPES = frozenset({"host", "link", "site", "global", "nowhere"})
+_SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}  # rtnetlink(7), rtm_scope
 _WITH_VALUE = frozenset({"preferred_lft", "track_group", "peer", "metric"})
 _WITHOUT_VALUE = frozenset({"home", "nodad", "mngtmpaddr", "noprefixroute", "autojoin", "no_track"})
 
@@ -134,18 +133,24 @@ def address_line(words: Sequence[str]) -> AddressLine:
         for option in options
         if option in _WITH_VALUE
     )
-    scope = options.get("scope")
-    if scope is not None and scope not in _SCOPES and not _NUMBERED_SCOPE.fullmatch(scope):
-        raise ValueError(f"'{scope}' is not a scope: host, link, site, global, nowhere or a number")
     broadcast, remark = _broadcast(interface, options.get("brd", "-"))
     address = VirtualAddress(
         interface,
         device=interface_name(options["dev"]) if "dev" in options else None,
         label=interface_name(options["label"]) if "label" in options else None,
-        scope=scope,
+        scope=_scope(options["scope"]) if "scope" in options else 0,
         broadcast=broadcast,
     )
     return AddressLine(address, (*remarks, *remark))
+
+
+def _scope(text: str) -> int:
+    if text in _SCOPES:
+        return _SCOPES[text]
+    try:
+        return whole(text, 0, 255)
+    except ValueError as wrong:
+        raise ValueError(f"'{text}' is not a scope: host, link, site, global, nowhere or 0 to 255") from wrong
 
 
 def _interface(text: str) -> IPv4Interface:

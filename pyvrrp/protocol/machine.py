@@ -60,10 +60,8 @@ class VirtualRouter:
     def deadline(self) -> float | None:
         """When the next ``Tick`` is due, in monotonic seconds; None if no timer runs."""
         match self.state:
-            case Backup(master_down_at=down_at, preempt_at=None):
+            case Backup(master_down_at=down_at):
                 return down_at
-            case Backup(master_down_at=down_at, preempt_at=float(preempt_at)):
-                return min(down_at, preempt_at)
             case Master(advertise_at=advertise_at, announcement=None):
                 return advertise_at
             case Master(advertise_at=advertise_at, announcement=Announcement(at=announce_at)):
@@ -133,9 +131,6 @@ class VirtualRouter:
 
     def _tick(self, now: float) -> list[Effect]:
         match self.state:
-            case Backup(preempt_at=float(preempt_at)) as state if now >= preempt_at:
-                text = f"preempt_delay {self.instance.preempt_delay:g} s over, master has {state.master_priority}"
-                return self._become_master(now, Reason("keepalived preempt_delay", text))
             case Backup(master_down_at=down_at) as state if now >= down_at:
                 return self._master_is_down(state, now)
             case Master() as state:
@@ -199,12 +194,13 @@ class VirtualRouter:
             self.state = self._hear(replace(state, preempt_at=None), now)
             return effects
         if self.instance.preempt_delay and state.preempt_at is None:
+            # The delay does not take over by itself: it ends the patience with a lower master, and then the timer runs.
             self.state = self._hear(replace(state, preempt_at=now + self.instance.preempt_delay), now)
             text = (
                 f"master {event.source} has {theirs}, ours {self.priority}: {self.instance.preempt_delay:g} s to wait"
             )
             return [*effects, Observed("preempt_delay_started", Reason("keepalived preempt_delay", text))]
-        if state.preempt_at is not None:
+        if state.preempt_at is not None and now < state.preempt_at:
             self.state = self._hear(state, now)
             return effects
         self.state = state
@@ -217,8 +213,7 @@ class VirtualRouter:
     def _receive_as_master(self, state: Master, event: AdvertisementReceived, now: float) -> list[Effect]:
         theirs = event.advertisement.priority
         if theirs == RESIGN:
-            self.state = replace(state, advertise_at=now + self.instance.advert_interval)
-            return [SendAdvertisement(self.priority)]
+            return self._answer_resignation(state, now)
         if theirs > self.priority:
             text = f"Master received advert from {event.source} with higher priority {theirs}, ours {self.priority}"
             return self._yield(event, Reason("RFC 3768 6.4.3", text), now)
@@ -228,6 +223,16 @@ class VirtualRouter:
             return self._yield(event, Reason("RFC 3768 6.4.3", text), now)
         return self._defend(state, event, now)
 
+    def _answer_resignation(self, state: Master, now: float) -> list[Effect]:
+        if self._has_answered(state, now):
+            return []
+        self.state = replace(state, advertise_at=now + self.instance.advert_interval, answered_at=now)
+        return [SendAdvertisement(self.priority)]
+
+    def _has_answered(self, state: Master, now: float) -> bool:
+        """Whether somebody was answered less than an interval ago: nobody can make us send faster than that."""
+        return state.answered_at is not None and now < state.answered_at + self.instance.advert_interval
+
     def _yield(self, event: AdvertisementReceived, reason: Reason, now: float) -> list[Effect]:
         effects = self._become_backup(now + self.master_down_interval, reason)
         assert isinstance(self.state, Backup)
@@ -235,17 +240,14 @@ class VirtualRouter:
         return [RemoveAddresses(), *effects, MasterHeard(event.source, event.advertisement.priority)]
 
     def _defend(self, state: Master, event: AdvertisementReceived, now: float) -> list[Effect]:
-        """Answer a master of lower rank, as keepalived does: the RFC would only discard its advertisement.
-
-        At most once an advertisement interval, so that nobody can make us send faster than he sends himself.
-        """
+        """Answer a master of lower rank, as keepalived does: the RFC would only discard its advertisement."""
         interval, garp = self.instance.advert_interval, self.instance.garp
         text = (
             f"Received advert from {event.source} with lower priority {event.advertisement.priority}, "
             f"ours {self.priority}, forcing new election"
         )
         told = Observed("lower_priority_master", Reason("keepalived lower_prio", text))
-        if state.answered_at is not None and now < state.answered_at + interval:
+        if self._has_answered(state, now):
             return [told]
         again = Announcement(now + garp.lower_prio_delay, garp.lower_prio_repeat)
         self.state = Master(now + interval, again if garp.lower_prio_delay else state.announcement, answered_at=now)

@@ -16,7 +16,7 @@ from typing import ClassVar
 from pyvrrp.model import AuthType, Instance
 from pyvrrp.wire import advertisement as wire
 from pyvrrp.wire.advertisement import AUTH_LENGTH, TYPE_ADVERTISEMENT, Advertisement
-from pyvrrp.wire.ipv4 import TTL, Packet
+from pyvrrp.wire.ipv4 import TTL, VRRP_GROUP, Packet
 
 
 class RejectedError(Exception):
@@ -73,6 +73,12 @@ class ChecksumError(RejectedError):
     counter = "checksum_err"
 
 
+class DestinationError(RejectedError):
+    """It was not sent to the group: a unicast advertisement, and this instance has no unicast peers."""
+
+    counter = "destination_err"
+
+
 class SourceError(RejectedError):
     """It claims to come from ourselves, or from a virtual address: forged, or looped back."""
 
@@ -88,6 +94,7 @@ REJECTIONS: tuple[type[RejectedError], ...] = (
     AdvertIntervalError,
     MessageTypeError,
     ChecksumError,
+    DestinationError,
     SourceError,
 )
 
@@ -114,6 +121,8 @@ def accept(packet: Packet, instance: Instance, own_address: IPv4Address) -> Adve
         raise MessageTypeError(f"invalid type {found.type} from {packet.source}")
     if not wire.checksum_fits(packet.payload):
         raise ChecksumError(f"invalid checksum from {packet.source}")
+    if packet.destination != VRRP_GROUP:
+        raise DestinationError(f"advertisement from {packet.source} to {packet.destination}, not to {VRRP_GROUP}")
     virtual = {address.interface.ip for address in instance.addresses}
     if packet.source == own_address or packet.source in virtual:
         raise SourceError(f"advertisement from our own address {packet.source}")

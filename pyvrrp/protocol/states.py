@@ -19,7 +19,7 @@ class Initialize:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """Watching a master (section 6.4.2). ``preempt_at``: until then a lower master is left alone (preempt_delay)."""
+    """Watching a master (section 6.4.2). ``preempt_at``: until then a lower master is accepted (preempt_delay)."""
 
     master_down_at: float
     master: IPv4Address | None = None
@@ -39,7 +39,7 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """Holding the addresses (section 6.4.3). ``answered_at``: when a master of lower rank was last answered."""
+    """Holding the addresses (section 6.4.3). ``answered_at``: when another master was last answered."""
 
     advertise_at: float
     announcement: Announcement | None = None

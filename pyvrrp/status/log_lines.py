@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hakit.transcript import Event
 
 PREFIXED = frozenset({
+    "address_lost",
     "lower_priority_discarded",
     "lower_priority_master",
     "master_resigned",
@@ -61,7 +62,7 @@ def lines(event: Event) -> list[Line]:
 def _transition(event: Event) -> list[Line]:
     who, after = f"({event.source})", event.get("to")
     match (event.get("from"), after):
-        case ("INIT", "BACKUP"):
+        case ("INIT", "BACKUP") if not event.get("delayed"):
             return [Line(f"{who} Entering BACKUP STATE (init)")]
         case (_, "FAULT"):
             return [Line(f"{who} entering FAULT state ({event.reason})"), Line(f"{who} Entering FAULT STATE")]

@@ -28,6 +28,7 @@ class Statistics:
     pri_zero_sent: int = 0
     version_err: int = 0
     checksum_err: int = 0
+    destination_err: int = 0
     source_err: int = 0
     send_failed: int = 0
 

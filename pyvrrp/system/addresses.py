@@ -1,14 +1,15 @@
 """The addresses of one virtual router: added, removed and announced in the order in which the machine said so.
 
 Laws: one worker an instance takes the acts from a queue, one after the other, so that gratuitous ARP goes out only
-after the kernel has confirmed the addresses, and a removal never overtakes the addition before it. The loop that
-receives and sends advertisements never waits for it.
+for addresses that the kernel has confirmed, a removal never overtakes the addition before it, and notify scripts run
+when the addresses are where they belong. One address that is refused does not hold up the others, and no error ends
+the worker. The loop that receives and sends advertisements never waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from hakit.transcript import Value
@@ -16,6 +17,8 @@ from pyvrrp.model import Instance, VirtualAddress
 from pyvrrp.system.announcer import Announcer
 from pyvrrp.system.errors import SystemRefusalError
 from pyvrrp.system.kernel import Kernel, Link
+
+Act = Callable[[], Awaitable[None]]
 
 
 class Tell(Protocol):
@@ -36,7 +39,8 @@ class AddressWorker:
         self._announcer = announcer
         self._link = link
         self._tell = tell
-        self._acts: asyncio.Queue[Callable[[], object]] = asyncio.Queue()
+        self._acts: asyncio.Queue[Act] = asyncio.Queue()
+        self._held: list[VirtualAddress] = []
 
     def add(self) -> None:
         """Put all addresses on their interfaces, in the order of the file."""
@@ -47,19 +51,44 @@ class AddressWorker:
         self._acts.put_nowait(self._remove)
 
     def announce(self, rounds: int) -> None:
-        """Send ``rounds`` rounds of gratuitous ARP over all addresses."""
-        self._acts.put_nowait(lambda: self._announce(rounds))
+        """Send ``rounds`` rounds of gratuitous ARP over the addresses that are held."""
+
+        async def act() -> None:
+            self._announce(rounds)
+
+        self._acts.put_nowait(act)
+
+    def restore(self, rounds: int) -> None:
+        """Put back, and announce, what somebody else has taken away."""
+
+        async def act() -> None:
+            await self._restore(rounds)
+
+        self._acts.put_nowait(act)
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once everything that was asked for before has been done."""
+
+        async def act() -> None:
+            call()
+
+        self._acts.put_nowait(act)
+
+    def misses(self) -> bool:
+        """Return whether an address that is held is not on its interface, as far as the links were last read."""
+        return any(
+            link is not None and address.interface not in link.addresses
+            for address, link in ((held, self._where(held)) for held in self._held)
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
             act = await self._acts.get()
             try:
-                doing = act()
-                if asyncio.iscoroutine(doing):
-                    await doing
-            except (SystemRefusalError, OSError) as refused:
-                self._tell("system_error", str(refused))
+                await act()
+            except Exception as wrong:  # noqa: BLE001 - told; the next act, perhaps a removal, must still be done
+                self._tell("system_error", f"{type(wrong).__name__}: {wrong}")
             finally:
                 self._acts.task_done()
 
@@ -67,28 +96,63 @@ class AddressWorker:
         """Wait until everything that was asked for has been done."""
         await self._acts.join()
 
-    def _links(self) -> list[tuple[VirtualAddress, Link]]:
-        found = [
-            (address, self._link(address.device or self._instance.interface)) for address in self._instance.addresses
-        ]
-        return [(address, link) for address, link in found if link is not None]
+    def _where(self, address: VirtualAddress) -> Link | None:
+        return self._link(address.device or self._instance.interface)
 
     async def _add(self) -> None:
         self._tell("addresses", "setting VIPs.", action="setting")
-        for address, link in self._links():
+        self._held = [address for address in self._instance.addresses if await self._set(address)]
+
+    async def _set(self, address: VirtualAddress) -> bool:
+        link = self._where(address)
+        if link is None:
+            self._tell("system_error", f"{address} is not set: there is no interface {address.device}")
+            return False
+        try:
             await self._kernel.add(link, address)
-            self._tell("address", action="added", address=str(address), interface=link.name)
+        except SystemRefusalError as refused:
+            self._tell("system_error", str(refused))
+            return False
+        self._tell("address", action="added", address=str(address), interface=link.name)
+        return True
 
     async def _remove(self) -> None:
         self._tell("addresses", "removing VIPs.", action="removing")
-        for address, link in reversed(self._links()):
-            if await self._kernel.remove(link, address):
+        self._held = []
+        for address in reversed(self._instance.addresses):
+            link = self._where(address)
+            if link is None:
+                continue
+            try:
+                was_there = await self._kernel.remove(link, address)
+            except SystemRefusalError as refused:
+                self._tell("system_error", str(refused))
+                continue
+            if was_there:
                 self._tell("address", action="removed", address=str(address), interface=link.name)
 
+    async def _restore(self, rounds: int) -> None:
+        links = await self._kernel.links()  # what is true now, after all that this worker has done itself
+        for address in self._held:
+            link = links.get(address.device or self._instance.interface)
+            if link is not None and address.interface not in link.addresses:
+                self._tell("address_lost", f"{address} was removed from {link.name} by somebody else: putting it back")
+                if await self._set(address):
+                    self._send(address, link, rounds)
+
     def _announce(self, rounds: int) -> None:
-        links = self._links()
+        links = [(address, link) for address in self._held if (link := self._where(address)) is not None]
         for _ in range(rounds):
             for address, link in links:
-                self._announcer.announce(link.name, link.hardware_address, address.interface.ip)
+                self._send(address, link, 1)
         for address, link in links:
             self._tell("announced", address=str(address.interface.ip), interface=link.name, rounds=rounds)
+
+    def _send(self, address: VirtualAddress, link: Link, rounds: int) -> None:
+        if not link.hardware_address:
+            return
+        try:
+            for _ in range(rounds):
+                self._announcer.announce(link.name, link.hardware_address, address.interface.ip)
+        except OSError as failed:
+            self._tell("system_error", f"gratuitous ARP for {address} did not leave {link.name}: {failed.strerror}")

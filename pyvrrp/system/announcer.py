@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from ipaddress import IPv4Address
 
-from pyvrrp.system.errors import needs_capability
+from pyvrrp.system.errors import NoPermissionError
 from pyvrrp.wire.arp import gratuitous_arp
 
 
@@ -21,7 +21,7 @@ class Announcer:
             kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
             self._socket = socket.socket(socket.AF_PACKET, kind, 0)
         except PermissionError:
-            raise needs_capability("CAP_NET_RAW", "to open a packet socket for gratuitous ARP") from None
+            raise NoPermissionError("CAP_NET_RAW", "to open a packet socket for gratuitous ARP") from None
 
     def announce(self, interface: str, hardware_address: bytes, address: IPv4Address) -> None:
         """Broadcast one gratuitous ARP for ``address``; raises OSError if it did not leave."""

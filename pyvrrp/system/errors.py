@@ -7,6 +7,8 @@ class SystemRefusalError(Exception):
     """The daemon cannot do its work on this system; the message names the cause and the remedy."""
 
 
-def needs_capability(capability: str, act: str) -> SystemRefusalError:
-    """Return the error for an act that wants ``capability`` (CAP_NET_RAW, CAP_NET_ADMIN)."""
-    return SystemRefusalError(f"no permission {act}: run as root, or give the process {capability}")
+class NoPermissionError(SystemRefusalError):
+    """The process lacks a capability; the message names it (CAP_NET_RAW, CAP_NET_ADMIN)."""
+
+    def __init__(self, capability: str, act: str) -> None:
+        super().__init__(f"no permission {act}: run as root, or give the process {capability}")

@@ -8,6 +8,8 @@ nothing but time. rtnetlink(7).
 from __future__ import annotations
 
 import errno
+import os
+import re
 import socket
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -18,16 +20,19 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from pyvrrp.model import VirtualAddress
-from pyvrrp.system.errors import SystemRefusalError, needs_capability
+from pyvrrp.system.errors import NoPermissionError, SystemRefusalError
 
 _GROUPS = 0x1 | 0x10  # RTMGRP_LINK | RTMGRP_IPV4_IFADDR
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
-_SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A network interface as it is now. ``addresses`` in the kernel's order: the first one is the primary."""
+    """A network interface as it is now. ``addresses`` in the kernel's order: the first one is the primary.
+
+    ``hardware_address`` is 6 bytes, or none where the link is no Ethernet (a tunnel): then there is no ARP either.
+    """
 
     index: int
     name: str
@@ -38,6 +43,11 @@ class Link:
     def source(self, virtual: Collection[IPv4Address]) -> IPv4Address | None:
         """Return the address to send from: the first that is none of the virtual ones, whoever left those there."""
         return next((address.ip for address in self.addresses if address.ip not in virtual), None)
+
+
+def _hardware_address(found: object) -> bytes:
+    """Return a MAC address as bytes; the address of a link that is no Ethernet is none (pyroute2 gives it as it is)."""
+    return bytes.fromhex(found.replace(":", "")) if isinstance(found, str) and _MAC.fullmatch(found) else b""
 
 
 class Kernel:
@@ -69,7 +79,7 @@ class Kernel:
             links[found.get("ifname")] = Link(
                 index=found["index"],
                 name=found.get("ifname"),
-                hardware_address=bytes.fromhex((found.get("address") or "").replace(":", "")),
+                hardware_address=_hardware_address(found.get("address")),
                 is_up=bool(flags & _IFF_UP and flags & _IFF_RUNNING),
                 addresses=tuple(addresses.get(found["index"], ())),
             )
@@ -82,15 +92,15 @@ class Kernel:
             options["broadcast"] = str(address.broadcast)
         if address.label is not None:
             options["label"] = address.label
-        if address.scope is not None:
-            options["scope"] = _SCOPES[address.scope]
+        if address.scope:
+            options["scope"] = address.scope
         return await self._change("add", link, address, errno.EEXIST, **options)
 
     async def remove(self, link: Link, address: VirtualAddress) -> bool:
         """Take ``address`` from ``link``; returns False if it was not there. Raises SystemRefusalError if refused."""
-        return await self._change("del", link, address, errno.EADDRNOTAVAIL)
+        return await self._change("del", link, address, errno.EADDRNOTAVAIL, errno.ENODEV)
 
-    async def _change(self, act: str, link: Link, address: VirtualAddress, harmless: int, **options: object) -> bool:
+    async def _change(self, act: str, link: Link, address: VirtualAddress, *harmless: int, **options: object) -> bool:
         wanted = {
             "index": link.index,
             "address": str(address.interface.ip),
@@ -99,11 +109,14 @@ class Kernel:
         try:
             await self._commands.addr(act, **wanted, **options)
         except NetlinkError as refused:
-            if refused.code == harmless:
+            if refused.code in harmless:
                 return False
             if refused.code == errno.EPERM:
-                raise needs_capability("CAP_NET_ADMIN", f"to change the addresses of {link.name}") from None
-            raise SystemRefusalError(f"{act} {address} on {link.name}: {refused}") from None
+                raise NoPermissionError("CAP_NET_ADMIN", f"to change the addresses of {link.name}") from None
+            words = os.strerror(refused.code) if refused.code else str(refused)
+            raise SystemRefusalError(f"cannot {act} {address} on {link.name}: {words}") from None
+        except OSError as refused:  # the request did not even fit the link (pyroute2 passes some errors on as they are)
+            raise SystemRefusalError(f"cannot {act} {address} on {link.name}: {refused}") from None
         return True
 
     async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyvrrp.system.errors import needs_capability
+from pyvrrp.system.errors import NoPermissionError
 
 _NEEDED = {"CAP_NET_ADMIN": (12, "to change addresses"), "CAP_NET_RAW": (13, "to open raw sockets for VRRP")}
 
@@ -15,4 +15,4 @@ def require_privileges(status: Path = Path("/proc/self/status")) -> None:
     effective = int(lines["CapEff"], 16)
     for name, (bit, act) in _NEEDED.items():
         if not effective >> bit & 1:
-            raise needs_capability(name, act)
+            raise NoPermissionError(name, act)

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from pyvrrp.system.errors import needs_capability
+from pyvrrp.system.errors import NoPermissionError
 from pyvrrp.wire import ipv4
 from pyvrrp.wire.ipv4 import PROTOCOL_VRRP, VRRP_GROUP, MalformedPacketError, Packet
 
@@ -27,19 +27,18 @@ class AdvertisementSocket:
     def __init__(self, interface: str) -> None:
         self.interface = interface
         self._identification = 0
-        try:
-            self._socket = socket.socket(
-                socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, PROTOCOL_VRRP
-            )
-        except PermissionError:
-            raise needs_capability("CAP_NET_RAW", "to open a raw socket for VRRP") from None
-        self._configure(interface)
+        self._open()
 
-    def _configure(self, interface: str) -> None:
+    def _open(self) -> None:
+        try:
+            kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            self._socket = socket.socket(socket.AF_INET, kind, PROTOCOL_VRRP)
+        except PermissionError:
+            raise NoPermissionError("CAP_NET_RAW", "to open a raw socket for VRRP") from None
         raw = self._socket
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-        index = socket.if_nametoindex(interface)
-        group = struct.pack("4s4si", VRRP_GROUP.packed, bytes(4), index)  # struct ip_mreqn
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.encode())
+        self.index = socket.if_nametoindex(self.interface)
+        group = struct.pack("4s4si", VRRP_GROUP.packed, bytes(4), self.index)  # struct ip_mreqn
         raw.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
         raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, group)
         raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
@@ -68,6 +67,14 @@ class AdvertisementSocket:
                 yield ipv4.decode(data)
             except MalformedPacketError as wrong:
                 yield wrong
+
+    def reopen(self) -> None:
+        """Begin anew on the interface that bears the name now: a socket stays bound to the index that it began with.
+
+        Raises OSError if there is none such.
+        """
+        self._socket.close()
+        self._open()
 
     def close(self) -> None:
         """Leave the group and close."""

@@ -138,3 +138,39 @@ def test_a_server_that_never_started_stops_without_a_word(tmp_path: Path) -> Non
 def test_asking_where_no_daemon_is_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         request(tmp_path / "none.sock", "status")
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("data")
+
+    async def start() -> None:
+        await ControlServer(path, EventHub("pyvrrp"), {}).start()
+
+    with pytest.raises(FileExistsError, match="is no socket"):
+        asyncio.run(start())
+    assert path.read_text() == "data"
+
+
+def test_what_a_listener_says_is_read_and_thrown_away(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+
+    async def scene(server: ControlServer, hub: EventHub) -> None:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"events\n" + bytes(4 * control.MAX_REQUEST))
+        await writer.drain()
+        hub.publish("ready")
+        assert json.loads(await reader.readline())["event"] == "ready"
+        writer.close()
+
+    play(path, scene)
+
+
+def test_passing_events_are_told_and_not_remembered() -> None:
+    hub = EventHub("pyvrrp", passing={"advertised"})
+    told: list[str] = []
+    hub.listen(lambda event: told.append(event.event))
+    hub.publish("advertised")
+    hub.publish("transition")
+    assert told == ["advertised", "transition"]
+    assert [event.event for event in hub.recent] == ["transition"]

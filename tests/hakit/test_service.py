@@ -187,3 +187,37 @@ def test_a_console_that_is_closed_drops_lines() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout == "1\n"
+
+
+def test_a_living_program_that_writes_the_file_without_our_lock_holds_it_too(tmp_path: Path) -> None:
+    path = tmp_path / "x.pid"
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        path.write_text(f"{sleeper.pid}\n")
+        with pytest.raises(AlreadyRunning, match=str(sleeper.pid)):
+            PidFile(path, others=("sleep",)).acquire()
+        assert path.read_text() == f"{sleeper.pid}\n"
+        with PidFile(path, others=("something else",)):
+            assert path.read_text() == f"{os.getpid()}\n"
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+DETACHING = """
+import sys, time
+from hakit.service import detach
+detached = detach()
+print("a word to the terminal", file=sys.stderr, flush=True)
+if sys.argv[1] == "ready":
+    detached.ready()
+    print("nobody reads this", file=sys.stderr, flush=True)
+    time.sleep(0.2)
+sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize(("fate", "status"), [("ready", 0), ("refused", 3)])
+def test_in_the_background_the_first_words_and_the_status_reach_who_started_it(fate: str, status: int) -> None:
+    done = subprocess.run([sys.executable, "-c", DETACHING, fate], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, "a word to the terminal\n")

@@ -17,7 +17,8 @@ from hakit.control import request
 from halab.host_mounts import ENVIRONMENT
 from halab.namespace import Completed, Host
 from halab.parts.daemons import KEEPALIVED_CONF, PYVRRP_CONTROL
-from halab.wait import DaemonEvents, hold
+from halab.topology import ip_batch
+from halab.wait import DaemonEvents, hold, poll
 from pyvrrp.model import Authentication, AuthType, Instance
 from pyvrrp.protocol.reception import own_advertisement
 from pyvrrp.wire.ipv4 import VRRP_GROUP, Packet
@@ -99,12 +100,140 @@ def test_a_restart_after_kill_9_removes_what_was_left_behind(pair: Pair) -> None
     assert gone - begun < 2
 
 
-def test_sighup_is_answered_and_changes_nothing(pair: Pair) -> None:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2])
+def test_signals_that_keepalived_answers_do_not_end_the_daemon(pair: Pair, number: int) -> None:
     pair.start("left", "pyvrrp", configuration(100))
     pair.until_held_by("left", within=6)
-    pair.host("left").kill_service("keepalived", signal.SIGHUP)
+    pair.host("left").kill_service("keepalived", number)
     hold(lambda: pair.watch.holders(VIP) == {"left"}, 1, "left holds the address")
-    assert "reload is not supported" in pair.host("left").log_tail("keepalived", 50)
+    assert f"signal {int(number)} (" in pair.host("left").log_tail("keepalived", 50)
+
+
+def test_an_address_that_somebody_removes_is_put_back_and_announced_without_leaving_master(pair: Pair) -> None:
+    pair.start("left", "pyvrrp", configuration(100))
+    pair.until_held_by("left", within=6)
+    host = pair.host("left")
+    events = DaemonEvents(host, PYVRRP_CONTROL)
+    host.run(["ip", "address", "del", f"{VIP}/24", "dev", "eth0"]).check()
+    lost = events.until(lambda event: event.event == "address_lost", 3)
+    events.until(lambda event: event.event == "address" and event["action"] == "added", 3, since=lost.at)
+    pair.until_held_by("left", within=3)
+    assert status(host)["statistics"]["become_master"] == 1
+    events.close()
+
+
+def test_an_interface_that_is_deleted_and_made_again_is_followed(pair: Pair) -> None:
+    pair.start("left", "pyvrrp", configuration(100))
+    pair.start("right", "pyvrrp", configuration(90))
+    pair.until_held_by("left", within=6)
+    host = pair.host("left")
+    host.run(["ip", "link", "del", "eth0"]).check()
+    pair.until_held_by("right", within=6)
+    left = ip_batch(pair.lab.switch, [
+        f"link add left type veth peer name eth0 netns {host.pid}", "link set left master lan up",
+    ])  # fmt: skip
+    left.result()
+    ip_batch(host, [f"address add {ADDRESSES['left']}/24 dev eth0", "link set eth0 up"]).result()
+    pair.until_held_by("left", within=8)  # it is heard, it hears, and so the other yields
+    hold(lambda: pair.watch.holders(VIP) == {"left"}, 2, "left alone holds the address")
+
+
+def test_an_address_that_cannot_be_set_does_not_hold_up_the_others_and_is_not_announced(pair: Pair) -> None:
+    host = pair.host("left")
+    host.run(["ip", "link", "set", "lo", "mtu", "60"]).check()  # too small for IPv4: the kernel refuses addresses on it
+    text = configuration(100).replace("virtual_ipaddress {", "virtual_ipaddress {\n 10.88.9.9/32 dev lo")
+    pair.start("left", "pyvrrp", text)
+    pair.until_held_by("left", within=6)
+    poll(pair.gratuitous_arps, 3, "gratuitous ARP for the other address")
+    log = host.log_tail("keepalived", 100)
+    assert "cannot add 10.88.9.9/32 on lo" in log
+    assert "Sending gratuitous ARP on lo" not in log
+    pair.speakers["left"].stop()
+    pair.until_held_by(within=2)
+
+
+def test_notify_scripts_find_the_addresses_where_they_belong(pair: Pair) -> None:
+    many = "\n".join(f"10.88.{third}.{last}/24" for third in (5, 6) for last in range(1, 71))
+    scripts = {"count.sh": "#!/bin/sh\nip -4 -o address show dev eth0 | wc -l > /run/$1\n"}
+    notify = 'notify_master "/usr/local/bin/count.sh master"\nnotify_stop "/usr/local/bin/count.sh stop"'
+    text = configuration(100, extra=notify).replace(f"{VIP}/24", f"{VIP}/24\n{many}")
+    speaker = pair.start("left", "pyvrrp", text, scripts)
+    host = pair.host("left")
+    assert poll(lambda: host.path("/run/master").read_text(), 8, "notify_master").strip() == "142"
+    speaker.stop()
+    assert poll(lambda: host.path("/run/stop").read_text(), 5, "notify_stop").strip() == "1"
+
+
+def test_a_flood_of_lower_advertisements_fills_neither_the_log_nor_the_network(pair: Pair) -> None:
+    pair.start("left", "pyvrrp", configuration(100))
+    pair.until_held_by("left", within=6)
+    before = status(pair.host("left"))["statistics"]
+    password = Authentication(AuthType.PASS, b"s3cr3t77")
+    lower = Instance("VI_1", "eth0", 51, priority=50, authentication=password)
+    python = f"{ENVIRONMENT}/bin/python"
+    begun = time.monotonic()
+    for priority in (50, 0):
+        message = own_advertisement(lower, priority).encode()
+        packet = Packet(IPv4Address(ADDRESSES["right"]), VRRP_GROUP, message)
+        pair.host("right").run([python, "-c", SEND_RAW, packet.encode().hex(), "500", "0.002"], timeout=20).check()
+    took = time.monotonic() - begun
+    after = status(pair.host("left"))["statistics"]
+    assert after["advert_rcvd"] - before["advert_rcvd"] == 1000
+    assert after["advert_sent"] - before["advert_sent"] <= 2 * took + 2
+    assert pair.host("left").log_tail("keepalived", 5000).count("forcing new election") <= took + 2
+
+
+def test_the_background_says_what_is_wrong_and_ends_with_it(pair: Pair) -> None:
+    host = pair.host("left")
+    refused = run(host, "-f", KEEPALIVED_CONF, text=configuration(100).replace("eth0", "eth7"))
+    assert refused.status == 2
+    assert "interface eth7" in refused.errors
+    assert run(host, "-f", KEEPALIVED_CONF, text=configuration(100)).status == 0
+    pair.until_held_by("left", within=6)  # it was ready when its parent ended
+    second = run(host, "-f", KEEPALIVED_CONF)
+    assert second.status == 1
+    assert "another instance is running (pid " in second.errors
+
+
+def test_a_running_keepalived_is_another_instance(pair: Pair) -> None:
+    pair.start("left", "keepalived", configuration(100))
+    host = pair.host("left")
+    poll(lambda: host.path("/run/keepalived.pid").read_text(), 5, "keepalived's pid file")
+    written = host.read_file("/run/keepalived.pid")
+    refused = run(host, "-n", "-f", KEEPALIVED_CONF)
+    assert refused.status == 1
+    assert f"another instance is running (pid {written.strip()})" in refused.errors
+    assert host.read_file("/run/keepalived.pid") == written
+
+
+def test_a_file_in_the_place_of_the_control_socket_is_left_alone(pair: Pair) -> None:
+    host = pair.host("left")
+    host.write_file("/run/precious", "data")
+    refused = run(host, "-n", "-f", KEEPALIVED_CONF, "--control", "/run/precious", text=configuration(100))
+    assert refused.status == 1
+    assert "/run/precious is no socket" in refused.errors
+    assert host.read_file("/run/precious") == "data"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("10.88.2.50/24", "10.88.2.50/24"), 0),
+        (("virtual_router_id 51", "virtual_router_id 256"), 5),
+        (("virtual_router_id 51", "bogus_word"), 5),
+        (("interface eth0", "interface eth7"), 5),
+        (("10.88.2.50/24", "10.88.2.50/24 dev eth7"), 5),
+        (("priority 100", "priority"), 2),
+        (("/usr/local/bin/check.sh", "/usr/local/bin/nowhere.sh"), 6),
+    ],
+)
+def test_a_configuration_test_ends_as_keepalived_s_does(pair: Pair, change: tuple[str, str], expected: int) -> None:
+    host = pair.host("left")
+    host.write_file("/usr/local/bin/check.sh", "#!/bin/sh\n", 0o755)
+    text = configuration(100, script="/usr/local/bin/check.sh").replace(*change)
+    assert run(host, "-t", "-f", KEEPALIVED_CONF, text=text).status == expected
+    if expected != 6:  # keepalived 2.2.7 looks for a missing script elsewhere first
+        assert host.run(["keepalived", "-t", "-f", KEEPALIVED_CONF], timeout=20).status == expected
 
 
 def test_a_second_instance_is_refused_in_one_line(pair: Pair) -> None:

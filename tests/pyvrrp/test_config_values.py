@@ -94,11 +94,11 @@ def test_an_address_without_a_length_is_a_host() -> None:
 def test_the_options_of_an_address_are_those_of_ip_address() -> None:
     line = address_line(["10.9.0.80/24", "dev", "eth0", "scope", "link", "label", "eth0:x", "brd", "+"])
     address = line.address
-    assert (address.device, address.scope, address.label) == ("eth0", "link", "eth0:x")
+    assert (address.device, address.scope, address.label) == ("eth0", 253, "eth0:x")
     assert address.broadcast == IPv4Address("10.9.0.255")
     assert line.remarks == ()
     assert address_line(["10.9.0.80/24", "broadcast", "10.9.0.254"]).address.broadcast == IPv4Address("10.9.0.254")
-    assert address_line(["10.9.0.80/24", "scope", "200"]).address.scope == "200"
+    assert address_line(["10.9.0.80/24", "scope", "200"]).address.scope == 200
 
 
 def test_what_is_not_carried_out_for_an_address_is_named() -> None:

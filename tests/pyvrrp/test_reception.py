@@ -46,6 +46,7 @@ REFUSED = [
     (packet(replace(WITH_PASSWORD, advert_interval=2)), "advert_interval_err", "mine=1 sec rcv'd=2 sec"),
     (packet(payload=flipped(GOOD, 0, 0x02)), "invalid_type_rcvd", "invalid type 3"),
     (packet(payload=flipped(GOOD, 6)), "checksum_err", "invalid checksum"),
+    (packet(destination=OURS), "destination_err", "to 192.168.50.11, not to 224.0.0.18"),
     (packet(source=OURS), "source_err", "our own address"),
     (packet(source=VIP.interface.ip), "source_err", "our own address"),
 ]

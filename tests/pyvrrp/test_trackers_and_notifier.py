@@ -22,9 +22,9 @@ def executable(path: Path, text: str) -> Path:
 class Watcher:
     """Follows one tracked script, and can wait for its next change."""
 
-    def __init__(self, script: TrackScript, insecurity: str | None = None) -> None:
+    def __init__(self, script: TrackScript, *, security: bool = False) -> None:
         self.changes: asyncio.Queue[bool | None] = asyncio.Queue()
-        self.tracker = ScriptTracker(script, insecurity, EventHub("pyvrrp"), self._changed)
+        self.tracker = ScriptTracker(script, EventHub("pyvrrp"), self._changed, security=security)
 
     def _changed(self, name: str) -> None:
         self.changes.put_nowait(results({name: self.tracker})[name])
@@ -54,18 +54,24 @@ def test_the_first_result_counts_at_once_and_later_ones_by_rise_and_fall(tmp_pat
     assert until_down in {3, 4}  # a run may have been under way when the file appeared
 
 
-def test_an_insecure_script_has_failed_and_is_never_run(tmp_path: Path) -> None:
+def test_an_insecure_script_has_failed_is_never_run_and_works_once_it_is_mended(tmp_path: Path) -> None:
     check = executable(tmp_path / "check", f"touch {tmp_path}/ran")
+    check.chmod(0o777)
 
     async def story() -> str:
-        watcher = Watcher(TrackScript("check", Script((str(check),))), "writable by everybody")
+        watcher = Watcher(TrackScript("check", Script((str(check),)), interval=0.05), security=True)
         task = asyncio.ensure_future(watcher.tracker.run())
         assert await watcher.changes.get() is False
+        words = watcher.tracker.last_words
+        assert not (tmp_path / "ran").exists()
+        check.chmod(0o755)
+        assert await watcher.changes.get() is True
         task.cancel()
-        return watcher.tracker.last_words
+        return words
 
-    assert asyncio.run(asyncio.wait_for(story(), 20)) == "disabled: writable by everybody"
-    assert not (tmp_path / "ran").exists()
+    words = asyncio.run(asyncio.wait_for(story(), 20))
+    assert words.startswith(f"disabled: {check} is writable by everybody (mode 0777)")
+    assert (tmp_path / "ran").exists()
 
 
 def test_a_script_that_hangs_has_failed_at_its_deadline_and_does_not_run_twice(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""What a configuration needs of this machine and does not find: asked by ``-t``, in keepalived's words.
+
+Laws: it looks and changes nothing; it needs no privilege. The daemon looks again by itself when it starts.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+from hakit.diagnostics import Diagnostic, Severity
+from hakit.script import insecurity_of
+from pyvrrp.model import Configuration
+
+
+def missing_interfaces(configuration: Configuration) -> Iterator[Diagnostic]:
+    """Yield a finding for every interface that an instance names and this machine does not have."""
+    present = {name for _, name in socket.if_nameindex()}
+    for instance in configuration.instances:
+        for name in sorted((instance.devices | {*instance.track_interfaces}) - present):
+            message = f"WARNING - interface {name} for vrrp_instance {instance.name} doesn't exist"
+            yield Diagnostic(Severity.WARNING, instance.location, message)
+
+
+def unusable_scripts(configuration: Configuration) -> Iterator[Diagnostic]:
+    """Yield a finding for every tracked script that would not be run: missing, not executable, or insecure."""
+    if not configuration.script_security:
+        return
+    tracked = {tracked.name for instance in configuration.instances for tracked in instance.track_scripts}
+    for script in configuration.scripts:
+        wrong = insecurity_of(script.script.words, script.script.user) if script.name in tracked else None
+        if wrong is not None:
+            message = f"track script {script.name} would not be run and count as failed: {wrong}"
+            yield Diagnostic(Severity.WARNING, script.location, message)
