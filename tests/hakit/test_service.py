@@ -191,17 +191,19 @@ def test_a_console_that_is_closed_drops_lines() -> None:
 
 def test_a_living_program_that_writes_the_file_without_our_lock_holds_it_too(tmp_path: Path) -> None:
     path = tmp_path / "x.pid"
-    sleeper = subprocess.Popen(["sleep", "60"])
-    try:
-        path.write_text(f"{sleeper.pid}\n")
-        with pytest.raises(AlreadyRunning, match=str(sleeper.pid)):
-            PidFile(path, others=("sleep",)).acquire()
-        assert path.read_text() == f"{sleeper.pid}\n"
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdin.write(b"x")
+        other.stdin.flush()
+        assert other.stdout.read(1) == b"x"  # it runs: before that it may not bear its name yet
+        path.write_text(f"{other.pid}\n")
+        with pytest.raises(AlreadyRunning, match=str(other.pid)):
+            PidFile(path, others=("cat",)).acquire()
+        assert path.read_text() == f"{other.pid}\n"
         with PidFile(path, others=("something else",)):
             assert path.read_text() == f"{os.getpid()}\n"
-    finally:
-        sleeper.kill()
-        sleeper.wait()
+        other.stdin.close()
 
 
 DETACHING = """
