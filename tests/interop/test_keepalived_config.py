@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,16 +23,17 @@ ip address add 192.168.50.11/24 dev eth0
 ip link set eth0 up
 mount -t tmpfs tmpfs /usr/local/bin
 cp "$2"/reference/*.sh /usr/local/bin
-exec keepalived -t -f "$1" -p "$3/a.pid" -r "$3/b.pid"
+exec "$4" -t -f "$1" -p "$3/a.pid" -r "$3/b.pid"
 """
+OURS = Path(sys.executable).parent / "pyvrrp"
 REST = " interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n  10.9.0.100\n }\n"
 SECURE = "global_defs {\n script_user root\n enable_script_security\n}\n"
 
 
-def keepalived_says(file: Path, scratch: Path) -> tuple[int, list[str]]:
+def keepalived_says(file: Path, scratch: Path, program: Path = Path("keepalived")) -> tuple[int, list[str]]:
     """Return the exit status of ``keepalived -t`` and its lines, without the name of the file."""
     answer = subprocess.run(
-        ["unshare", "--net", "--mount", "sh", "-c", INSIDE, "sh", file, CONFIGS, scratch],
+        ["unshare", "--net", "--mount", "sh", "-c", INSIDE, "sh", file, CONFIGS, scratch, program],
         capture_output=True,
         text=True,
         check=False,
@@ -74,6 +76,8 @@ def test_of_the_files_of_the_lab_it_says_nothing(number: int, tmp_path: Path) ->
         " down_timer_adverts 0\n",
         " garp_master_repeat x\n",
         " garp_master_delay -1\n",
+        " garp_master_delay 0.5\n",
+        " garp_master_repeat 0\n",
         " authentication {\n  auth_type PASS\n }\n",
         " authentication {\n  auth_type X\n }\n",
         " authentication {\n  auth_pass x\n }\n",
@@ -92,7 +96,8 @@ def test_both_say_the_same_of_an_instance(lines: str, tmp_path: Path) -> None:
     text = f'{SECURE}vrrp_script chk {{\n script "/usr/bin/true"\n}}\nvrrp_instance VI_1 {{\n{lines}{REST}}}\n'
     file = tmp_path / "k.conf"
     file.write_text(text)
-    _, theirs = keepalived_says(file, tmp_path)
+    status, theirs = keepalived_says(file, tmp_path)
+    assert keepalived_says(file, tmp_path, OURS)[0] == status
     try:
         found = read(text.encode(), str(file)).warnings
     except ConfigError as refused:
