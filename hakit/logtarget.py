@@ -36,14 +36,16 @@ class Writer(Protocol):
         """Let go of what was opened."""
 
 
-class _Console:
+class Console:
+    """A terminal, pipe or file that is open already and that other programs may share."""
+
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
 
     def write(self, line: bytes) -> bool:
-        """Write if the descriptor is ready: never set it non-blocking, others share it."""
+        """Write if the descriptor is ready, up to LONGEST bytes: never set it non-blocking, others share it."""
         try:
             ready = self._poll.poll(0)
             if not ready or not ready[0][1] & select.POLLOUT:
@@ -76,7 +78,7 @@ class _Datagram:
 
 def _open(address: str) -> Writer:
     if address in {"stdout", "stderr"}:
-        return _Console(1 if address == "stdout" else 2)
+        return Console(1 if address == "stdout" else 2)
     if address.startswith("/"):
         return _Datagram(socket.AF_UNIX, address)
     host, _, port = address.rpartition(":")

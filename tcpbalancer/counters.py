@@ -4,7 +4,8 @@ Laws: every slot has one writer and any number of readers, so nobody ever waits 
 weights at which servers may be picked now (0: not usable); each worker writes its own counters; a worker's slots
 outlive it, and the supervisor, who is the only writer left, then sets its gauges to zero. The one thing that several
 workers write is the memory of the balancing algorithms: it is guarded by a record lock on the memory's own descriptor,
-one byte per backend, which the kernel drops if its holder dies (fcntl(2), "Advisory record locking").
+one byte per backend, which the kernel drops if its holder dies (fcntl(2), "Advisory record locking"). A holder that is
+frozen keeps it: then it is waited for once, for a tenth of a second, and no more until it can be had again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -44,10 +46,15 @@ BLOCK: Final = 23
 
 # What a worker says of itself.
 DROPPED_RECORDS: Final = 0
-WORKER_BLOCK: Final = 1
+HEARTBEAT: Final = 1  # moves at least once in a second as long as the worker does
+INEXACT_PICKS: Final = 2  # picks without the lock
+WORKER_BLOCK: Final = 3
 
 WINDOW: Final = 1024
 """Sessions over which times are averaged (TIME_STATS_SAMPLES)."""
+PAUSES: Final = (0.0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.06)
+"""Seconds between two tries to take a lock: it is held for microseconds, or for as long as its holder has to wait for a
+processor, or for ever by one that is frozen."""
 
 
 class Layout:
@@ -121,19 +128,38 @@ class SharedMemory:
         self.descriptor = descriptor
         self._map = mmap.mmap(descriptor, length)
         self.words = memoryview(self._map).cast("q")
+        self._patient = True
 
     def view(self, where: slice) -> memoryview:
         """Return a writable row of integers."""
         return self.words[where]
 
     @contextmanager
-    def locked(self, backend: int) -> Iterator[None]:
-        """Hold the lock of one backend's algorithm; waits for another process that holds it, microseconds as a rule."""
-        fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, backend)
+    def locked(self, backend: int) -> Iterator[bool]:
+        """Hold the lock of one backend's algorithm; yields False if its holder does not let go of it."""
+        held = self._take_lock(backend)
         try:
-            yield
+            yield held
         finally:
-            fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, backend)
+            if held:
+                fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, backend)
+
+    def _take_lock(self, backend: int) -> bool:
+        for pause in (*PAUSES, None) if self._patient else (None,):
+            try:
+                fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, backend)
+            except OSError:
+                if pause is not None:
+                    select.select((), (), (), pause)
+            else:
+                self._patient = True
+                return True
+        self._patient = False
+        return False
+
+    def own_word(self, worker: int, field: int) -> int:
+        """Return what a worker says of itself."""
+        return self.words[self.layout.worker(worker) + field]
 
     def sum(self, block: int, field: int) -> int:
         """Return the sum of one counter over all workers."""

@@ -1,19 +1,23 @@
 """The way from a frontend to a server, as a worker sees it: the configuration with its counters beside it.
 
 Laws: the weights at which servers may be picked are read at the moment of the pick, so a server that has just gone DOWN
-gets nothing more. A pick touches the algorithm's memory under its lock if several workers share it.
+gets nothing more; they are read once per pick, for the supervisor may write them meanwhile. A pick touches the
+algorithm's memory under its lock if several workers share it; if the lock cannot be had, it is made all the same, and
+counted: one turn that may not be exact is better than none.
 """
 
 from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from tcpbalancer.balance import ALGORITHMS
-from tcpbalancer.counters import BALANCED, Block, Layout, SharedMemory
+from tcpbalancer.balance.memory import Memory
+from tcpbalancer.counters import BALANCED, INEXACT_PICKS, Block, Layout, SharedMemory
 from tcpbalancer.model import Backend, Configuration, Frontend, Mode, Server
 
 
@@ -49,12 +53,23 @@ class Target:
     family: socket.AddressFamily
 
 
+class Shortage(Enum):
+    """Why no server could be picked."""
+
+    FULL = "all usable servers have reached their maxconn"
+    NONE = "no server is usable"
+
+
 class Waiter(Protocol):
     """A session that waits for a server with room."""
 
-    def dequeued(self, now: float) -> None:
-        """Go on: its turn has come."""
+    def turn_came(self, now: float) -> None:
+        """Leave the queue and go on; or keep the place if another worker's session was faster."""
         ...
+
+
+Tell = Callable[[Callable[[float], None], float], None]
+"""Calls a handler with the time, and sees to it that an error costs one session only."""
 
 
 class Pool:
@@ -79,21 +94,32 @@ class Pool:
         self._balancer = ALGORITHMS[backend.balance]()
         self._weights = memory.view(layout.weights(index))
         self._memory = memory.view(layout.memory(index))
+        self._inexact_picks = layout.worker(worker) + INEXACT_PICKS
 
-    def pick(self, now: float, avoid: Collection[int] = ()) -> Target | None:
-        """Return the next server with its new session counted, or None if none is usable or all of them are full."""
+    def pick(self, now: float, avoid: Collection[int] = ()) -> Target | Shortage:
+        """Return the next server with its new session counted, or why there is none."""
         if self._shared.layout.workers == 1:
-            return self._pick(now, avoid)
-        with self._shared.locked(self.index):
-            return self._pick(now, avoid)
+            return self._pick(self._memory, now, avoid)
+        with self._shared.locked(self.index) as held:
+            if held:
+                return self._pick(self._memory, now, avoid)
+            # Whoever holds the lock may write while we read: pick on a copy that nobody changes.
+            copy = list(self._memory)
+            picked = self._pick(copy, now, avoid)
+            for index, word in enumerate(copy):
+                self._memory[index] = word
+            self._shared.words[self._inexact_picks] += 1
+            return picked
 
-    def _pick(self, now: float, avoid: Collection[int]) -> Target | None:
+    def _pick(self, memory: Memory, now: float, avoid: Collection[int]) -> Target | Shortage:
+        weights = list(self._weights)
         full = self._full()
-        free = {index for index, weight in enumerate(self._weights) if weight} - full
+        usable = {index for index, weight in enumerate(weights) if weight}
+        free = usable - full
         if not free:
-            return None
+            return Shortage.FULL if usable else Shortage.NONE
         passed_over = full | (set(avoid) if free - set(avoid) else set())
-        index = self._balancer.pick(self._memory, self._weights, passed_over)
+        index = self._balancer.pick(memory, weights, passed_over)
         assert index is not None  # there is a free one
         target = self.targets[index]
         for block in (target.block, self.block):
@@ -122,12 +148,13 @@ class Pool:
         self.waiting.remove(waiter)
         self.block.queued(len(self.waiting))
 
-    def serve_queue(self, now: float) -> None:
+    def serve_queue(self, tell: Tell, now: float) -> None:
         """Give free servers to those who wait longest; to all of them if no server is left, so that they learn it."""
         while self.waiting and not self.is_saturated():
-            waiter = self.waiting[0]
-            self.leave_queue(waiter)
-            waiter.dequeued(now)
+            first = self.waiting[0]
+            tell(first.turn_came, now)
+            if self.waiting and self.waiting[0] is first:
+                return  # another worker's session took the room: this one is still the next
 
     def has_other_than(self, target: Target) -> bool:
         """Return whether any other server could be picked now."""

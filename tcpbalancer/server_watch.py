@@ -139,7 +139,8 @@ class ServerWatch:
         backups = {place for place, watched in enumerate(backend.servers) if watched.server.backup}
         usable = [watched.server.weight if watched.state.is_usable else 0 for watched in backend.servers]
         start = self._memory.layout.weights(backend.place).start
-        for place, weight in enumerate(eligible(usable, backups)):
+        # Who comes in is written before who goes out: who reads in between must not see a backend without any.
+        for place, weight in sorted(enumerate(eligible(usable, backups)), key=lambda each: not each[1]):
             self._memory.words[start + place] = weight
 
     def _tell(self, backend: WatchedBackend, server: WatchedServer) -> None:

@@ -27,7 +27,7 @@ from tcpbalancer.counters import (
 )
 from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
 from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
-from tcpbalancer.route import Pool, Route, Target
+from tcpbalancer.route import Pool, Route, Shortage, Target
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.silence import silence_limit
 from tcpbalancer.surroundings import Phase, Surroundings
@@ -75,12 +75,13 @@ class Session:
         """Begin: pick a server and connect."""
         self._accepted_now = now
         self.route.block.opened(now)
+        if self.route.pool is not None:
+            self.pool.block.opened(now)
         self._client.setblocking(False)
         self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.route.pool is None:
             self._end("SC", "the frontend has no backend", now)
             return
-        self.pool.block.opened(now)
         # Only its end is of interest now: data stays in the kernel until there is a server to give it to.
         self._watch(CLIENT, PEER_CLOSED)
         if self.pool.waiting:
@@ -89,25 +90,33 @@ class Session:
             self._assign(now)
 
     def _assign(self, now: float, avoid: Collection[int] = ()) -> None:
-        self.target = self.pool.pick(now, avoid)
-        if self.target is not None:
-            self._assigned_now = now
-            self._connect(now)
-        elif self.pool.is_saturated():
+        picked = self.pool.pick(now, avoid)
+        if picked is Shortage.FULL:
             self._enqueue(now)
         else:
+            self._go_on(picked, now)
+
+    def _go_on(self, picked: Target | Shortage, now: float) -> None:
+        if isinstance(picked, Shortage):
             self.pool.block.add(CONNECTION_ERRORS)
             self._end("SC", "no server is available", now)
+        else:
+            self.target = picked
+            self._assigned_now = now
+            self._connect(now)
 
     def _enqueue(self, now: float) -> None:
         self.phase, self._phase_since = Phase.QUEUED, now
         self._queue_position = self.pool.enqueue(self)
         self._around.schedule(self)
 
-    def dequeued(self, now: float) -> None:
-        """Go on: a server has room, or there is none at all any more."""
-        self.phase = Phase.WAITING
-        self._assign(now)
+    def turn_came(self, now: float) -> None:
+        """Go on if a server has room, or if there is none at all any more; else keep the place in the queue."""
+        picked = self.pool.pick(now)
+        if picked is not Shortage.FULL:
+            self.pool.leave_queue(self)
+            self.phase = Phase.WAITING
+            self._go_on(picked, now)
 
     def _connect(self, now: float) -> None:
         assert self.target is not None
@@ -138,8 +147,9 @@ class Session:
         if backend.redispatch and self.pool.has_other_than(self.target):
             self._redispatched = True
             self._count(REDISPATCHES)
-            self.target.block.closed()
-            self._assign(now, avoid=(self.target.index,))
+            left, self.target = self.target, None
+            left.block.closed()
+            self._assign(now, avoid=(left.index,))
             return
         self._count(RETRIES)
         if timed_out:

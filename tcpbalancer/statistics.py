@@ -186,6 +186,7 @@ class Snapshot:
     dropped_records: int  # DroppedLogs: session records that found no room on their way to the log
     workers: tuple[WorkerStatistics, ...]
     proxies: tuple[ProxyStatistics, ...]  # in the order of the file
+    inexact_picks: int = 0  # servers picked without the lock that keeps the order exact over all workers
 
     def proxy(self, name: str) -> ProxyStatistics:
         """Return one proxy; raises KeyError if there is none of that name."""

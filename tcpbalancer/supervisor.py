@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from hakit.events import EventHub
-from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, SharedMemory
+from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS, SharedMemory
 from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListenError, listen
 from tcpbalancer.model import Configuration
@@ -76,7 +76,7 @@ class Supervisor:
             await self.stop()
             raise
         self._watch.start()
-        self._spawn(self._sample_rates())
+        self._spawn(self._look_every_second())
         self._hub.publish("ready", f"{len(self._listeners)} listeners, {len(self._workers)} workers")
 
     async def stop(self) -> None:
@@ -105,11 +105,10 @@ class Supervisor:
             maxconn=configuration.maxconn,
             current=sum(worker.current for worker in workers),
             idle_percent=self._idleness.percent,
-            dropped_records=sum(
-                memory.words[memory.layout.worker(number) + DROPPED_RECORDS] for number in range(len(workers))
-            ),
+            dropped_records=sum(memory.own_word(number, DROPPED_RECORDS) for number in range(len(workers))),
             workers=workers,
             proxies=tuple(self._painter.proxies(now, is_open=not self._stopping)),
+            inexact_picks=sum(memory.own_word(number, INEXACT_PICKS) for number in range(len(workers))),
         )
 
     # -- workers ----------------------------------------------------------------------------------------------------
@@ -192,11 +191,15 @@ class Supervisor:
 
     # -- time and the end -------------------------------------------------------------------------------------------
 
-    async def _sample_rates(self) -> None:
+    async def _look_every_second(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             self._rates.sample()
             self._idleness.sample(worker.pid for worker in self._workers.values())
+            for worker in tuple(self._workers.values()):
+                if worker.has_frozen(self._memory.own_word(worker.number, HEARTBEAT)):
+                    worker.kill()
+                    self._log("alert", f"Worker {worker.number} ({worker.pid}) does not move any more: it is killed.")
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)

@@ -3,7 +3,8 @@
 Laws: a fresh process, started with ``python -m tcpbalancer.worker``, that imports neither asyncio nor aiohttp. It never
 waits for the supervisor: weights are read from shared memory, records are dropped (and counted) if nobody takes them.
 The listening sockets are the supervisor's; a worker that dies takes only its own connections with it, and one whose
-supervisor has died ends at once. At most ``ACCEPTS`` connections are taken per wake-up; when descriptors run out or a
+supervisor has died ends at once; its heart beats once per tick, so that one that is frozen can be told from one that is
+idle. At most ``ACCEPTS`` connections are taken per wake-up; when descriptors run out or a
 limit is reached, accepting pauses without spinning.
 """
 
@@ -21,8 +22,10 @@ import sys
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 
-from tcpbalancer.counters import DROPPED_RECORDS, SharedMemory
+from hakit.logtarget import LONGEST, Console
+from tcpbalancer.counters import DROPPED_RECORDS, HEARTBEAT, WORKER_BLOCK, SharedMemory
 from tcpbalancer.handover import Handover
 from tcpbalancer.poller import EXCLUSIVE, HUP, READ, WRITE, Poller
 from tcpbalancer.route import Route, make_layout, make_routes
@@ -36,7 +39,9 @@ BUFFER = 65536
 PAUSE = 0.1
 """Seconds after which paused listeners and queues look again, if no connection has ended here before."""
 TICK = 1.0
-"""Seconds between two reports of the bytes of running connections."""
+"""Seconds between two heartbeats, and two reports of the bytes of running connections."""
+SPARE_ALARMS = 64
+"""Alarms of sessions that have ended which may be kept, beside one for each session that has not."""
 MAX_PENDING = 4096
 """Records that may wait for the supervisor."""
 PER_DATAGRAM = 64
@@ -102,9 +107,9 @@ class Worker:
         self.poller = Poller()
         self.buffer = memoryview(bytearray(BUFFER))
         self._memory = SharedMemory(make_layout(configuration), handover.counters)
-        self._words = self._memory.view(
-            slice(self._memory.layout.worker(handover.worker), self._memory.layout.worker(handover.worker) + 1)
-        )
+        own = self._memory.layout.worker(handover.worker)
+        self._words = self._memory.view(slice(own, own + WORKER_BLOCK))
+        self._stderr = Console(2)
         self._maxconn = configuration.maxconn
         self._routes = make_routes(configuration, self._memory, handover.worker)
         self._pools = {route.pool.index: route.pool for route in self._routes if route.pool is not None}.values()
@@ -134,15 +139,24 @@ class Worker:
         if deadline is not None and (session.alarm is None or deadline < session.alarm):
             session.alarm = deadline
             heapq.heappush(self._alarms, (deadline, next(self._order), session))
+            self._forget_alarms()
 
     def ended(self, session: Session, record: SessionRecord) -> None:
         """Take a session's record, and the room that it leaves."""
         self._sessions.discard(session)
+        session.alarm = None
+        self._forget_alarms()
         if len(self._records) < MAX_PENDING:
             self._records.append(record.to_bytes())
         else:
             self._words[DROPPED_RECORDS] += 1
         self._resume_listeners()
+
+    def _forget_alarms(self) -> None:
+        """Drop the alarms that are not wanted any more, if they are many: each holds its session in memory."""
+        if len(self._alarms) > 2 * len(self._sessions) + SPARE_ALARMS:
+            self._alarms = [alarm for alarm in self._alarms if alarm[2].alarm == alarm[0]]
+            heapq.heapify(self._alarms)
 
     # -- listeners --------------------------------------------------------------------------------------------------
 
@@ -154,7 +168,7 @@ class Worker:
         """Start the session of a connection that was just accepted."""
         session = Session(self, route, client, address, time.time())
         self._sessions.add(session)
-        session.start(now)
+        self._tell(session.start, now)
 
     def _resume_listeners(self) -> None:
         for listener in self._listeners:
@@ -171,11 +185,11 @@ class Worker:
             happened = self.poller.select(self._patience(time.monotonic()))
             now = time.monotonic()
             for key, mask in happened:
-                self._tell(key.data, mask, now)
+                self._tell(key.data, now, mask)
             self._ring(now)
             for pool in self._pools:
                 if pool.waiting:
-                    pool.serve_queue(now)
+                    pool.serve_queue(self._tell, now)
             if now >= self._next_tick:
                 self._tick(now)
             if now >= self._next_try:
@@ -183,24 +197,23 @@ class Worker:
                 self._resume_listeners()
             self._send_records()
 
-    def _patience(self, now: float) -> float | None:
+    def _patience(self, now: float) -> float:
         """Return for how many seconds nothing is to be done but what epoll tells."""
-        times = [self._next_tick] if self._sessions else []
+        times = [self._next_tick]
         if self._alarms:
             times.append(self._alarms[0][0])
         if any(listener.is_paused for listener in self._listeners):
             times.append(self._next_try)
         if any(pool.waiting for pool in self._pools):
             times.append(now + PAUSE)  # another worker's session may end, or a server come up
-        return max(min(times) - now, 0.0) if times else None
+        return max(min(times) - now, 0.0)
 
-    def _tell(self, handler: object, mask: int, now: float) -> None:
+    def _tell(self, handler: Callable[..., None], now: float, *mask: int) -> None:
         """Call a handler; an error of ours may cost one connection, but not all of them."""
-        assert callable(handler)
         try:
-            handler(mask, now)
+            handler(*mask, now)
         except Exception:  # noqa: BLE001 - whatever it is, the other connections go on
-            traceback.print_exc()
+            self._stderr.write(traceback.format_exc().encode()[-LONGEST + 1 :])
             session = getattr(handler, "__self__", None)
             if isinstance(session, Session):
                 session.cut("ID", "internal error, see the trace on stderr", now)
@@ -211,10 +224,11 @@ class Worker:
             at, _, session = heapq.heappop(self._alarms)
             if session.alarm == at:  # else a nearer one has replaced it
                 session.alarm = None
-                self._tell(session.on_deadline, 0, now)
+                self._tell(session.on_deadline, now, 0)
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK
+        self._words[HEARTBEAT] += 1
         for session in self._sessions:
             session.report_bytes()
 
@@ -226,6 +240,8 @@ class Worker:
                 message = self._channel.recv(BUFFER)
             except BlockingIOError:
                 return
+            except OSError:
+                message = b""  # the supervisor was killed with words of ours unread
             if message:
                 self._obey(json.loads(message), now)
                 return

@@ -28,6 +28,9 @@ PORTION = 32
 LARGEST = 262144
 """Bytes of a datagram."""
 SEND_BUFFER = 1 << 20
+STILL = 3
+"""Looks in a row at a heart that does not beat, one second apart, after which a worker counts as frozen. Looks are
+counted and not seconds: where both were stopped together and go on together, nobody is frozen."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -47,6 +50,8 @@ class WorkerProcess:
         self._on_record = on_record
         self._on_end = on_end
         self._orders: deque[bytes] = deque()
+        self._heartbeat = 0
+        self._still = 0
 
     def start(
         self, configuration: Configuration, counters: int, listeners: Sequence[tuple[int, socket.socket]]
@@ -77,6 +82,13 @@ class WorkerProcess:
         """Send an order: ``do`` is ``cut``, ``soft-stop`` or ``stop``."""
         self._orders.append(json.dumps(order).encode())
         self._send()
+
+    def has_frozen(self, heartbeat: int) -> bool:
+        """Look at its heartbeat, once a second; returns True once, if it has not moved for long after it was ready."""
+        moves = not self.ready.done() or heartbeat != self._heartbeat
+        self._heartbeat = heartbeat
+        self._still = 0 if moves else self._still + 1
+        return self._still == STILL
 
     def kill(self) -> None:
         """End it the hard way."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,7 @@ from tcpbalancer.counters import (
     TOTAL,
     TOTAL_SUM_MS,
     WINDOW,
+    WORKER_BLOCK,
     Block,
     Layout,
     SharedMemory,
@@ -41,7 +43,7 @@ def test_no_two_places_overlap(memory: SharedMemory) -> None:
     blocks += [layout.server(0, 0), layout.server(0, 1), layout.server(0, 2), layout.server(1, 0)]
     assert sorted(blocks) == list(range(layout.blocks))
     places += [layout.block(worker, block) for worker in (0, 1) for block in blocks]
-    places += [slice(layout.worker(worker), layout.worker(worker) + 1) for worker in (0, 1)]
+    places += [slice(layout.worker(worker), layout.worker(worker) + WORKER_BLOCK) for worker in (0, 1)]
     words = [word for place in places for word in range(place.start, place.stop)]
     assert sorted(words) == list(range(layout.size))
     assert places[4].stop - places[4].start == BLOCK
@@ -94,27 +96,72 @@ HOLDER = """
 import sys
 from tcpbalancer.counters import Layout, SharedMemory
 memory = SharedMemory(Layout(0, [1], [1], 2), int(sys.argv[1]))
-with memory.locked(0):
-    print("held", flush=True)
-    sys.stdin.read()
+for _ in sys.stdin:
+    with memory.locked(0) as held:
+        print("held" if held else "busy", flush=True)
+        sys.stdin.readline()
 """
-TAKER = HOLDER.replace("sys.stdin.read()", "pass")
 
 
-def test_a_lock_is_exclusive_and_dropped_by_the_kernel_if_its_holder_dies() -> None:
+class Holder:
+    """Another process that takes the lock when told to, and lets go of it when told again."""
+
+    def __init__(self, memory: SharedMemory) -> None:
+        command = [sys.executable, "-c", HOLDER, str(memory.descriptor)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(memory.descriptor,), text=True
+        )
+
+    def take(self) -> str:
+        assert self.process.stdout is not None
+        self.let_go()
+        return self.process.stdout.readline().strip()
+
+    def let_go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def holders() -> Iterator[tuple[SharedMemory, Holder, Holder]]:
     memory = SharedMemory(Layout(0, [1], [1], 2))
-
-    def start(script: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", script, str(memory.descriptor)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(memory.descriptor,))
-
-    with start(HOLDER) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with start(TAKER) as taker:
-            assert taker.stdout is not None
-            with pytest.raises(subprocess.TimeoutExpired):
-                taker.wait(0.3)
-            holder.send_signal(signal.SIGKILL)
-            assert taker.stdout.readline() == b"held\n"
+    one, other = Holder(memory), Holder(memory)
+    yield memory, one, other
+    one.end()
+    other.end()
     memory.close()
+
+
+def test_a_lock_is_exclusive_and_dropped_by_the_kernel_if_its_holder_dies(
+    holders: tuple[SharedMemory, Holder, Holder],
+) -> None:
+    _, one, other = holders
+    assert one.take() == "held"
+    assert other.take() == "busy"
+    other.let_go()
+    one.end()
+    assert other.take() == "held"
+
+
+def test_a_holder_that_is_frozen_is_waited_for_once_and_then_no_more_until_it_lets_go(
+    holders: tuple[SharedMemory, Holder, Holder],
+) -> None:
+    memory, one, _ = holders
+    assert one.take() == "held"
+    one.process.send_signal(signal.SIGSTOP)
+    took = []
+    for _ in range(50):
+        start = time.monotonic()
+        with memory.locked(0) as held:
+            assert not held
+        took.append(time.monotonic() - start)
+    assert took[0] > 0.1
+    assert sum(took[1:]) < took[0], "49 picks together take less than the one wait"
+    one.end()
+    with memory.locked(0) as held:
+        assert held

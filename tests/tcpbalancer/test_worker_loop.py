@@ -5,21 +5,26 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from running_balancer import one_way, server
 from tcp_peers import free_port, tcp_pair
 
-from tcpbalancer.counters import DROPPED_RECORDS, SharedMemory
+from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS, SharedMemory
 from tcpbalancer.handover import Handover, for_workers
 from tcpbalancer.model import Secret, StatsPage
-from tcpbalancer.route import make_layout
+from tcpbalancer.poller import HUP, READ
+from tcpbalancer.route import Pool, Shortage, Target, make_layout
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
-from tcpbalancer.worker import Worker
+from tcpbalancer.worker import SPARE_ALARMS, TICK, Worker
 
-CONFIGURATION = one_way([server(free_port(), disabled=True)])
+CONFIGURATION = one_way([server(free_port(), disabled=True)], nbthread=2)
+RECORD = SessionRecord(
+    "127.0.0.1", 1, 0.0, "f", "b", None, 0, 0, 0, 0, 0, "--", "", actconn=0, feconn=0, beconn=0, srvconn=0, retries=0,
+    redispatched=False,
+).to_bytes()  # fmt: skip
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def test_records_that_nobody_takes_are_dropped_and_counted(worker: Worker, monke
 
 
 def test_an_error_of_ours_costs_one_connection_and_not_the_worker(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fails(_session: Session, _mask: int, _now: float) -> None:
         raise ZeroDivisionError
@@ -66,16 +71,147 @@ def test_an_error_of_ours_costs_one_connection_and_not_the_worker(
     worker._routes[0].block.opened(0.0)
     worker._routes[0].pool.block.opened(0.0)  # type: ignore[union-attr]
     monkeypatch.setattr(Session, "client_ready", fails)
-    worker._tell(session.client_ready, 0, 1.0)
+    worker._tell(session.client_ready, 1.0, 0)
     monkeypatch.undo()
-    worker._tell(session.client_ready, 0, 1.0)
+    worker._tell(session.client_ready, 1.0, 0)
     assert SessionRecord.from_bytes(worker._records[-1]).flags == "ID"
-    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert "ZeroDivisionError" in capfd.readouterr().err
     far.close()
 
 
-def test_the_loop_is_not_woken_while_nothing_is_to_be_done(worker: Worker) -> None:
-    assert worker._patience(0.0) is None
+def test_the_loop_is_woken_for_its_heartbeat_only_while_nothing_is_to_be_done(worker: Worker) -> None:
+    before = worker._words[HEARTBEAT]
+    worker._tick(5.0)
+    assert worker._patience(5.0) == TICK
+    assert worker._words[HEARTBEAT] == before + 1
+
+
+def current(worker: Worker) -> list[int]:
+    route = worker._routes[0]
+    assert route.pool is not None
+    return [block.row[CURRENT] for block in (route.block, route.pool.block, route.pool.targets[0].block)]
+
+
+def test_an_error_at_the_very_beginning_leaves_no_session_behind(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_pool: Pool, _now: float, _avoid: Collection[int]) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Pool, "pick", fails)
+    near, far = tcp_pair()
+    with far:
+        worker.begin(worker._routes[0], near, ("127.0.0.1", 1), 0.0)
+        assert far.recv(1) == b""
+    assert (worker._sessions, current(worker)) == (set(), [0, 0, 0])
+    assert SessionRecord.from_bytes(worker._records[-1]).flags == "ID"
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_an_error_while_the_queue_is_served_costs_one_session(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_pool: Pool, _now: float) -> None:
+        raise ZeroDivisionError
+
+    pool = worker._routes[0].pool
+    assert pool is not None
+    monkeypatch.setattr(Pool, "pick", lambda _pool, _now, _avoid: Shortage.FULL)
+    pairs = [tcp_pair() for _ in range(2)]
+    for near, _ in pairs:
+        worker.begin(worker._routes[0], near, ("127.0.0.1", 1), 0.0)
+    assert len(pool.waiting) == 2
+    monkeypatch.setattr(Pool, "pick", fails)
+    pool.serve_queue(worker._tell, 1.0)
+    assert (len(pool.waiting), worker._sessions, current(worker)) == (0, set(), [0, 0, 0])
+    assert "ZeroDivisionError" in capfd.readouterr().err
+    for _, far in pairs:
+        far.close()
+
+
+def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_and_its_start(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = worker._routes[0].pool
+    assert pool is not None
+    monkeypatch.setattr(Pool, "pick", lambda _pool, _now, _avoid=(): Shortage.FULL)
+    pairs = [tcp_pair() for _ in range(3)]
+    for at, (near, _) in enumerate(pairs):
+        worker.begin(worker._routes[0], near, ("127.0.0.1", 1), float(at))
+    before = [(waiter, waiter.deadline) for waiter in pool.waiting if isinstance(waiter, Session)]
+    monkeypatch.setattr(Pool, "is_saturated", lambda _pool: False)  # as it was when this worker looked
+    pool.serve_queue(worker._tell, 5.0)
+    assert [(waiter, waiter.deadline) for waiter in pool.waiting if isinstance(waiter, Session)] == before
+    monkeypatch.undo()
+    pool.serve_queue(worker._tell, 6.0)
+    ended = [SessionRecord.from_bytes(record) for record in worker._records]
+    assert [(record.flags, record.wait_ms) for record in ended] == [("SC", -1)] * 3
+    assert [record.total_ms for record in ended] == [6000, 5000, 4000], "first in, first out"
+    for _, far in pairs:
+        far.close()
+
+
+def test_weights_that_change_while_they_are_read_do_not_hurt(worker: Worker) -> None:
+    class Changing(list[int]):
+        """A row that the supervisor sets to zero as soon as it was read once."""
+
+        def __iter__(self) -> Iterator[int]:
+            yield from list(super().__iter__())
+            self[:] = [0] * len(self)
+
+    pool = worker._routes[0].pool
+    assert pool is not None
+    pool._weights = Changing([3])  # type: ignore[assignment] # stands in for the shared row
+    target = pool.pick(0.0)
+    assert isinstance(target, Target)
+    assert target.index == 0
+    assert pool.pick(0.0) is Shortage.NONE
+
+
+def test_a_lock_that_cannot_be_had_costs_exactness_and_nothing_else(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = worker._routes[0].pool
+    assert pool is not None
+    monkeypatch.setattr(worker._memory, "_take_lock", lambda _backend: False)
+    pool._weights[0] = 1
+    for count in (1, 2, 3):
+        assert isinstance(pool.pick(0.0), Target)
+        assert worker._words[INEXACT_PICKS] == count
+    assert pool._memory[0] == 4, "the algorithm's clock went on"
+
+
+def test_sessions_that_have_ended_do_not_stay_until_their_deadline(worker: Worker) -> None:
+    class Ended:
+        alarm: float | None = None
+        deadline = 1800.0
+
+    for _ in range(1000):
+        session = Ended()
+        worker._sessions.add(session)  # type: ignore[arg-type]
+        worker.schedule(session)  # type: ignore[arg-type]
+    kept = session
+    for each in list(worker._sessions):
+        if each is not kept:
+            worker.ended(each, SessionRecord.from_bytes(RECORD))
+    assert len(worker._alarms) <= 2 * 1 + SPARE_ALARMS
+    worker._ring(1799.0)
+    assert kept.alarm == 1800.0
+    assert any(alarm[2] is kept for alarm in worker._alarms)
+
+
+def test_a_worker_whose_supervisor_was_killed_ends_without_a_word(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Gone:
+        def recv(self, _size: int) -> bytes:
+            raise ConnectionResetError
+
+    monkeypatch.setattr(worker, "_channel", Gone())
+    with pytest.raises(SystemExit):
+        worker._channel_ready(READ | HUP, 0.0)
+    assert capfd.readouterr().err == ""
+    monkeypatch.undo()
 
 
 def test_a_worker_learns_no_password_and_imports_nothing_heavy() -> None:

@@ -66,6 +66,36 @@ def test_a_killed_worker_is_replaced_and_its_listener_goes_on() -> None:
         assert (snapshot.current, snapshot.proxy("f").frontend.traffic.total) == (0, 2)  # type: ignore[union-attr]
 
 
+def test_a_frozen_worker_is_replaced_and_one_that_is_idle_is_not() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)], nbthread=2)) as balancer:
+        frozen, idle = worker_pid(balancer, 0), worker_pid(balancer, 1)
+        os.kill(frozen, signal.SIGSTOP)
+        died = balancer.wait_for("worker", action="died", pid=frozen)
+        assert died.reason == "killed by SIGKILL; 0 connections lost"
+        assert balancer.line("does not move any more")[0] == "alert"
+        balancer.wait_for("worker", count=3, action="started")
+        assert worker_pid(balancer, 1) == idle
+        with balancer.connect() as client:
+            assert read_exactly(client, 6) == b"hello\n"
+
+
+def test_a_lock_that_nobody_gives_back_stops_no_connection() -> None:
+    peers = [ScriptedServer(echo(f"{number}\n".encode())) for number in (1, 2)]
+    servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
+    with RunningBalancer(one_way(servers, nbthread=2)) as balancer:
+        with balancer.supervisor._memory.locked(0) as held:
+            assert held
+            for _ in range(4):
+                with balancer.connect() as client:
+                    assert read_exactly(client, 2) in {b"1\n", b"2\n"}
+        assert balancer.snapshot().inexact_picks == 4
+        with balancer.connect() as client:
+            assert read_exactly(client, 2)
+        assert balancer.snapshot().inexact_picks == 4
+    for peer in peers:
+        peer.__exit__(None, None, None)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_round_robin_is_exact_whatever_the_number_of_workers(workers: int) -> None:
     peers = [ScriptedServer(echo(f"{number}\n".encode())) for number in (1, 2, 3)]
