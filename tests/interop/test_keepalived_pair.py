@@ -13,7 +13,7 @@ import pytest
 from vrrp_pair import ADDRESSES, SKEW_100, VIP, Pair, configuration
 
 from halab import faults
-from halab.wait import hold
+from halab.wait import hold, poll
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns, pytest.mark.timeout(120)]
 
@@ -85,6 +85,27 @@ def test_a_failing_check_moves_the_address_and_its_recovery_brings_it_back(
         assert "Changing effective priority from 100 to 40" in pair.host("left").log_tail("keepalived", 200)
         pair.host("left").run(["rm", "/run/fail"]).check()
         pair.until_held_by("left", within=9)
+
+
+@pytest.mark.parametrize(("left", "right"), PAIRS)
+def test_a_weight_smaller_than_the_distance_of_the_priorities_moves_nothing(
+    left: str, right: str, tmp_path: Path
+) -> None:
+    """The mistake of the reference set-up: weight -2 between 100 and 90 leaves 98, and the address stays."""
+    check = {"check.sh": "#!/bin/sh\ntest ! -e /run/fail\n"}
+    text = "/usr/local/bin/check.sh"
+    with Pair(tmp_path) as pair:
+        pair.start("right", right, configuration(90, script=text, weight=-2), check)
+        pair.start("left", left, configuration(100, script=text, weight=-2), check)
+        pair.until_held_by("left", within=6)
+        pair.host("left").write_file("/run/fail", "")
+        log = pair.host("left")
+        poll(lambda: "priority from 100 to 98" in log.log_tail("keepalived", 200), 5, "the lower priority")
+        hold(lambda: pair.watch.holders(VIP) == {"left"}, 10, "left holds the address")
+        if right == "pyvrrp":
+            assert "still has 98, not below our 90: the addresses would stay" in pair.host("right").log_tail(
+                "keepalived", 99
+            )
 
 
 @pytest.mark.parametrize(("left", "right"), PAIRS)
