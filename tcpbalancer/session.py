@@ -294,8 +294,8 @@ class Session:
         self.report_bytes()
         self._close_server(reset=self._relay is not None and self._relay.failed == CLIENT)
         self._watch(CLIENT, None)
-        close_gently(self._client, self._around.buffer)
         record = self._account(flags, reason, now)
+        close_gently(self._client, self._around.buffer)
         self.route.block.closed()
         self._around.ended(self, record)
 
@@ -337,6 +337,7 @@ class Session:
             retries=self._retries,
             redispatched=self._redispatched,
             backend_queue=self._queue_position,
+            client_spoke=self._has_heard_client(),
         )
 
     def report_bytes(self) -> None:
@@ -349,6 +350,14 @@ class Session:
                 for block in (self.route.block, self.pool.block, self.target.block):
                     block.add(field, amount - before)
         self._reported = list(now)
+
+    def _has_heard_client(self) -> bool:
+        if self._relay is not None and self._relay.has_spoken(CLIENT):
+            return True
+        try:
+            return bool(self._client.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     def _close_server(self, *, reset: bool = False) -> None:
         if self._server is not None:

@@ -39,6 +39,7 @@ class SessionRecord:
     redispatched: bool
     server_queue: int = 0
     backend_queue: int = 0
+    client_spoke: bool = False  # it has sent something, whether or not a server took it
 
     def to_bytes(self) -> bytes:
         """Return the record as one datagram."""

@@ -186,7 +186,7 @@ class Supervisor:
             retries=record.retries,
             redispatched=record.redispatched,
         )
-        if frontend.tcplog and (record.bytes_from_client or not frontend.dontlognull):
+        if frontend.tcplog and (record.client_spoke or not frontend.dontlognull):
             self._log("info", format_tcplog(record))
 
     # -- time and the end -------------------------------------------------------------------------------------------

@@ -43,6 +43,10 @@ class Relay(Protocol):
         """Return what to watch a side for: READ, WRITE, both or nothing."""
         ...
 
+    def has_spoken(self, side: Side) -> bool:
+        """Return whether a side has sent any bytes, delivered or not."""
+        ...
+
     def has_ended(self, side: Side) -> bool:
         """Return whether a side has sent its end of file, or can send nothing any more."""
         ...

@@ -17,12 +17,13 @@ from tcpbalancer.relay.side import CLIENT, SERVER, Side, other
 class _Flow:
     """One direction."""
 
-    __slots__ = ("at_end", "kept", "passed_end", "sink", "source")
+    __slots__ = ("at_end", "kept", "passed_end", "sink", "source", "spoke")
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self.source = source
         self.sink = sink
         self.kept = memoryview(b"")  # received, but not taken by the sink yet
+        self.spoke = False  # something was received
         self.at_end = False  # nothing will be read any more
         self.passed_end = False  # the end of file has been passed on
 
@@ -67,6 +68,10 @@ class CopyRelay:
         reads = READ if not outgoing.at_end and not outgoing.kept else NOTHING
         return reads | (WRITE if incoming.kept else NOTHING)
 
+    def has_spoken(self, side: Side) -> bool:
+        """Return whether a side has sent any bytes, delivered or not."""
+        return self._flows[side].spoke
+
     def has_ended(self, side: Side) -> bool:
         """Return whether a side has sent its end of file, or can send nothing any more."""
         return self._flows[side].at_end
@@ -109,6 +114,7 @@ class CopyRelay:
             if self._failed is None:
                 self._pass_end(side)
             return 1 << side
+        flow.spoke = True
         flow.kept = self._buffer[:count]
         moved = self._flush(side)
         if flow.kept:

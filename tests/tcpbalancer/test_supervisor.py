@@ -108,6 +108,23 @@ def test_dontlognull_keeps_quiet_about_clients_that_send_nothing() -> None:
             assert len([line for _, line in balancer.lines if " f b/s1 " in line]) == 1
 
 
+def test_dontlognull_tells_of_clients_that_spoke_to_nobody() -> None:
+    configuration = one_way([server(free_port())], retries=0)
+    quiet = replace(configuration.frontends["f"], dontlognull=True)
+    with RunningBalancer(replace(configuration, frontends={"f": quiet})) as balancer:
+        with balancer.connect() as client:
+            assert read_to_end(client) == b""
+        balancer.wait_for("session")
+        os.kill(pid := balancer.snapshot().workers[0].pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+        with balancer.connect() as client:
+            client.sendall(b"x")  # it is there before the connection is accepted
+            os.kill(pid, signal.SIGCONT)
+            assert read_to_end(client) == b""
+        balancer.wait_for("session", 2)
+        assert [line.rsplit(" f ")[1] for _, line in balancer.lines] == ["b/s1 0/-1/0 0 SC 1/1/0/0/0 0/0"]
+
+
 def test_the_snapshot_has_the_proxies_in_the_order_of_the_file_and_those_of_the_control_room_too() -> None:
     configuration = one_way([server(free_port())])
     page = Frontend("page", (Bind("127.0.0.1", free_port()),), mode=Mode.HTTP)
