@@ -21,6 +21,8 @@ MOST_READ = 65536
 """Bytes of an answer."""
 PATIENCE = 0.2
 """Seconds for the rest of an answer whose status line is known."""
+LONGEST_REASON = 128
+"""Characters of a reason phrase that are shown: it is written by the server and ends up in logs and terminals."""
 
 
 def request(probe: HttpCheck) -> bytes:
@@ -42,10 +44,14 @@ def judge(probe: HttpCheck, answer: bytes) -> CheckResult | None:
             return None
         return CheckResult(CheckStatus.L7RSP, info="no HTTP status line")
     code = int(found[1])
-    reason = (found[2] or b"").decode("latin-1")
+    reason = _printable((found[2] or b"").decode("latin-1"))
     fits = 200 <= code < 400 if probe.expect_status is None else code in probe.expect_status
     # HAProxy shows the reason phrase of a wrong status, and nothing for a right one.
     return CheckResult(CheckStatus.L7OK, code) if fits else CheckResult(CheckStatus.L7STS, code, reason)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text[:LONGEST_REASON])
 
 
 async def ask_http(probe: HttpCheck, address: tuple[str, int], allowance: Allowance) -> CheckResult:

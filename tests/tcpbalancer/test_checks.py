@@ -96,6 +96,12 @@ def test_a_wrong_status_is_told_with_its_reason_phrase() -> None:
     assert (result.status, result.code, result.info) == (CheckStatus.L7STS, 503, "Service Unavailable")
 
 
+def test_a_reason_phrase_is_cut_to_what_can_be_printed_and_read() -> None:
+    result = judge(HttpCheck(), b"HTTP/1.0 503 \x1b[31mred\x07\x80\x0b" + b"x" * 60000 + b"\r\n")
+    assert result is not None
+    assert result.info == "?[31mred???" + "x" * (128 - 11)
+
+
 def test_only_the_expected_status_passes() -> None:
     assert judge(HttpCheck(expect_status=frozenset({200})), b"HTTP/1.0 204 No Content\r\n") == CheckResult(
         CheckStatus.L7STS, 204, "No Content"
