@@ -1,21 +1,25 @@
 """The pieces of aiohttp that both daemons' pages use: who may see them, and where they listen.
 
 Laws: passwords are compared in constant time, and none is ever in a log or an answer. A page never keeps a daemon up:
-stopping it does not wait for readers. Imports aiohttp, so only who serves a page imports this.
+stopping it does not wait for readers. Whoever reaches the port can neither exhaust our descriptors nor hold one for
+long. Imports aiohttp, so only who serves a page imports this.
 
 Sources: RFC 7617 (Basic authentication), RFC 9110 section 11.6.1.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
+PAUSE = 0.5
+"""Seconds after which accepting is tried again when there was no descriptor left."""
 NO_CACHE = {"Cache-Control": "no-cache"}
 
 
@@ -51,20 +55,129 @@ async def _say_nothing_of_the_server(_request: web.Request, response: web.Stream
     response.headers.popall("Server", None)
 
 
-class Site:
-    """An aiohttp application on sockets that listen already."""
+class _Visit(asyncio.Protocol):
+    """One connection: stands before aiohttp's own protocol, and ends it if it keeps us waiting."""
 
-    def __init__(self, application: web.Application, listening: Sequence[socket.socket]) -> None:
+    def __init__(self, inner: asyncio.Protocol, patience: float, on_end: Callable[[], None]) -> None:
+        self._inner = inner
+        self._patience = patience
+        self._on_end = on_end
+        self._transport: asyncio.Transport | None = None
+        self._limit: asyncio.TimerHandle | None = None
+
+    def answered(self) -> None:
+        """Let the time run anew."""
+        if self._limit is not None:
+            self._limit.cancel()
+        if self._transport is not None:
+            self._limit = asyncio.get_running_loop().call_later(self._patience, self._transport.abort)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.answered()
+        self._inner.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.answered()
+        self._inner.connection_lost(exc)
+        self._on_end()
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+
+class Site:
+    """An aiohttp application on sockets that listen already.
+
+    At most ``most`` connections are open at a time, further ones wait in the kernel. One that has not been answered
+    ``patience`` seconds after it came, or after its last answer began, is dropped.
+    """
+
+    def __init__(
+        self, application: web.Application, listening: Sequence[socket.socket], *, most: int, patience: float
+    ) -> None:
         application.on_response_prepare.append(_say_nothing_of_the_server)
+        application.on_response_prepare.append(self._answered)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.0)
         self._listening = tuple(listening)
+        self._most = most
+        self._patience = patience
+        self._visits: dict[asyncio.Protocol, _Visit] = {}
+        self._admissions: set[asyncio.Task[None]] = set()
+        self._is_open = False
 
     async def start(self) -> None:
         """Answer from now on."""
         await self._runner.setup()
+        self._is_open = True
         for opened in self._listening:
-            await web.SockSite(self._runner, opened).start()
+            opened.setblocking(False)
+        self._resume()
 
     async def stop(self) -> None:
         """Close the sockets and every connection."""
+        self._is_open = False
+        self._pause()
+        for opened in self._listening:
+            opened.close()
+        await asyncio.gather(*self._admissions, return_exceptions=True)
         await self._runner.cleanup()
+
+    def _resume(self) -> None:
+        if self._is_open and len(self._visits) < self._most:
+            for opened in self._listening:
+                asyncio.get_running_loop().add_reader(opened, self._accept, opened)
+
+    def _pause(self) -> None:
+        for opened in self._listening:
+            asyncio.get_running_loop().remove_reader(opened)
+
+    def _accept(self, opened: socket.socket) -> None:
+        # asyncio's own server accepts without a limit, and writes to stderr when descriptors run out.
+        while len(self._visits) < self._most:
+            try:
+                peer, _ = opened.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError:  # no descriptor left
+                self._pause()
+                asyncio.get_running_loop().call_later(PAUSE, self._resume)
+                return
+            self._admit(peer)
+        self._pause()
+
+    def _admit(self, peer: socket.socket) -> None:
+        assert self._runner.server is not None
+        inner = self._runner.server()
+
+        def leave() -> None:
+            del self._visits[inner]
+            self._resume()
+
+        async def connect() -> None:
+            try:
+                await asyncio.get_running_loop().connect_accepted_socket(lambda: visit, peer)
+            except OSError:  # it has left already
+                peer.close()
+                leave()
+
+        visit = self._visits[inner] = _Visit(inner, self._patience, leave)
+        task = asyncio.create_task(connect())
+        self._admissions.add(task)
+        task.add_done_callback(self._admissions.discard)
+
+    async def _answered(self, request: web.Request, _response: web.StreamResponse) -> None:
+        visit = self._visits.get(request.protocol)
+        if visit is not None:
+            visit.answered()

@@ -287,12 +287,17 @@ class Worker:
             self.poller.modify(self._channel, READ, self._channel_ready)
 
 
+def allow_all_descriptors() -> None:
+    """Raise the limit on open descriptors as far as it may be raised."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main(arguments: list[str]) -> None:
     """Run a worker; the only argument is the number of the descriptor that holds its ``Handover``."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)  # these are for the supervisor, who tells its workers what to do
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_all_descriptors()
     worker = Worker(Handover.unpack(int(arguments[1])))
     gc.collect()
     gc.freeze()

@@ -1,8 +1,8 @@
 """Serves the statistics page of every proxy in HTTP mode.
 
 Laws: answers come from a snapshot and never wait for a worker. Nothing is cached, credentials are asked for before
-anything is told, and a URL that is not the page is 503, as from a proxy without servers. Imports aiohttp: only a
-configuration with a page needs it.
+anything is told, who holds a connection without asking is dropped, and a URL that is not the page is 503, as from a
+proxy without servers. Imports aiohttp: only a configuration with a page needs it.
 
 Source: HAProxy's configuration manual, ``stats uri``; management guide, chapter 9; RFC 9110.
 """
@@ -24,6 +24,11 @@ from tcpbalancer.model import Frontend, StatsPage
 from tcpbalancer.statistics import Snapshot
 
 LARGEST_BODY = 16384
+MOST_CONNECTIONS = 64
+"""Connections that a page serves at a time, unless the frontend's maxconn is less: each takes a descriptor from us, who
+need them for the checks."""
+PATIENCE = 30.0
+"""Seconds for a request, and for its answer, unless ``timeout client`` is less: that is meant for long sessions."""
 
 
 class StatisticsSite:
@@ -39,7 +44,12 @@ class StatisticsSite:
         """Listen on every address of the frontend; raises ListenError if one cannot be had."""
         application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_route("*", "/{anything:.*}", self._answer)
-        self._site = Site(application, [opened for _, opened in listen([self._frontend])])
+        self._site = Site(
+            application,
+            [opened for _, opened in listen([self._frontend])],
+            most=min(self._frontend.maxconn, MOST_CONNECTIONS),
+            patience=min(self._frontend.timeouts.client or PATIENCE, PATIENCE),
+        )
         await self._site.start()
 
     async def stop(self) -> None:
