@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hakit.diagnostics import ConfigError, Diagnostic
+from hakit.logtarget import Console
 from tcpbalancer.config.load import load
 from tcpbalancer.config.messages import line, messages, preamble
 from tcpbalancer.options import USAGE, Options, UsageError, parse
@@ -92,18 +93,26 @@ class Teller:
         """Print something that may not be as it should."""
         self._print([line("WARNING", os.getpid(), text)])
 
+    def tell(self, level: str, text: str) -> None:
+        """Print a message while the program runs: whoever reads stderr slowly, or not at all, must not hold it up."""
+        if not self._quiet:
+            lines = self._introduce([line(level, os.getpid(), text)])
+            Console(sys.stderr.fileno()).write("\n".join(lines).encode("utf-8", "replace"))
+
     def say(self, text: str) -> None:
         """Print a line on stdout."""
         if not self._quiet:
             print(text, flush=True)
 
     def _print(self, lines: Sequence[str]) -> None:
-        if self._quiet or not lines:
-            return
-        if not self._introduced:
-            self._introduced = True
-            lines = [*preamble(os.getpid(), REPORTED, self.program), *lines]
-        print("\n".join(lines), file=sys.stderr, flush=True)
+        if lines and not self._quiet:
+            print("\n".join(self._introduce(lines)), file=sys.stderr, flush=True)
+
+    def _introduce(self, lines: Sequence[str]) -> Sequence[str]:
+        if self._introduced:
+            return lines
+        self._introduced = True
+        return [*preamble(os.getpid(), REPORTED, self.program), *lines]
 
 
 def _details() -> str:

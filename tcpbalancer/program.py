@@ -12,24 +12,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hakit.control import ControlServer
 from hakit.events import EventHub
 from hakit.logtarget import Log, LogTarget
 from hakit.service import AlreadyRunning, PidFile, StopSignals, die_by, sd_notify, set_process_name
 from hakit.transcript import Value
+from tcpbalancer.control.states import states
 from tcpbalancer.control.status import status
 from tcpbalancer.listening import ListenError
 from tcpbalancer.model import Configuration, Frontend, Mode
 from tcpbalancer.options import DEFAULT_CONTROL, Options
 from tcpbalancer.supervisor import Supervisor
+from tcpbalancer.worker import allow_all_descriptors
+
+if TYPE_CHECKING:
+    from tcpbalancer.control.site import StatisticsSite
 
 PROCESS_NAME = "haproxy"
 """Check scripts look for it (``killall -0 haproxy``), and syslog readers for this tag."""
@@ -49,6 +56,26 @@ class Teller(Protocol):
 
     def warning(self, text: str) -> None:
         """Print something that may not be as it should."""
+
+    def tell(self, level: str, text: str) -> None:
+        """Print a message of a level (ALERT, WARNING) while the program runs; never waits, never raises."""
+
+
+class Troubles(logging.Handler):
+    """Takes what asyncio and aiohttp complain of to where all else is told: their own way is to write and wait."""
+
+    def __init__(self, tell: Callable[[str, str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it in one line."""
+        text = f"{record.name}: {record.getMessage()}"
+        problem = record.exc_info[1] if record.exc_info else None
+        if problem is not None and problem.__traceback__ is not None:
+            place = traceback.extract_tb(problem.__traceback__)[-1]
+            text = f"{text}: {problem!r} at {place.filename}:{place.lineno}"
+        self._tell("err", text)
 
 
 class StartError(Exception):
@@ -70,18 +97,13 @@ def run(configuration: Configuration, options: Options, teller: Teller) -> int:
     pid_file = None if path is None else PidFile(Path(path))
     try:
         if pid_file is not None:
-            pid_file.acquire()
+            _acquire(pid_file, teller)
+        allow_all_descriptors()
         program = Program(configuration, options, teller)
         ended_by = asyncio.run(program.run(told))
-    except AlreadyRunning as other:
-        teller.alert(f"[{teller.program}.main()] {other}")
-        return 1
     except StartError as failed:
         for line in failed.lines:
             teller.alert(line)
-        return 1
-    except OSError as failed:
-        teller.alert(f"[{teller.program}.main()] Cannot write pid file {path}: {failed.strerror}")
         return 1
     finally:
         if pid_file is not None:
@@ -91,6 +113,16 @@ def run(configuration: Configuration, options: Options, teller: Teller) -> int:
     if options.master:
         return 130 if ended_by is signal.SIGINT else 0
     return die_by(ended_by)
+
+
+def _acquire(pid_file: PidFile, teller: Teller) -> None:
+    try:
+        pid_file.acquire()
+    except AlreadyRunning as other:
+        raise StartError([f"[{teller.program}.main()] {other}"]) from other
+    except OSError as failed:
+        problem = f"Cannot write pid file {pid_file.path}: {failed.strerror}"
+        raise StartError([f"[{teller.program}.main()] {problem}"]) from failed
 
 
 class Program:
@@ -103,11 +135,17 @@ class Program:
         self._hub = EventHub("tcpbalancer")
         self._log = _open_log(configuration, teller)
         self._supervisor = Supervisor(configuration, self._hub, self._tell)
+        self._pages: list[StatisticsSite] = []
 
     async def run(self, ready: Ready | None) -> signal.Signals:
         """Start, serve until a signal comes, stop; returns the signal. Raises StartError."""
         stop = StopSignals(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
         stop.install()
+        loop = asyncio.get_running_loop()
+        logging.getLogger().addHandler(Troubles(self._tell))
+        loop.add_signal_handler(signal.SIGHUP, self._dump_states)
+        for number in (signal.SIGUSR2, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._not_carried_out, number)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._log.close)
             await self._start(stack)
@@ -141,6 +179,7 @@ class Program:
         site = StatisticsSite(frontend, self._supervisor.snapshot)
         await site.start()
         stack.push_async_callback(site.stop)
+        self._pages.append(site)
 
     async def _start_control(self, stack: contextlib.AsyncExitStack) -> None:
         path = Path(self._options.control or DEFAULT_CONTROL)
@@ -158,7 +197,9 @@ class Program:
         stack.push_async_callback(server.stop)
 
     async def _soft_stop(self) -> signal.Signals:
-        """Let the connections end; a second signal ends them. Returns what ended the program."""
+        """Accept no more, let the connections end; a second signal ends them. Returns what ended the program."""
+        for page in self._pages:
+            await page.stop()  # its port is free for a successor, as those of all other frontends are
         again = StopSignals()
         again.install()
         ending = asyncio.create_task(self._supervisor.soft_stop())
@@ -175,13 +216,20 @@ class Program:
             raise ValueError("status takes no arguments")
         return status(self._supervisor.snapshot())
 
+    def _dump_states(self) -> None:
+        for line in states(self._supervisor.snapshot()):
+            self._tell("notice", line)
+
+    def _not_carried_out(self, number: signal.Signals) -> None:
+        self._tell("warning", f"{number.name} is accepted but not carried out by tcpbalancer")
+
     def _tell(self, level: str, text: str) -> None:
         """Log a line; in the foreground what is more than information also goes to stderr, as HAProxy's does."""
         self._log(level, text)
         if level == "emerg":
-            self._teller.alert(_NOBODY_LEFT.sub(r"\1 '\2' has", text))
+            self._teller.tell("ALERT", _NOBODY_LEFT.sub(r"\1 '\2' has", text))
         elif level not in {"info", "debug"}:
-            self._teller.warning(text)
+            self._teller.tell("WARNING", text)
 
 
 def _open_log(configuration: Configuration, teller: Teller) -> Log:

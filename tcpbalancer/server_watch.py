@@ -1,15 +1,16 @@
 """What is known of every server, and the checks from which it is known.
 
 Laws: the states are values (``server_state``), this holds the latest ones and passes each change on in one order: the
-weights that workers read, then the event, then the log lines, then the end of sessions that must not go on. A server is
+weights that workers read, then the event, then the end of sessions that must not go on, then the log lines. A server is
 checked again one interval after the end of its last check; under maintenance it is not checked.
+An error of ours costs one check and is told.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hakit.events import EventHub
@@ -19,7 +20,7 @@ from tcpbalancer.checks import Limits, ask
 from tcpbalancer.counters import CURRENT, SharedMemory
 from tcpbalancer.model import Backend, Check, Configuration, Server
 from tcpbalancer.route import all_backends
-from tcpbalancer.server_state import Admin, BackendState, CheckResult, ServerState
+from tcpbalancer.server_state import Admin, BackendState, CheckResult, CheckStatus, ServerState
 from tcpbalancer.session_log import (
     Standing,
     check_reason,
@@ -43,6 +44,7 @@ class WatchedServer:
     server: Server
     state: ServerState
     is_being_checked: bool = False
+    could_be_asked: bool = True  # whether there was a descriptor for its last check
 
 
 @dataclass(slots=True)
@@ -101,38 +103,54 @@ class ServerWatch:
         limits = Limits.of(check, backend.backend.timeouts)
         while True:
             await asyncio.sleep(delay)
-            if server.state.admin is not Admin.MAINT:
-                server.is_being_checked = True
-                result = await ask(backend.backend.probe, check, limits)
+            try:
+                if server.state.admin is not Admin.MAINT:
+                    server.is_being_checked = True
+                    result = await ask(backend.backend.probe, check, limits)
+                    self.checked(backend, server, result)
+            except Exception as wrong:  # noqa: BLE001 - whatever it is, a server must not stay as it is for ever
+                self._log("err", f"The check of {_title(backend, server)} met an error of ours and goes on: {wrong!r}")
+            finally:
                 server.is_being_checked = False
-                self.checked(backend, server, result)
             health = server.state.health
             assert health is not None
             delay = check.intervals.pick(health)
 
     def checked(self, backend: WatchedBackend, server: WatchedServer, result: CheckResult) -> None:
-        """Take the result of a check, and tell what it changes."""
+        """Take the result of a check, do what follows from it, and tell of it."""
+        title = _title(backend, server)
+        if result.status is CheckStatus.SOCKERR:
+            self._could_not_ask(server, title, result)
+            return
+        server.could_be_asked = True
         before = server.state
         now = time.monotonic()
         server.state = after = before.checked(result, now)
         reason = check_reason(result.status.value, result.code, result.info, result.duration_ms)
-        title = server_title(backend.backend.name, server.server.name, backup=server.server.backup)
+        lines: list[tuple[str, str]] = []
         if backend.backend.log_health_checks and (after.health, after.last.status) != (
             before.health,
             before.last.status,
         ):
-            self._log("notice", health_check(title, reason, passed=result.status.passed, health=_health(after)))
+            lines.append(("notice", health_check(title, reason, passed=result.status.passed, health=_health(after))))
             reason = ""
         had_servers = backend.state.is_up
         if after.is_up != before.is_up:
             self._write_weights(backend)
             backend.state = backend.state.seen(now, is_up=not standing(backend).has_none)
+            lines += self._change(backend, server, reason, had_servers=had_servers)
         if after.is_up != before.is_up or after.last.status is not before.last.status:
             self._tell(backend, server)
-        if after.is_up != before.is_up:
-            self._log_change(backend, server, title, reason, had_servers=had_servers)
         if before.is_up and not after.is_up and server.server.shutdown_sessions_when_down:
             self._cut(backend.place, backend.servers.index(server), f"{title} is DOWN: {result.status.value}")
+        for level, line in lines:
+            self._log(level, line)
+
+    def _could_not_ask(self, server: WatchedServer, title: str, result: CheckResult) -> None:
+        """A lack of descriptors of our own says nothing of the server: its state stays (HAProxy takes it for DOWN)."""
+        if server.could_be_asked:
+            server.could_be_asked = False
+            self._log("err", f"{title} cannot be checked, its state stays as it is: {result.info}.")
 
     def _write_weights(self, backend: WatchedBackend) -> None:
         """Write the weights at which servers may be picked from now on."""
@@ -158,17 +176,19 @@ class ServerWatch:
             info=last.info,
         )
 
-    def _log_change(
-        self, backend: WatchedBackend, server: WatchedServer, title: str, reason: str, *, had_servers: bool
-    ) -> None:
+    def _change(
+        self, backend: WatchedBackend, server: WatchedServer, reason: str, *, had_servers: bool
+    ) -> Iterator[tuple[str, str]]:
+        """Yield what is to be said of a server that has changed."""
+        title = _title(backend, server)
         block = self._memory.layout.server(backend.place, backend.servers.index(server))
         left = standing(backend, sessions=self._memory.sum(block, CURRENT))
         if server.state.is_up:
-            self._log("notice", server_up(title, reason, left))
+            yield "notice", server_up(title, reason, left)
             return
-        self._log("alert", server_down(title, reason, left))
+        yield "alert", server_down(title, reason, left)
         if had_servers and left.has_none:
-            self._log("emerg", no_server_available(backend.backend.name, is_listen=backend.is_listen))
+            yield "emerg", no_server_available(backend.backend.name, is_listen=backend.is_listen)
 
 
 def standing(backend: WatchedBackend, sessions: int = 0) -> Standing:
@@ -176,6 +196,10 @@ def standing(backend: WatchedBackend, sessions: int = 0) -> Standing:
     usable = [watched.server for watched in backend.servers if watched.state.is_usable and watched.server.weight]
     backups = sum(server.backup for server in usable)
     return Standing(active=len(usable) - backups, backup=backups, sessions=sessions)
+
+
+def _title(backend: WatchedBackend, server: WatchedServer) -> str:
+    return server_title(backend.backend.name, server.server.name, backup=server.server.backup)
 
 
 def _initial_state(server: Server, now: float) -> ServerState:

@@ -131,9 +131,9 @@ class Supervisor:
             return
         reason = f"{explain(status)}; {lost} connections lost"
         self._hub.publish("worker", reason, worker=worker.number, action="died", pid=worker.pid)
-        self._log("alert", f"Worker {worker.number} ({worker.pid}) died: {reason}. A new one is started.")
         lived = asyncio.get_running_loop().time() - worker.started_at
         self._spawn(self._replace_worker(worker.number, 0.0 if lived > SHORT_LIFE else SHORT_LIFE))
+        self._log("alert", f"Worker {worker.number} ({worker.pid}) died: {reason}. A new one is started.")
 
     async def _replace_worker(self, number: int, delay: float) -> None:
         await asyncio.sleep(delay)

@@ -192,6 +192,29 @@ def test_the_foreground_dies_by_the_signal_itself(pair: Pair, number: signal.Sig
     assert [program.stop(number) for program, _ in pair.both()] == [-number, -number]
 
 
+def dumped(program: BalancerProcess) -> list[str]:
+    """Return what a program says of its states at SIGHUP, without HAProxy's own HTTP client."""
+    program.process.send_signal(signal.SIGHUP)
+    until(lambda: "SIGHUP: Proxy swarm" in program.output.read_text(), "the states are told")
+    lines = [line.partition(" : ")[2] for line in program.output.read_text().splitlines()]
+    return [line for line in lines if line.startswith("SIGHUP") and "<HTTPCLIENT>" not in line and "stats" not in line]
+
+
+def test_sighup_tells_the_same_states(pair: Pair) -> None:
+    ours, real = (dumped(program) for program, _ in pair.both())
+    assert ours == real
+    assert len(ours) == 1 + 1 + 3 + 1 + 5 + 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2])
+def test_these_signals_end_neither(pair: Pair, number: signal.Signals) -> None:
+    for program, ports in pair.both():
+        program.process.send_signal(number)
+        assert answers(ports.postgres_port, 1)[0].startswith("pg")
+        assert program.csv()[1]
+        assert program.process.poll() is None
+
+
 GOOD = "defaults\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n"
 FILES = {
     "empty but for comments": ("# nothing\n\n", 2),  # 2.6 refuses to start without a listener, 3.x says it is valid

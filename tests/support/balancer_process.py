@@ -41,13 +41,16 @@ def until(holds: Callable[[], bool], what: str) -> None:
 class BalancerProcess:
     """Runs a program on a configuration; the page of the statistics is on ``stats_port`` at /stats, admin:secret."""
 
-    def __init__(self, command: Sequence[str], configuration: str, folder: Path, stats_port: int) -> None:
+    def __init__(
+        self, command: Sequence[str], configuration: str, folder: Path, stats_port: int, stderr: int = subprocess.STDOUT
+    ) -> None:
         self.stats_port = stats_port
         self.file = folder / "lab.cfg"
         self.file.write_text(configuration)
         self._notify = folder / "notify"
         self._command = [*command, "-f", str(self.file)]
         self.output = folder / "output"
+        self._stderr = stderr
 
     def __enter__(self) -> Self:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -57,7 +60,7 @@ class BalancerProcess:
             self.process = subprocess.Popen(
                 self._command,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=self._stderr,
                 env={**os.environ, "NOTIFY_SOCKET": str(self._notify)},
             )
         with listening:

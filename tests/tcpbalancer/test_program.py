@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +19,11 @@ from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly
 
 from hakit.control import request
 from hakit.transcript import Event
+from tcpbalancer.cli import Teller
+from tcpbalancer.model import Configuration
+from tcpbalancer.options import Options
+from tcpbalancer.program import Program, Troubles
+from tcpbalancer.program import run as run_program
 
 
 @pytest.fixture
@@ -203,3 +210,145 @@ def test_without_a_server_left_stderr_has_an_alert_with_quotes(tmp_path: Path) -
     with BalancerProcess(command, text, tmp_path, stats) as running:
         running.wait_for_status("l1/s", "DOWN", "L4CON")
         assert f"[ALERT]    ({running.process.pid}) : proxy 'l1' has no server available!" in running.output.read_text()
+
+
+def one_server(port: int, stats: int, check: str = "inter 100ms") -> str:
+    return (
+        "defaults\n timeout client 30s\n timeout server 30s\n timeout connect 1s\n"
+        f"listen stats\n mode http\n bind 127.0.0.1:{stats}\n stats uri /stats\n stats auth admin:secret\n"
+        f"listen l1\n bind 127.0.0.1:{stats + 1}\n server s 127.0.0.1:{port} check fall 1 rise 1 {check}\n"
+    )
+
+
+def fill(pipe: int) -> None:
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x" * 4096)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x")
+    os.set_blocking(pipe, True)
+
+
+@pytest.mark.parametrize("stderr", ["nobody reads any more", "nobody reads for now"])
+def test_a_stderr_that_takes_nothing_holds_nothing_up(stderr: str, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    peer, stats = ScriptedServer(echo()), free_port()
+    command = [*TCPBALANCER, "-db", "--control", str(tmp_path / "c")]
+    with BalancerProcess(command, one_server(peer.port, stats), tmp_path, stats, writing) as running:
+        if stderr == "nobody reads any more":
+            os.close(reading)
+        else:
+            fill(writing)
+        os.close(writing)
+        running.wait_for_status("l1/s", "UP", "L4OK")
+        peer.__exit__(None, None, None)
+        running.wait_for_status("l1/s", "DOWN", "L4CON")
+        with socket.create_server(("127.0.0.1", peer.port)):
+            running.wait_for_status("l1/s", "UP", "L4OK")
+        answer = request(tmp_path / "c", "status")
+        assert isinstance(answer, dict)
+        pid = answer["workers"][0]["pid"]  # type: ignore[call-overload, index] # as the status has it
+        os.kill(pid, signal.SIGKILL)
+
+        def is_replaced() -> bool:
+            workers = request(tmp_path / "c", "status")["workers"]  # type: ignore[call-overload, index]
+            return bool(workers[0]["alive"] and workers[0]["pid"] != pid)  # type: ignore[call-overload, index]
+
+        until(is_replaced, "the worker is replaced")
+        assert running.stop(signal.SIGTERM) == -signal.SIGTERM
+    if stderr != "nobody reads any more":
+        os.close(reading)
+
+
+def test_whoever_holds_the_page_takes_no_server_down(tmp_path: Path) -> None:
+    stats = free_port()
+    command = [*TCPBALANCER, "-db", "--control", str(tmp_path / "c")]
+    with CheckTarget() as target, contextlib.ExitStack() as stack:
+        text = one_server(target.port, stats).replace("listen l1\n", "listen l1\n option httpchk\n")
+        running = stack.enter_context(BalancerProcess(command, text, tmp_path, stats))
+        running.wait_for_status("l1/s", "UP", "L7OK")
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (100, 100))
+        for _ in range(200):
+            half_open = stack.enter_context(socket.create_connection(("127.0.0.1", stats), PATIENCE))
+            half_open.sendall(b"GET /stats HTTP/1.1\r\n")
+        asked = len(target.requests)
+        until(lambda: len(target.requests) > asked + 5, "checks go on")
+        answer = request(tmp_path / "c", "status")
+        assert isinstance(answer, dict)
+        check = answer["proxies"][1]["servers"][0]["check"]  # type: ignore[call-overload, index] # as the status has it
+        assert (check["status"], check["failed"]) == ("L7OK", 0)  # type: ignore[call-overload, index]
+        assert "DOWN" not in running.output.read_text()
+        assert running.stop(signal.SIGTERM) == -signal.SIGTERM
+
+
+def test_the_limit_on_descriptors_is_raised_as_far_as_it_may_be(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    stats = free_port()
+    command = [*TCPBALANCER, "-db", "--control", str(tmp_path / "c")]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    try:
+        with BalancerProcess(command, one_server(1, stats), tmp_path, stats) as running:
+            assert resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_signals_that_haproxy_survives_are_survived_and_told(configuration: LabConfiguration, tmp_path: Path) -> None:
+    with program(configuration, tmp_path) as running:
+        for number, told in [
+            (signal.SIGHUP, "SIGHUP: Proxy stats has no servers. Conn: act(FE+BE): 0+0, 0 pend (0 unass), tot"),
+            (signal.SIGUSR2, "SIGUSR2 is accepted but not carried out by tcpbalancer"),
+            (signal.SIGQUIT, "SIGQUIT is accepted but not carried out by tcpbalancer"),
+        ]:
+            running.process.send_signal(number)
+            until(lambda told=told: told in running.output.read_text(), told)  # type: ignore[misc]
+        assert running.get("/stats").status == 200
+        assert running.stop(signal.SIGTERM) == -signal.SIGTERM
+
+
+def test_a_soft_stop_gives_the_port_of_the_page_back(configuration: LabConfiguration, tmp_path: Path) -> None:
+    with program(configuration, tmp_path) as running, contextlib.ExitStack() as stack:
+        held = stack.enter_context(socket.create_connection(("127.0.0.1", configuration.postgres_port), PATIENCE))
+        assert read_exactly(held, 3) == b"pg1"
+        running.process.send_signal(signal.SIGUSR1)
+
+        def is_free() -> bool:
+            with contextlib.suppress(OSError):
+                socket.create_server(("127.0.0.1", configuration.stats_port)).close()
+                return True
+            return False
+
+        until(is_free, "a successor can listen there")
+        assert isinstance(request(tmp_path / "control.sock", "status"), dict)
+        assert running.process.poll() is None
+        held.close()
+        assert running.process.wait(PATIENCE) == 0
+
+
+def test_only_a_pid_file_that_cannot_be_written_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(_program: Program, _ready: object) -> signal.Signals:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tcpbalancer.program.Program.run", fails)
+    monkeypatch.setattr("tcpbalancer.program.set_process_name", lambda _name: None)
+    options = Options()
+    with pytest.raises(OSError, match="No space left"):
+        run_program(Configuration({}, {}, ()), options, Teller(options))
+
+
+def test_what_asyncio_and_aiohttp_complain_of_is_told_in_one_line() -> None:
+    told: list[tuple[str, str]] = []
+    handler = Troubles(lambda level, line: told.append((level, line)))
+    complaining = logging.getLogger("complaining")
+    complaining.propagate = False
+    complaining.addHandler(handler)
+    try:
+        raise ZeroDivisionError("x")
+    except ZeroDivisionError:
+        complaining.exception("Exception in callback %s", "f")
+    complaining.error("only words")
+    assert told[0][1].startswith("complaining: Exception in callback f: ZeroDivisionError('x') at ")
+    assert told[1] == ("err", "complaining: only words")
+    complaining.removeHandler(handler)

@@ -13,6 +13,7 @@ from tcp_peers import ScriptedServer, echo, free_port, read_exactly, read_to_end
 
 from hakit.schedule import Intervals
 from tcpbalancer.model import Bind, Check, Configuration, Frontend, HttpCheck, Mode
+from tcpbalancer.server_state import CheckResult, CheckStatus
 from tcpbalancer.statistics import ServerStatistics
 from tcpbalancer.supervisor import Supervisor
 
@@ -176,6 +177,72 @@ def test_a_stop_overtakes_a_soft_stop() -> None:
             assert read_to_end(client) == b""
             stopping.result(1)
         assert len([event for event in balancer.events if event.event == "stopped"]) == 1
+
+
+class Mute(RunningBalancer):
+    """A balancer whose log fails at certain lines: what has to be done is done all the same."""
+
+    def __init__(self, configuration: Configuration, fails_at: str) -> None:
+        super().__init__(configuration)
+        self._fails_at = fails_at
+
+    def _logged(self, level: str, line: str) -> None:
+        if self._fails_at in line:
+            raise BrokenPipeError
+        super()._logged(level, line)
+
+
+def test_sessions_are_cut_and_checks_go_on_whatever_becomes_of_the_log() -> None:
+    peer = ScriptedServer(echo())
+    told = server(peer.port, check=checked(peer.port), shutdown_sessions_when_down=True)
+    with peer, Mute(one_way([told]), " is DOWN, ") as balancer, balancer.connect() as client:
+        assert read_exactly(client, 6) == b"hello\n"
+        balancer.wait_for("server", status="UP", check_status="L4OK")
+        peer.close()
+        assert read_to_end(client) == b""
+        assert "met an error of ours and goes on: BrokenPipeError()" in balancer.line("The check of Server b/s1")[1]
+        with socket.create_server(("127.0.0.1", peer.port)):
+            balancer.wait_for("server", count=2, status="UP", check_status="L4OK")
+
+
+def test_a_worker_is_replaced_whatever_becomes_of_the_log() -> None:
+    with ScriptedServer(echo()) as peer, Mute(one_way([server(peer.port)]), " died: ") as balancer:
+        os.kill(balancer.snapshot().workers[0].pid, signal.SIGKILL)
+        balancer.wait_for("worker", count=2, action="started")
+        with balancer.connect() as client:
+            assert read_exactly(client, 6) == b"hello\n"
+
+
+def test_a_check_without_a_descriptor_changes_nothing_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [CheckResult(CheckStatus.SOCKERR, info="EMFILE returned by OS (Too many open files)")] * 5
+    results += [CheckResult(CheckStatus.L4OK)]
+
+    async def asked(*_arguments: object) -> CheckResult:
+        return results.pop(0) if len(results) > 1 else results[0]
+
+    monkeypatch.setattr("tcpbalancer.server_watch.ask", asked)
+    with RunningBalancer(one_way([server(1, check=Check("127.0.0.1", 1, Intervals(0.05), fall=1))])) as balancer:
+        balancer.wait_for("server", check_status="L4OK")
+        shown = row(balancer, "s1").check
+        assert shown is not None
+        assert (shown.failed, shown.down_transitions) == (0, 0)
+        assert [line for _, line in balancer.lines] == [
+            "Server b/s1 cannot be checked, its state stays as it is: EMFILE returned by OS (Too many open files)."
+        ]
+
+
+def test_an_error_of_ours_in_a_check_is_told_and_the_check_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[Exception] = [ZeroDivisionError("x")]
+
+    async def asked(*_arguments: object) -> CheckResult:
+        if errors:
+            raise errors.pop()
+        return CheckResult(CheckStatus.L4OK)
+
+    monkeypatch.setattr("tcpbalancer.server_watch.ask", asked)
+    with RunningBalancer(one_way([server(1, check=Check("127.0.0.1", 1, Intervals(0.05)))])) as balancer:
+        assert balancer.line("met an error of ours")[0] == "err"
+        balancer.wait_for("server", check_status="L4OK")
 
 
 def test_a_supervisor_that_never_started_can_be_stopped() -> None:
