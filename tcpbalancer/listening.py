@@ -55,6 +55,8 @@ def _open(bind: Bind) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6 and bind.only_v6 is not None:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bind.only_v6)
         listening.bind((bind.host, bind.port))
         listening.listen(BACKLOG)
     except OSError:

@@ -36,11 +36,15 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """One listening address: ``host`` is ``""`` for all IPv4 addresses (``*``), ``"::"`` for IPv6."""
+    """One listening address: ``host`` is ``""`` for all IPv4 addresses (``*``), ``"::"`` for IPv6.
+
+    ``only_v6`` says whether ``"::"`` leaves IPv4 alone; None: as the kernel is set (net.ipv6.bindv6only).
+    """
 
     host: str
     port: int
     location: Location = NOWHERE
+    only_v6: bool | None = None
 
     def __post_init__(self) -> None:
         assert 1 <= self.port <= 65535

@@ -9,6 +9,7 @@ Source: HAProxy's configuration manual, sections 5.1 "Bind options" and 5.2 "Ser
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from hakit.diagnostics import Location
@@ -201,12 +202,12 @@ def bind(reading: Reading) -> None:
     if len(reading.words) < 2 or not reading.words[1]:
         reading.error(1, "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.")
         return
-    good = _bind_options(reading)
+    good, only_v6 = _bind_options(reading)
     text = expand_address(reading.words[1], reading.whole.environment)
     binds: list[Bind] = []
     for part in text.split(","):
         try:
-            binds += _listening(reading, part, reading.at(1))
+            binds += [replace(found, only_v6=only_v6) for found in _listening(reading, part, reading.at(1))]
         except ValueError as wrong:
             reading.error(1, f"'bind' : {wrong}")
             good = False
@@ -229,8 +230,9 @@ def _listening(reading: Reading, text: str, location: Location) -> list[Bind]:
     return [Bind(host, port, location) for port in range(address.first_port, address.last_port + 1)]
 
 
-def _bind_options(reading: Reading) -> bool:
-    position, good = 2, True
+def _bind_options(reading: Reading) -> tuple[bool, bool | None]:
+    """Return whether the options make sense, and what they say of IPv4 on an IPv6 socket."""
+    position, good, only_v6 = 2, True, None
     title = f"'bind {reading.words[1]}' in section '{reading.draft.kind}'"
     while position < len(reading.words):
         name = reading.words[position]
@@ -238,11 +240,13 @@ def _bind_options(reading: Reading) -> bool:
         if needed is None:
             hint = maybe(name, sorted(known.BIND)) or "."
             reading.error(position, f"{title}: unknown keyword '{name}'{hint}")
-            return False
+            return False, None
         if needed and position + 1 >= len(reading.words):
             reading.error(position + 1, f"{title} : '{name}' : missing value")
             good = False
+        elif name in {"v6only", "v4v6"}:
+            only_v6 = name == "v6only"
         elif name not in known.SILENT_BIND:
             reading.not_carried_out(position, f"'{name}' on a bind line")
         position += 1 + needed
-    return good
+    return good, only_v6

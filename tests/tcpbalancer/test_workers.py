@@ -278,3 +278,18 @@ def test_a_client_over_ipv6_reaches_a_server_over_ipv4() -> None:
             client.shutdown(socket.SHUT_WR)
             assert read_to_end(client) == b""
             assert balancer.wait_for("session")["client"].startswith("::1:")  # type: ignore[union-attr]
+
+
+def test_an_ipv6_socket_that_leaves_ipv4_alone_stands_beside_an_ipv4_one() -> None:
+    with ScriptedServer(echo()) as peer:
+        configuration = one_way([server(peer.port)])
+        frontend = configuration.frontends["f"]
+        port = frontend.binds[0].port
+        binds = (type(frontend.binds[0])("", port), type(frontend.binds[0])("::", port, only_v6=True))
+        both = type(configuration)(
+            {"f": type(frontend)("f", binds, default_backend="b")}, configuration.backends, configuration.order
+        )
+        with RunningBalancer(both):
+            for host in ("127.0.0.1", "::1"):
+                with socket.create_connection((host, port)) as client:
+                    assert read_exactly(client, 6) == b"hello\n"
