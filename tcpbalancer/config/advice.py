@@ -33,6 +33,8 @@ WRITE_PORTS = frozenset({1433, 1521, 3306, 5000, 5432, 5433, 6432})
 def advise(drafts: Drafts, report: Report) -> None:
     """Add the advice for all proxies to the report."""
     for draft in drafts.proxies:
+        if draft.settings.disabled:
+            continue
         if draft.has_backend:
             _on_patroni(drafts, draft, report)
         if draft.has_frontend and draft.settings.mode is Mode.HTTP:
@@ -51,7 +53,7 @@ def _on_patroni(drafts: Drafts, draft: ProxyDraft, report: Report) -> None:
     ports = {server.port for server in checked if server.port is not None}
     for other in drafts.proxies:
         wanted = other.settings.default_backend
-        if other is draft or (wanted is not None and wanted.text == draft.name):
+        if (other is draft) if wanted is None else (wanted.text == draft.name):
             ports |= {bind.port for bind in other.binds}
     if len(checked) > 1 and ports & WRITE_PORTS:
         place, source = check.uri_at

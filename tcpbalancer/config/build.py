@@ -7,11 +7,12 @@ construction; what cannot be built is in the report, and then there is none.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hakit.diagnostics import Location
 from hakit.schedule import Intervals
 from tcpbalancer.config.drafts import CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
-from tcpbalancer.config.findings import CHECKING, RESOLVING, Report, maybe
+from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
     NOWHERE,
@@ -48,9 +49,12 @@ class _Builder:
         self._unresolved = False
 
     def build(self) -> Configuration | None:
-        for draft in self._drafts.proxies:
+        enabled = [draft for draft in self._drafts.proxies if not draft.settings.disabled]
+        for draft in enabled:
+            self._refuse_incompatible_modes(draft)
+        for draft in enabled:
             self._settle_mode(draft)
-        for draft in self._drafts.proxies:
+        for draft in enabled:
             self._proxy(draft)
         whole = self._drafts.whole
         if self._unresolved:
@@ -69,6 +73,20 @@ class _Builder:
             node=whole.node,
             description=whole.description,
         )
+
+    def _refuse_incompatible_modes(self, draft: ProxyDraft) -> None:
+        """HTTP requests cannot go to a backend that is said to be something else; the modes are those of the file."""
+        wanted = draft.settings.default_backend
+        if not draft.has_frontend or wanted is None or draft.settings.mode is not Mode.HTTP:
+            return
+        for other in self._drafts.proxies:
+            if other.has_backend and other.name == wanted.text and other.settings.mode is Mode.TCP:
+                here, there = draft.section.header.location, other.section.header.location
+                message = (
+                    f"http {_type(draft)} '{draft.name}' ({here.file}:{here.line}) tries to use incompatible tcp "
+                    f"{_type(other)} '{other.name}' ({there.file}:{there.line}) as its default backend (see 'mode')."
+                )
+                self._report.error_as(FILE, here, message)
 
     def _settle_mode(self, draft: ProxyDraft) -> None:
         """HTTP mode is for the statistics page; what relays, relays bytes."""
@@ -104,6 +122,7 @@ class _Builder:
 
     def _proxy(self, draft: ProxyDraft) -> None:
         self._warn_of_missing_timeouts(draft)
+        self._warn_of_what_is_never_used(draft)
         if draft.name not in self._order:
             self._order.append(draft.name)
         if draft.has_frontend:
@@ -124,6 +143,15 @@ class _Builder:
                 "   | with such a configuration. To fix this, please ensure that all following\n"
                 "   | timeouts are set to a non-zero value: 'client', 'connect', 'server'.",
             )
+
+    def _warn_of_what_is_never_used(self, draft: ProxyDraft) -> None:
+        place = draft.section.header.location
+        if draft.has_frontend and not any(line.words[0].text == "bind" for line in draft.section.statements):
+            message = f"{_type(draft)} '{draft.name}' has no 'bind' directive. Please declare it as a backend"
+            self._report.warn_as(FILE, place, f"{message} if this was intended.")
+        if draft.kind == "listen" and draft.servers and draft.settings.default_backend is not None:
+            message = f"In proxy '{draft.name}', the 'default_backend' rule always has precedence over the servers"
+            self._report.warn_as(FILE, place, f"{message}, which will never be used.")
 
     def _frontend(self, draft: ProxyDraft) -> Frontend:
         settings = draft.settings
@@ -148,22 +176,27 @@ class _Builder:
         if address is None:
             self._report.error(bind.location, f"'bind' : invalid address: '{bind.host}' in '{bind.host}:{bind.port}'")
             return None
-        return Bind(address, bind.port, bind.location)
+        return replace(bind, host=address)
 
     def _default_backend(self, draft: ProxyDraft) -> str | None:
         """A listen section is its own backend unless it names another; a page has none."""
         wanted = draft.settings.default_backend
         if draft.settings.mode is Mode.HTTP:
             return None
-        if wanted is None or (draft.kind == "listen" and draft.servers):
+        if wanted is None:
             return draft.name if draft.kind == "listen" else None
-        names = [other.name for other in self._drafts.proxies if other.has_backend]
+        names = {other.name: other for other in self._drafts.proxies if other.has_backend}
         if wanted.text not in names:
             location = Location(draft.section.header.location.file, wanted.line, wanted.column)
             message = f"Proxy '{draft.name}': unable to find required default_backend: '{wanted.text}'."
-            self._report.error_as(CHECKING, location, message + maybe(wanted.text, names).replace("; d", " D"))
+            self._report.error_as(CHECKING, location, message + maybe(wanted.text, [*names]).replace("; d", " D"))
             return None
-        return wanted.text
+        if names[wanted.text] is draft:
+            place = draft.section.header.location
+            self._report.error_as(
+                FILE, place, f"Proxy '{draft.name}': loop detected for default_backend: '{draft.name}'."
+            )
+        return None if names[wanted.text].settings.disabled else wanted.text
 
     def _backend(self, draft: ProxyDraft) -> Backend:
         settings = draft.settings
@@ -194,7 +227,7 @@ class _Builder:
             maxconn=_int(options, "maxconn", 0),
             backup=bool(options.get("backup")),
             disabled=bool(options.get("disabled")) or address == _NOWHERE or not port,
-            check=self._check(draft, line, address, port) if options.get("check") else None,
+            check=self._check(draft, line, address) if options.get("check") else None,
             shutdown_sessions_when_down=bool(options.get("on-marked-down")),
             location=line.statement.location,
         )
@@ -235,14 +268,16 @@ class _Builder:
     @staticmethod
     def _reaches(caller: ProxyDraft, draft: ProxyDraft) -> bool:
         wanted = caller.settings.default_backend
-        return caller is draft or (caller.has_frontend and wanted is not None and wanted.text == draft.name)
+        if wanted is None or not caller.has_frontend:
+            return caller is draft
+        return wanted.text == draft.name
 
-    def _check(self, draft: ProxyDraft, line: ServerDraft, address: str, port: int) -> Check | None:
+    def _check(self, draft: ProxyDraft, line: ServerDraft, address: str) -> Check | None:
         options = line.options
-        checked_port = _int(options, "port", port)
-        if not checked_port:
+        checked_port = _int(options, "port", line.port or 0)
+        if not checked_port:  # no client calls when a server is checked, so there is no port that it called
             message = (
-                f"config: {draft.kind} '{draft.name}': server '{line.name}' has neither service port nor check port."
+                f"config: {_type(draft)} '{draft.name}': server '{line.name}' has neither service port nor check port."
             )
             self._report.error_as("config : ", line.statement.at(2), message, line.statement.source_at(2))
             return None
@@ -260,6 +295,11 @@ class _Builder:
             rise=_int(options, "rise", 2),
             fall=_int(options, "fall", 3),
         )
+
+
+def _type(draft: ProxyDraft) -> str:
+    """Return HAProxy's word for the kind of a proxy (proxy_type_str)."""
+    return "proxy" if draft.kind == "listen" else draft.kind
 
 
 _NOWHERE = "0.0.0.0"

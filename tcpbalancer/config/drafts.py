@@ -46,6 +46,7 @@ class ServerDraft:
 class Settings:
     """What ``defaults`` can hold."""
 
+    disabled: bool = False
     mode: Mode = Mode.TCP
     mode_at: tuple[Location, str] | None = None
     default_backend: Word | None = None

@@ -102,7 +102,10 @@ class _Interpreter:
         reading = Reading(statement, self._report, self._drafts.whole, draft, _is_negated(statement))
         name = reading.words[0]
         entry = KEYWORDS.get(" ".join(reading.words[:2])) or KEYWORDS.get(name)
-        if entry is None and name in known.PROXY:
+        denial = _denial(reading.words)
+        if denial is not None:
+            reading.error(0, f"'{denial}' is not supported by tcpbalancer: everybody would be let in")
+        elif entry is None and name in known.PROXY:
             reading.not_carried_out(0, f"'{name}'")
         elif entry is None:
             candidates = sorted({*known.PROXY, *(word.split()[0] for word in KEYWORDS)})
@@ -116,6 +119,15 @@ class _Interpreter:
             entry.handler(reading)
         else:
             _misplaced(reading, entry)
+
+
+def _denial(words: Sequence[str]) -> str | None:
+    """Return the rule of a statement that keeps clients out, such as ``tcp-request connection reject``."""
+    rule = words[1:] if words[0] == "stats" else words
+    if not rule or rule[0] not in known.ACCESS_RULES:
+        return None
+    head = rule[: 2 if rule[0] == "http-request" else 3]
+    return " ".join(words[: len(words) - len(rule) + len(head)]) if head[-1] in known.DENIALS else None
 
 
 def _is_negated(statement: Statement) -> bool:

@@ -38,7 +38,7 @@ GLOBAL = _words(
 PROXY = _words(
     """
     acl backlog bind-process capture clitcpka-cnt clitcpka-idle clitcpka-intvl clitimeout contimeout cookie declare
-    description disabled dispatch dynamic-cookie-key email-alert enabled errorfile errorfiles errorloc errorloc302
+    description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc errorloc302
     errorloc303 error-log-format external-check force-be-switch force-persist fullconn grace guid
     hash-balance-factor hash-preserve-affinity hash-type http-after-response http-drop-request-header
     http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id
@@ -50,6 +50,12 @@ PROXY = _words(
     """
 )
 """Of ``defaults``, ``frontend``, ``backend`` and ``listen``."""
+
+ACCESS_RULES = _words("http-request tcp-request tcp-response")
+"""Of those, what may keep clients out."""
+
+DENIALS = _words("auth deny reject silent-drop tarpit")
+"""Actions of such a rule that are refused: without them everybody would be let in."""
 
 OPTIONS = _words(
     """
@@ -138,7 +144,7 @@ BIND = {
 }
 """Behind ``bind``: how many values each takes."""
 
-SILENT_BIND = frozenset({"name", "id", "process", "thread", "shards", "nice", "v4v6"})
+SILENT_BIND = frozenset({"name", "id", "process", "thread", "shards", "nice"})
 """Of those, what changes nothing that could be seen here."""
 
 SKIPPED_SECTIONS = _words("crt-store healthcheck http-errors log-profile program resolvers traces userlist")

@@ -43,6 +43,20 @@ def mode(reading: Reading) -> None:
         reading.draft.settings.mode_at = (reading.at(1), reading.source_at(1))
 
 
+@keyword("disabled", PROXY, "The proxy does not start; its lines are read all the same.")
+def disabled(reading: Reading) -> None:
+    """Read ``disabled``."""
+    if reading.no_more_than(1):
+        reading.draft.settings.disabled = True
+
+
+@keyword("enabled", PROXY, "The proxy starts, though its defaults say 'disabled'.")
+def enabled(reading: Reading) -> None:
+    """Read ``enabled``."""
+    if reading.no_more_than(1):
+        reading.draft.settings.disabled = False
+
+
 @keyword("default_backend <backend>", FRONT, "Where connections go.")
 def default_backend(reading: Reading) -> None:
     """Read ``default_backend``; whether it exists is seen at the end."""
@@ -100,12 +114,13 @@ def timeout(reading: Reading) -> None:
 
 @keyword("retries <count>", BACK, "How often a failed connect is tried again.")
 def retries(reading: Reading) -> None:
-    """Read ``retries``."""
+    """Read ``retries``; less than none is none, as in HAProxy."""
     if len(reading.words) < 2:
         reading.error(1, "'retries' expects an integer argument (dispatch counts for one).")
         return
     try:
-        reading.draft.settings.retries = parse_count(reading.words[1])
+        count = parse_count(reading.words[1].removeprefix("-"))
+        reading.draft.settings.retries = 0 if reading.words[1].startswith("-") else count
     except ValueError as wrong:
         reading.error(1, f"'retries' : {wrong}")
         return

@@ -156,7 +156,7 @@ def test_names_are_looked_up_once_at_start() -> None:
 def test_a_server_without_a_port_gets_the_one_that_clients_call() -> None:
     text = (
         f"{TIMED}frontend f\n bind :5432\n default_backend b\n"
-        "backend b\n server s 192.0.2.1 check\n server t 192.0.2.1:+1\n"
+        "backend b\n server s 192.0.2.1 check port 1\n server t 192.0.2.1:+1\n"
     )
     ports = [found.port for found in model(text).backends["b"].servers]
     assert ports == [5432, 5433]
@@ -166,9 +166,12 @@ def test_a_server_whose_port_nobody_can_know_is_disabled_and_named() -> None:
     text = f"{TIMED}backend b\n server s 192.0.2.1\n"
     assert model(text).backends["b"].servers[0].disabled
     assert "the port that the client called" in warnings(text)[0]
-    assert errors(f"{TIMED}backend b\n server s 192.0.2.1 check\n") == [
-        "config: backend 'b': server 's' has neither service port nor check port."
-    ]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "192.0.2.1:+10"])
+def test_a_check_needs_a_port_of_its_own_where_the_server_has_none(address: str) -> None:
+    said = "config: proxy 'l': server 's' has neither service port nor check port."
+    assert errors(f"{TIMED}listen l\n bind :1\n server s {address} check\n") == [said]
 
 
 @pytest.mark.parametrize(
@@ -336,13 +339,80 @@ def test_setenv_acts_on_the_lines_that_follow() -> None:
         "option forwardfor", "cookie SERVERID insert indirect", "errorfile 503 /x", "acl a src 192.0.2.1",
         "use_backend x if a", "balance leastconn", "balance hdr(x)", "option redispatch 3", "timeout http-request 1s",
         "log 127.0.0.1:1 local0",
-        "tcp-request connection reject", "server s 192.0.2.1:1 cookie a send-proxy slowstart 3s",
+        "tcp-request connection accept", "http-request set-header X y",
+        "server s 192.0.2.1:1 cookie a send-proxy slowstart 3s",
     ],
 )  # fmt: skip
 def test_what_haproxy_knows_and_is_not_carried_out_is_named_and_lets_the_program_start(line: str) -> None:
     found = read(f"{TIMED}listen l\n bind :1\n {line}\n").warnings
     assert found
     assert all("not carried out" in warning.message and warning.advice for warning in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("tcp-request connection reject", "tcp-request connection reject"),
+        ("tcp-request connection reject if { src 192.0.2.1 }", "tcp-request connection reject"),
+        ("tcp-request content silent-drop", "tcp-request content silent-drop"),
+        ("tcp-request session reject", "tcp-request session reject"),
+        ("http-request deny deny_status 403", "http-request deny"),
+        ("http-request auth realm X if !a", "http-request auth"),
+        ("stats http-request auth", "stats http-request auth"),
+    ],
+)
+def test_what_would_keep_clients_out_is_refused_and_not_passed_over(line: str, named: str) -> None:
+    assert errors(f"{TIMED}listen l\n bind :1\n {line}\n")[0] == (
+        f"'{named}' is not supported by tcpbalancer: everybody would be let in"
+    )
+
+
+def test_a_disabled_proxy_does_not_start_and_is_not_looked_at_any_further() -> None:
+    text = (
+        f"{TIMED} disabled\nlisten off\n bind :1\n default_backend nope\n server s no.such.host.invalid:1 check\n"
+        "frontend f\n enabled\n bind :2\n default_backend b\nbackend b\n server s 192.0.2.1:1\n"
+    )
+    seen = model(text)
+    assert (list(seen.frontends), list(seen.backends), seen.order) == (["f"], [], ("f",))
+    assert seen.frontends["f"].default_backend is None, "connections end at once, as in HAProxy"
+    assert warnings(text) == []
+
+
+def test_a_listen_section_follows_its_default_backend_though_it_has_servers() -> None:
+    text = f"{TIMED} default_backend b\nlisten l\n bind :1\n server s 192.0.2.1:1\nbackend b\n server t 192.0.2.2\n"
+    seen = model(text)
+    assert seen.frontends["l"].default_backend == "b"
+    assert seen.backends["b"].servers[0].port == 1, "the port that its callers are called at"
+    assert warnings(text) == [
+        "In proxy 'l', the 'default_backend' rule always has precedence over the servers, which will never be used."
+    ]
+
+
+def test_less_than_no_retries_are_none() -> None:
+    assert listen("retries -1").backends["l"].retries == 0
+
+
+def test_a_frontend_without_bind_is_warned_of() -> None:
+    text = f"{TIMED}frontend f\n default_backend b\nbackend b\n server s 192.0.2.1:1\n"
+    hint = "has no 'bind' directive. Please declare it as a backend if this was intended."
+    assert warnings(text) == [f"frontend 'f' {hint}"]
+
+
+def test_v6only_and_v4v6_are_taken_over() -> None:
+    binds = listen("bind :::2 v6only\n bind :::3 v4v6\n bind :::4 name v6only").frontends["l"].binds
+    assert [bind.only_v6 for bind in binds] == [None, True, False, None]
+
+
+def test_http_requests_do_not_go_to_a_backend_in_tcp_mode() -> None:
+    text = f"{TIMED}frontend f\n mode http\n bind :1\n default_backend b\nbackend b\n server s 192.0.2.1:1\n"
+    said = "http frontend 'f' (f.cfg:5) tries to use incompatible tcp backend 'b' (f.cfg:9) as its default backend"
+    assert errors(text) == [f"{said} (see 'mode')."]
+
+
+def test_a_listen_section_is_not_its_own_default_backend() -> None:
+    assert errors(f"{TIMED}listen l\n bind :1\n default_backend l\n") == [
+        "Proxy 'l': loop detected for default_backend: 'l'."
+    ]
 
 
 def test_unsupported_sections_are_refused_or_passed_over() -> None:

@@ -205,7 +205,8 @@ def test_a_header_that_is_wrong_does_not_hide_what_follows(header: str, column: 
 )
 def test_what_is_ignored_where_it_stands_is_warned_of_as_haproxy_does(section: str, line: str, message: str) -> None:
     loaded = read_texts([("f.cfg", f"defaults\n timeout client 1s\n{section}{line}\n")], {})
-    assert [(found.message, found.advice) for found in loaded.warnings] == [(message, False)]
+    said = [(found.message, found.advice) for found in loaded.warnings if "no 'bind' directive" not in found.message]
+    assert said == [(message, False)]
 
 
 PATRONIS_OWN = """\
