@@ -69,6 +69,9 @@ class WorkerProcess:
                 pass_fds=(handover, counters, theirs.fileno(), *(number for _, number in numbers)),
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
+        except OSError:
+            self._channel.close()
+            raise
         finally:
             os.close(handover)
             theirs.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import socket
@@ -208,23 +209,19 @@ def test_a_connection_ends_as_with_haproxy(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     results = []
     for run in (lambda ports: haproxy(case, ports, tmp_path), lambda ports: ours(case, ports)):
-        peers = [ScriptedServer(script) if script else None for script in case.scripts]
-        ports = [free_port() if peer is None else peer.port for peer in peers]
-        with run(ports) as (port, line):
+        with contextlib.ExitStack() as stack:
+            ports = [
+                stack.enter_context(ScriptedServer(script)).port if script else free_port() for script in case.scripts
+            ]
+            port, line = stack.enter_context(run(ports))
             results.append(outcome(case, port, line))
-        for peer in peers:
-            if peer is not None:
-                peer.__exit__(None, None, None)
     assert results[1] == results[0]
 
 
 def test_a_connect_timeout_ends_as_with_haproxy(tmp_path: Path) -> None:
     case = Case(reads, (None,))
-    listening, fillers = full_backlog()
-    ports = [listening.getsockname()[1]]
-    with haproxy(case, ports, tmp_path) as (port, line):
-        theirs = outcome(case, port, line)
-    with ours(case, ports) as (port, line):
-        assert outcome(case, port, line) == theirs
-    for each in (listening, *fillers):
-        each.close()
+    with full_backlog() as full:
+        with haproxy(case, [full], tmp_path) as (port, line):
+            theirs = outcome(case, port, line)
+        with ours(case, [full]) as (port, line):
+            assert outcome(case, port, line) == theirs

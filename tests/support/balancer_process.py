@@ -63,11 +63,16 @@ class BalancerProcess:
                 stderr=self._stderr,
                 env={**os.environ, "NOTIFY_SOCKET": str(self._notify)},
             )
-        with listening:
-            if self._command[0] == sys.executable:
-                self.readiness = self._ready(listening)
-            else:
-                until(self._answers, "HAProxy answers")
+        try:
+            with listening:
+                if self._command[0] == sys.executable:
+                    self.readiness = self._ready(listening)
+                else:
+                    until(self._answers, "HAProxy answers")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
         return self
 
     def _ready(self, listening: socket.socket) -> str:

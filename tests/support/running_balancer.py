@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ class RunningBalancer:
         self.configuration = configuration
         self.events: list[Event] = []
         self.lines: list[tuple[str, str]] = []
+        self._clients = contextlib.ExitStack()
         self._news = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -112,8 +114,10 @@ class RunningBalancer:
         return next(iter(self.configuration.frontends.values())).binds[0].port
 
     def connect(self) -> socket.socket:
-        """Return a client's connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        """Return a client's connection; at the latest it is closed with the balancer."""
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        self._clients.callback(client.close)
+        return client
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -138,6 +142,7 @@ class RunningBalancer:
             self.ask(self.supervisor.stop)
         finally:
             self._end_loop()
+            self._clients.close()
 
     def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -108,6 +108,7 @@ class ScriptedServer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        self._threads[0].join(PATIENCE)  # nothing more is accepted
         for peer in self._open:
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
@@ -126,16 +127,16 @@ def echo(banner: bytes = b"hello\n") -> Script:
     return script
 
 
-def full_backlog() -> tuple[socket.socket, list[socket.socket]]:
-    """Return a listening socket that answers no SYN any more, and the connections that fill it: keep both."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=0)
-    fillers = []
-    for _ in range(4):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(listening.getsockname())
-        fillers.append(filler)
-    return listening, fillers
+@contextlib.contextmanager
+def full_backlog() -> Iterator[int]:
+    """A listening socket that answers no SYN any more, for the connections that nobody accepts fill it; its port."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
 
 
 def unread(peer: socket.socket) -> int:

@@ -106,8 +106,8 @@ def test_with_w_the_end_is_an_exit_code(
 
 
 def test_sigusr1_lets_connections_end_and_refuses_new_ones(configuration: LabConfiguration, tmp_path: Path) -> None:
-    with program(configuration, tmp_path) as running:
-        held = socket.create_connection(("127.0.0.1", configuration.postgres_port), PATIENCE)
+    with program(configuration, tmp_path) as running, contextlib.ExitStack() as stack:
+        held = stack.enter_context(socket.create_connection(("127.0.0.1", configuration.postgres_port), PATIENCE))
         assert read_exactly(held, 3) == b"pg1"
         running.process.send_signal(signal.SIGUSR1)
 
@@ -212,11 +212,11 @@ def test_without_a_server_left_stderr_has_an_alert_with_quotes(tmp_path: Path) -
         assert f"[ALERT]    ({running.process.pid}) : proxy 'l1' has no server available!" in running.output.read_text()
 
 
-def one_server(port: int, stats: int, check: str = "inter 100ms") -> str:
+def one_server(port: int, stats: int) -> str:
     return (
         "defaults\n timeout client 30s\n timeout server 30s\n timeout connect 1s\n"
         f"listen stats\n mode http\n bind 127.0.0.1:{stats}\n stats uri /stats\n stats auth admin:secret\n"
-        f"listen l1\n bind 127.0.0.1:{stats + 1}\n server s 127.0.0.1:{port} check fall 1 rise 1 {check}\n"
+        f"listen l1\n bind 127.0.0.1:{free_port()}\n server s 127.0.0.1:{port} check fall 1 rise 1 inter 100ms\n"
     )
 
 
@@ -234,16 +234,19 @@ def fill(pipe: int) -> None:
 @pytest.mark.parametrize("stderr", ["nobody reads any more", "nobody reads for now"])
 def test_a_stderr_that_takes_nothing_holds_nothing_up(stderr: str, tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    peer, stats = ScriptedServer(echo()), free_port()
+    stats = free_port()
     command = [*TCPBALANCER, "-db", "--control", str(tmp_path / "c")]
-    with BalancerProcess(command, one_server(peer.port, stats), tmp_path, stats, writing) as running:
+    with (
+        ScriptedServer(echo()) as peer,
+        BalancerProcess(command, one_server(peer.port, stats), tmp_path, stats, writing) as running,
+    ):
         if stderr == "nobody reads any more":
             os.close(reading)
         else:
             fill(writing)
         os.close(writing)
         running.wait_for_status("l1/s", "UP", "L4OK")
-        peer.__exit__(None, None, None)
+        peer.close()
         running.wait_for_status("l1/s", "DOWN", "L4CON")
         with socket.create_server(("127.0.0.1", peer.port)):
             running.wait_for_status("l1/s", "UP", "L4OK")

@@ -138,32 +138,27 @@ def test_with_redispatch_two_refused_servers_take_no_time() -> None:
 
 
 def test_connect_timeout() -> None:
-    listening, fillers = full_backlog()
-    back = Timeouts(connect=0.2, server=60)
-    configuration = one_way([server(listening.getsockname()[1])], back=back, retries=2)
-    with RunningBalancer(configuration) as balancer, balancer.connect() as client:
-        start = time.monotonic()
-        assert read_to_end(client) == b""
-        assert_took(start, 0.6)
-        assert fields(balancer).endswith(" 0 sC 1/1/0/0/2 0/0")
-        assert "timeout connect" in ended(balancer).reason
-    for each in (listening, *fillers):
-        each.close()
+    with full_backlog() as port:
+        back = Timeouts(connect=0.2, server=60)
+        configuration = one_way([server(port)], back=back, retries=2)
+        with RunningBalancer(configuration) as balancer, balancer.connect() as client:
+            start = time.monotonic()
+            assert read_to_end(client) == b""
+            assert_took(start, 0.6)
+            assert fields(balancer).endswith(" 0 sC 1/1/0/0/2 0/0")
+            assert "timeout connect" in ended(balancer).reason
 
 
 def test_after_a_redispatch_the_wait_holds_the_time_lost_on_the_first_server() -> None:
-    listening, fillers = full_backlog()
-    with ScriptedServer(echo()) as good:
+    with full_backlog() as port, ScriptedServer(echo()) as good:
         back = Timeouts(connect=0.2, server=60)
-        servers = [server(listening.getsockname()[1]), server(good.port, "s2")]
+        servers = [server(port), server(good.port, "s2")]
         with RunningBalancer(one_way(servers, back=back, redispatch=True)) as balancer:
             with balancer.connect() as client:
                 assert read_exactly(client, 6) == HELLO
             event = ended(balancer)
             assert event["wait_ms"] == pytest.approx(400, abs=201)
             assert event["connect_ms"] == pytest.approx(0, abs=100)
-    for each in (listening, *fillers):
-        each.close()
 
 
 @pytest.mark.parametrize(
@@ -266,43 +261,36 @@ def test_the_server_resets_and_the_client_sees_what_it_had_sent_and_the_end() ->
         assert ended(balancer)["flags"] == "SD"
 
 
-def connecting_for_ever() -> tuple[Configuration, list[socket.socket]]:
-    listening, fillers = full_backlog()
-    configuration = one_way([server(listening.getsockname()[1])], back=Timeouts(connect=0.6, server=60), retries=0)
-    return configuration, [listening, *fillers]
+@contextmanager
+def connecting_for_ever() -> Iterator[RunningBalancer]:
+    with full_backlog() as port:
+        configuration = one_way([server(port)], back=Timeouts(connect=0.6, server=60), retries=0)
+        with RunningBalancer(configuration) as balancer:
+            yield balancer
 
 
 def test_the_client_leaves_while_we_connect() -> None:
-    configuration, sockets = connecting_for_ever()
-    with RunningBalancer(configuration) as balancer:
+    with connecting_for_ever() as balancer:
         balancer.connect().close()
         event = ended(balancer)
         assert (event["flags"], event["connect_ms"]) == ("CC", -1)
         assert event["total_ms"] < 300
-    for each in sockets:
-        each.close()
 
 
 def test_the_client_asks_and_sends_its_end_while_we_connect_and_the_connect_goes_on() -> None:
-    configuration, sockets = connecting_for_ever()
-    with RunningBalancer(configuration) as balancer, balancer.connect() as client:
+    with connecting_for_ever() as balancer, balancer.connect() as client:
         client.sendall(b"question")
         client.shutdown(socket.SHUT_WR)
         assert read_to_end(client) == b""
         event = ended(balancer)
         assert event["flags"] == "sC"
         assert event["total_ms"] == pytest.approx(800, abs=201)
-    for each in sockets:
-        each.close()
 
 
 def test_the_client_resets_while_we_connect() -> None:
-    configuration, sockets = connecting_for_ever()
-    with RunningBalancer(configuration) as balancer:
+    with connecting_for_ever() as balancer:
         reset(balancer.connect())
         assert ended(balancer)["flags"] == "CD"
-    for each in sockets:
-        each.close()
 
 
 def test_what_the_client_sent_before_the_server_was_reached_is_not_lost() -> None:
@@ -346,20 +334,19 @@ def test_a_server_that_goes_down_keeps_its_sessions_otherwise_and_comes_back() -
         assert read_exactly(client, 5) == b"still"
         with balancer.connect() as late:
             assert read_to_end(late) == b""
-        again = socket.create_server(("127.0.0.1", peer.port))
-        balancer.wait_for("server", count=2, status="UP", check_status="L4OK")
+        with socket.create_server(("127.0.0.1", peer.port)):
+            balancer.wait_for("server", count=2, status="UP", check_status="L4OK")
         assert balancer.line("is UP, reason: Layer4 check passed")[0] == "notice"
-        again.close()
 
 
 def test_at_the_end_clients_see_fin() -> None:
     with ScriptedServer(echo()) as peer:
         balancer = RunningBalancer(one_way([server(peer.port)]))
-        with balancer:
-            client = balancer.connect()
-            assert read_exactly(client, 6) == HELLO
-        assert read_to_end(client) == b""
-        client.close()
+        with contextlib.ExitStack() as stack:
+            with balancer:
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", balancer.port), PATIENCE))
+                assert read_exactly(client, 6) == HELLO
+            assert read_to_end(client) == b""
         assert ended(balancer)["flags"] == "KC"
         balancer.wait_for("stopped")
         with pytest.raises(ConnectionRefusedError):

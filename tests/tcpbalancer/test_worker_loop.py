@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pytest
 from running_balancer import one_way, server
@@ -27,6 +28,23 @@ RECORD = SessionRecord(
 ).to_bytes()  # fmt: skip
 
 
+Connect = Callable[[], tuple[socket.socket, socket.socket]]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Make connected pairs, which are closed whatever happens."""
+    with contextlib.ExitStack() as stack:
+
+        def connect() -> tuple[socket.socket, socket.socket]:
+            near, far = tcp_pair()
+            for each in (near, far):
+                stack.callback(each.close)
+            return near, far
+
+        yield connect
+
+
 @pytest.fixture
 def channel() -> Iterator[socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -45,14 +63,15 @@ def worker(channel: socket.socket) -> Iterator[Worker]:
     memory.close()
 
 
-def test_records_that_nobody_takes_are_dropped_and_counted(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_nobody_takes_are_dropped_and_counted(
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tcpbalancer.worker.MAX_PENDING", 5)
     told: list[SessionRecord] = []
     for _ in range(5 + 3):
-        near, far = tcp_pair()
+        near, far = connect()
         session = Session(worker, worker._routes[0], near, ("127.0.0.1", 1), 0.0)
         session.start(0.0)
-        far.close()
         told.append(SessionRecord.from_bytes(worker._records[-1]))
     assert told[0].flags == "SC"
     assert len(worker._records) == 5
@@ -60,12 +79,12 @@ def test_records_that_nobody_takes_are_dropped_and_counted(worker: Worker, monke
 
 
 def test_an_error_of_ours_costs_one_connection_and_not_the_worker(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fails(_session: Session, _mask: int, _now: float) -> None:
         raise ZeroDivisionError
 
-    near, far = tcp_pair()
+    near, far = connect()
     session = Session(worker, worker._routes[0], near, ("127.0.0.1", 1), 0.0)
     near.setblocking(False)
     worker._routes[0].block.opened(0.0)
@@ -76,7 +95,6 @@ def test_an_error_of_ours_costs_one_connection_and_not_the_worker(
     worker._tell(session.client_ready, 1.0, 0)
     assert SessionRecord.from_bytes(worker._records[-1]).flags == "ID"
     assert "ZeroDivisionError" in capfd.readouterr().err
-    far.close()
 
 
 def test_the_loop_is_woken_for_its_heartbeat_only_while_nothing_is_to_be_done(worker: Worker) -> None:
@@ -93,13 +111,13 @@ def current(worker: Worker) -> list[int]:
 
 
 def test_an_error_at_the_very_beginning_leaves_no_session_behind(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fails(_pool: Pool, _now: float, _avoid: Collection[int]) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Pool, "pick", fails)
-    near, far = tcp_pair()
+    near, far = connect()
     with far:
         worker.begin(worker._routes[0], near, ("127.0.0.1", 1), 0.0)
         assert far.recv(1) == b""
@@ -109,7 +127,7 @@ def test_an_error_at_the_very_beginning_leaves_no_session_behind(
 
 
 def test_an_error_while_the_queue_is_served_costs_one_session(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fails(_pool: Pool, _now: float) -> None:
         raise ZeroDivisionError
@@ -117,7 +135,7 @@ def test_an_error_while_the_queue_is_served_costs_one_session(
     pool = worker._routes[0].pool
     assert pool is not None
     monkeypatch.setattr(Pool, "pick", lambda _pool, _now, _avoid: Shortage.FULL)
-    pairs = [tcp_pair() for _ in range(2)]
+    pairs = [connect() for _ in range(2)]
     for near, _ in pairs:
         worker.begin(worker._routes[0], near, ("127.0.0.1", 1), 0.0)
     assert len(pool.waiting) == 2
@@ -125,17 +143,15 @@ def test_an_error_while_the_queue_is_served_costs_one_session(
     pool.serve_queue(worker._tell, 1.0)
     assert (len(pool.waiting), worker._sessions, current(worker)) == (0, set(), [0, 0, 0])
     assert "ZeroDivisionError" in capfd.readouterr().err
-    for _, far in pairs:
-        far.close()
 
 
 def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_and_its_start(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = worker._routes[0].pool
     assert pool is not None
     monkeypatch.setattr(Pool, "pick", lambda _pool, _now, _avoid=(): Shortage.FULL)
-    pairs = [tcp_pair() for _ in range(3)]
+    pairs = [connect() for _ in range(3)]
     for at, (near, _) in enumerate(pairs):
         worker.begin(worker._routes[0], near, ("127.0.0.1", 1), float(at))
     before = [(waiter, waiter.deadline) for waiter in pool.waiting if isinstance(waiter, Session)]
@@ -147,8 +163,6 @@ def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_a
     ended = [SessionRecord.from_bytes(record) for record in worker._records]
     assert [(record.flags, record.wait_ms) for record in ended] == [("SC", -1)] * 3
     assert [record.total_ms for record in ended] == [6000, 5000, 4000], "first in, first out"
-    for _, far in pairs:
-        far.close()
 
 
 def test_weights_that_change_while_they_are_read_do_not_hurt(worker: Worker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -34,12 +35,11 @@ def cpu_seconds(pid: int) -> float:
 def assert_sleeps(pid: int) -> None:
     """Watch a process for a while: it must hardly use the processor."""
     before = cpu_seconds(pid)
-    watch = socket.socketpair()
-    watch[0].settimeout(QUIET)
-    with pytest.raises(TimeoutError):
-        watch[0].recv(1)
-    for each in watch:
-        each.close()
+    one, other = socket.socketpair()
+    with one, other:
+        one.settimeout(QUIET)
+        with pytest.raises(TimeoutError):
+            one.recv(1)
     assert cpu_seconds(pid) - before <= 0.05 * QUIET + 0.01
 
 
@@ -80,9 +80,10 @@ def test_a_frozen_worker_is_replaced_and_one_that_is_idle_is_not() -> None:
 
 
 def test_a_lock_that_nobody_gives_back_stops_no_connection() -> None:
-    peers = [ScriptedServer(echo(f"{number}\n".encode())) for number in (1, 2)]
-    servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
-    with RunningBalancer(one_way(servers, nbthread=2)) as balancer:
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(ScriptedServer(echo(f"{number}\n".encode()))) for number in (1, 2)]
+        servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
+        balancer = stack.enter_context(RunningBalancer(one_way(servers, nbthread=2)))
         with balancer.supervisor._memory.locked(0) as held:
             assert held
             for _ in range(4):
@@ -92,15 +93,14 @@ def test_a_lock_that_nobody_gives_back_stops_no_connection() -> None:
         with balancer.connect() as client:
             assert read_exactly(client, 2)
         assert balancer.snapshot().inexact_picks == 4
-    for peer in peers:
-        peer.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_round_robin_is_exact_whatever_the_number_of_workers(workers: int) -> None:
-    peers = [ScriptedServer(echo(f"{number}\n".encode())) for number in (1, 2, 3)]
-    servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
-    with RunningBalancer(one_way(servers, nbthread=workers)) as balancer:
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(ScriptedServer(echo(f"{number}\n".encode()))) for number in (1, 2, 3)]
+        servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
+        balancer = stack.enter_context(RunningBalancer(one_way(servers, nbthread=workers)))
         got = []
         for _ in range(30):
             with balancer.connect() as client:
@@ -108,14 +108,13 @@ def test_round_robin_is_exact_whatever_the_number_of_workers(workers: int) -> No
         assert got == [1, 2, 3] * 10
         balancer.wait_for("session", count=30)
         assert [row.balanced for row in balancer.snapshot().proxy("b").servers] == [10, 10, 10]
-    for peer in peers:
-        peer.__exit__(None, None, None)
 
 
 def test_many_connections_at_once_over_two_workers_are_spread_exactly() -> None:
-    peers = [ScriptedServer(echo(f"{number}\n".encode())) for number in (1, 2)]
-    servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
-    with RunningBalancer(one_way(servers, nbthread=2)) as balancer:
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(ScriptedServer(echo(f"{number}\n".encode()))) for number in (1, 2)]
+        servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
+        balancer = stack.enter_context(RunningBalancer(one_way(servers, nbthread=2)))
         clients = [balancer.connect() for _ in range(100)]
         assert Counter(client.recv(2) for client in clients) == {b"1\n": 50, b"2\n": 50}
         traffic = balancer.snapshot().proxy("f").frontend.traffic  # type: ignore[union-attr]
@@ -124,8 +123,6 @@ def test_many_connections_at_once_over_two_workers_are_spread_exactly() -> None:
             client.close()
         balancer.wait_for("session", count=100)
         assert balancer.snapshot().current == 0
-    for peer in peers:
-        peer.__exit__(None, None, None)
 
 
 def test_after_many_connections_nothing_is_left_open() -> None:
