@@ -69,7 +69,7 @@ def test_records_that_nobody_takes_are_dropped_and_counted(
     monkeypatch.setattr("tcpbalancer.worker.MAX_PENDING", 5)
     told: list[SessionRecord] = []
     for _ in range(5 + 3):
-        near, far = connect()
+        near, _ = connect()
         session = Session(worker, worker._routes[0], near, ("127.0.0.1", 1), 0.0)
         session.start(0.0)
         told.append(SessionRecord.from_bytes(worker._records[-1]))
@@ -84,7 +84,7 @@ def test_an_error_of_ours_costs_one_connection_and_not_the_worker(
     def fails(_session: Session, _mask: int, _now: float) -> None:
         raise ZeroDivisionError
 
-    near, far = connect()
+    near, _ = connect()
     session = Session(worker, worker._routes[0], near, ("127.0.0.1", 1), 0.0)
     near.setblocking(False)
     worker._routes[0].block.opened(0.0)
