@@ -450,6 +450,12 @@ def test_a_well_known_password_is_warned_of_and_never_shown(password: str, warne
     assert all(password not in warning.render().replace("root", "") for warning in found)
 
 
+def test_a_password_compares_but_does_not_print() -> None:
+    secret = Secret("s3cret")
+    assert secret == Secret("s3cret")
+    assert (str(secret), f"{secret}", repr(secret)) == ("********", "********", "Secret()")
+
+
 def test_an_open_statistics_page_is_warned_of() -> None:
     assert "open to everyone" in warnings(f"{TIMED}listen s\n mode http\n bind :1\n stats enable\n")[0]
 
