@@ -95,7 +95,7 @@ class Teller:
 
     def tell(self, level: str, text: str) -> None:
         """Print a message while the program runs: whoever reads stderr slowly, or not at all, must not hold it up."""
-        if not self._quiet:
+        if not self._quiet and sys.stderr is not None:  # None: it was closed when the program started
             lines = self._introduce([line(level, os.getpid(), text)])
             Console(sys.stderr.fileno()).write("\n".join(lines).encode("utf-8", "replace"))
 

@@ -95,9 +95,14 @@ class BalancerProcess:
             self.stop(signal.SIGTERM)
 
     def stop(self, number: signal.Signals) -> int:
-        """Send a signal; returns the exit status as subprocess has it."""
+        """Send a signal; returns the exit status as subprocess has it. Who does not end in time is killed."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def get(self, path: str, credentials: str | None = "admin:secret") -> http.client.HTTPResponse:
         """Return the answer of the statistics port, its body read into ``body``."""

@@ -265,6 +265,11 @@ def test_a_stderr_that_takes_nothing_holds_nothing_up(stderr: str, tmp_path: Pat
         os.close(reading)
 
 
+def test_without_any_stderr_nothing_is_told_and_nothing_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    Teller(Options()).tell("WARNING", "a server is DOWN")
+
+
 def test_whoever_holds_the_page_takes_no_server_down(tmp_path: Path) -> None:
     stats = free_port()
     command = [*TCPBALANCER, "-db", "--control", str(tmp_path / "c")]
