@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+import threading
 import time
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,24 @@ import pytest
 from vrrp_pair import ADDRESSES, VIP, Pair, configuration
 
 from hakit.control import request
+from hakit.events import EventHub
+from hakit.transcript import Event
 from halab.host_mounts import ENVIRONMENT
 from halab.namespace import Completed, Host
 from halab.parts.daemons import KEEPALIVED_CONF, PYVRRP_CONTROL
 from halab.topology import ip_batch
 from halab.wait import DaemonEvents, hold, poll
-from pyvrrp.model import Authentication, AuthType, Instance
+from pyvrrp.daemon import Daemon
+from pyvrrp.model import (
+    Authentication,
+    AuthType,
+    Configuration,
+    Instance,
+    Script,
+    Tracked,
+    TrackScript,
+    VirtualAddress,
+)
 from pyvrrp.protocol.reception import own_advertisement
 from pyvrrp.wire.ipv4 import VRRP_GROUP, Packet
 
@@ -162,6 +176,33 @@ def test_notify_scripts_find_the_addresses_where_they_belong(pair: Pair) -> None
     assert poll(lambda: host.path("/run/master").read_text(), 8, "notify_master").strip() == "142"
     speaker.stop()
     assert poll(lambda: host.path("/run/stop").read_text(), 5, "notify_stop").strip() == "1"
+
+
+def test_an_error_of_our_own_ends_the_daemon_but_not_before_it_has_released_everything(pair: Pair) -> None:
+    instance = Instance(
+        "VI_1", "eth0", 51, addresses=(VirtualAddress(IPv4Interface(f"{VIP}/24")),), track_scripts=(Tracked("x", 1),)
+    )
+    configuration = Configuration((instance,), (TrackScript("x", Script(("/usr/bin/true",))),))
+    held = threading.Event()
+
+    async def story() -> None:
+        hub = EventHub("pyvrrp")
+        daemon = Daemon(configuration, hub)
+        hub.listen(lambda event: held.set() if event.event == "announced" else None)
+
+        def break_it(event: Event) -> None:
+            if event.event == "advertised" and held.is_set() and event["priority"] != 0:
+                raise RuntimeError("a mistake of ours")  # in the callback of a timer
+
+        hub.listen(break_it)
+        await daemon.run(lambda: None, asyncio.get_running_loop().create_future())
+
+    ended = pair.host("left").inside(lambda: asyncio.run(story()))
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        ended.result(15)
+    assert held.is_set()
+    pair.until_held_by(within=2)
+    assert poll(lambda: [packet["vrrp.prio"] for packet in pair.advertisements()], 3, "advertisements")[-1] == "0"
 
 
 def test_a_flood_of_lower_advertisements_fills_neither_the_log_nor_the_network(pair: Pair) -> None:
