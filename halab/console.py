@@ -1,12 +1,14 @@
 """The verbs of a lab that stands: typed at its prompt, or sent from a second shell as ``halab VERB``.
 
 Laws: both ways lead to the same verbs. A second shell finds the lab by an abstract Unix socket, which vanishes with
-the process that holds it; only root is answered. A verb never ends the lab, but ``quit``.
+the process that holds it. Abstract names are free for anybody, so both sides look at whom the kernel names: only
+root is answered, and only root's answer is taken. A verb never ends the lab, but ``quit``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -24,6 +26,10 @@ from halab.reference import HOSTS, VIP, ReferenceLab
 
 SHOWN = 40
 """How many events ``events`` shows."""
+LONGEST = 65536
+"""Characters in the line of a verb."""
+PATIENCE = 5.0
+"""Seconds for whoever holds a lab's name to take a connection."""
 HELP = """\
   status                 who runs what, who has the VIP, who is primary
   events                 what happened last, on all nodes, in one order
@@ -164,11 +170,9 @@ class Door:
         self._socket = socket.socket(socket.AF_UNIX)
         try:
             self._socket.bind(_address(name))
-        except OSError:
+        except OSError as problem:
             self._socket.close()
-            raise LabError(
-                f"a lab '{name}' is running already: 'halab status' shows it, 'halab quit' ends it"
-            ) from None
+            raise LabError(_why_not(name, problem)) from None
         self._socket.listen(8)
         self._thread = threading.Thread(target=self._serve, name="door", daemon=True)
         self._thread.start()
@@ -187,11 +191,12 @@ class Door:
 
     def _answer(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError, ValueError):
-            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-            _, uid, _ = struct.unpack("iII", credentials)
             client.settimeout(5.0)
-            with client.makefile("r", encoding="utf-8") as lines:
-                words = json.loads(lines.readline())
+            words: list[str] = []
+            _, uid = _peer(client)
+            if uid == 0:
+                with client.makefile("r", encoding="utf-8") as lines:
+                    words = json.loads(lines.readline(LONGEST))
             if uid != 0:
                 reply = Reply("only root may talk to the lab: use sudo", 1)
             elif words == ["quit"]:
@@ -218,16 +223,46 @@ def _address(name: str) -> str:
     return f"\0halab/{name}"
 
 
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """The pid and the uid of the other side, as the kernel knows them (SO_PEERCRED, unix(7))."""
+    pid, uid, _ = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid
+
+
+def _why_not(name: str, problem: OSError) -> str:
+    """Why the door of a lab cannot be opened, and who holds its name if somebody does."""
+    if problem.errno != errno.EADDRINUSE:
+        return f"a lab cannot be named '{name}': {problem.strerror or problem}"
+    with socket.socket(socket.AF_UNIX) as asking, contextlib.suppress(OSError):
+        asking.settimeout(PATIENCE)
+        asking.connect(_address(name))
+        pid, uid = _peer(asking)
+        if uid != 0:
+            return f"the name '{name}' is held by pid {pid} of uid {uid}, not by a lab: choose another with --name"
+        verbs = f"'halab --name {name} status' shows it, 'halab --name {name} quit' ends it"
+        return f"a lab '{name}' is running already, pid {pid}: {verbs}"
+    return f"the name '{name}' is held by somebody who does not answer: choose another with --name"
+
+
 def ask(name: str, words: Sequence[str]) -> Reply:
-    """Send a verb to the running lab of a name; raises LabError if there is none."""
+    """Send a verb to the running lab of a name; raises LabError if there is none, or if not root holds its name."""
     with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(PATIENCE)
         try:
             asking.connect(_address(name))
         except OSError:
             raise LabError("no lab is running: start one with ./run lab (or 'halab run')") from None
-        asking.sendall(json.dumps(list(words)).encode() + b"\n")
+        pid, uid = _peer(asking)
+        if uid != 0:
+            raise LabError(f"the name '{name}' is held by pid {pid} of uid {uid}, not by a lab: nothing was asked")
+        asking.settimeout(None)  # a verb takes the time that it takes
+        # A lab that answers before it has read the line has refused us.
+        with contextlib.suppress(ConnectionError):
+            asking.sendall(json.dumps(list(words)).encode() + b"\n")
         with asking.makefile("r", encoding="utf-8") as lines:
             answer: dict[str, Any] = json.loads(
                 lines.readline() or '{"text": "the lab has ended", "status": 1, "argv": []}'
             )
-    return Reply(answer["text"], answer["status"], tuple(answer["argv"]))
+    # Only these two verbs are commands for the asking terminal.
+    argv = tuple(answer["argv"]) if words[0] in {"exec", "shell"} else ()
+    return Reply(answer["text"], answer["status"], argv)
