@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import re
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 from hakit.control import ControlServer
 from hakit.events import EventHub
 from hakit.logtarget import Log, LogTarget
-from hakit.service import AlreadyRunning, PidFile, StopSignals, die_by, sd_notify, set_process_name
+from hakit.service import AlreadyRunning, Detached, PidFile, StopSignals, detach, die_by, sd_notify, set_process_name
 from hakit.transcript import Value
 from tcpbalancer.control.states import states
 from tcpbalancer.control.status import status
@@ -89,9 +87,7 @@ class StartError(Exception):
 def run(configuration: Configuration, options: Options, teller: Teller) -> int:
     """Run until a signal; returns the exit status, or ends by that signal."""
     background = (options.daemon or configuration.daemon) and not (options.foreground or options.debug)
-    told = _into_background() if background else None
-    if isinstance(told, int):
-        return told
+    told = detach() if background else None
     set_process_name(PROCESS_NAME)
     path = options.pidfile or configuration.pidfile
     pid_file = None if path is None else PidFile(Path(path))
@@ -137,7 +133,7 @@ class Program:
         self._supervisor = Supervisor(configuration, self._hub, self._tell)
         self._pages: list[StatisticsSite] = []
 
-    async def run(self, ready: Ready | None) -> signal.Signals:
+    async def run(self, detached: Detached | None) -> signal.Signals:
         """Start, serve until a signal comes, stop; returns the signal. Raises StartError."""
         stop = StopSignals(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
         stop.install()
@@ -150,8 +146,8 @@ class Program:
             stack.callback(self._log.close)
             await self._start(stack)
             sd_notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS=Ready.")
-            if ready is not None:
-                ready()
+            if detached is not None:
+                detached.ready()
             ended_by = await stop.wait()
             sd_notify("STOPPING=1")
             if ended_by is signal.SIGUSR1:
@@ -240,40 +236,3 @@ def _open_log(configuration: Configuration, teller: Teller) -> Log:
         except OSError as failed:
             teller.warning(f"log target {target.address} cannot be used: {failed.strerror}")
     return Log(targets)
-
-
-class Ready:
-    """Told by the child of ``-D`` once it is ready; until then it has the terminal, and no worker of it does."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        terminal = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
-        null = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(null, standard)
-        os.close(null)
-        sys.stderr = os.fdopen(terminal, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
-
-    def __call__(self) -> None:
-        """Let go of the terminal and let the parent end."""
-        sys.stderr.close()
-        sys.stderr = sys.__stderr__
-        os.write(self._descriptor, b"r")
-        os.close(self._descriptor)
-
-
-def _into_background() -> Ready | int:
-    """Fork; returns Ready in the child, the exit status in the parent once the child is ready or has ended."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child:
-        os.close(writing)
-        ready = os.read(reading, 1) == b"r"
-        if not ready:
-            os.waitpid(child, 0)
-        return 0 if ready else 1
-    os.close(reading)
-    os.setsid()
-    return Ready(writing)
