@@ -37,6 +37,8 @@ MOVES_WITHIN = 10.0
 """Seconds within which the VIP must have moved, whatever was done: the set-up's own promise is 5 to 10."""
 SILENT = 4.5
 """Seconds for a takeover from a master that says nothing: Master_Down_Interval is 3.6 s at most, and some room."""
+SERVED_WITHIN = 5.0
+"""Seconds after the move within which the new node's balancer must serve clients of the VIP."""
 STAYS_FOR = 10.0
 MASTER, BACKUP = "haproxy1", "haproxy2"
 
@@ -317,7 +319,10 @@ class Plan:
         seen = self._moves(
             lambda: faults.kill(self.lab.lab, MASTER, Speaker.service), {MASTER, BACKUP}, SILENT, served_by=BACKUP
         )
-        note = f"{MASTER} still has the address, as a killed keepalived leaves it: a start removes it"
+        note = (
+            f"the gap is small because {MASTER} forwards on: it still has the address, as a killed keepalived leaves "
+            "it; a start removes it"
+        )
         return Seen(f"{seen.text}; {note}", seen.seconds)
 
     def start_speaker(self) -> Seen:
@@ -347,15 +352,32 @@ class Plan:
             begun = time.monotonic()
             deed()
             moved = self.lab.addresses.until(VIP, to, max(0.0, begun + within - time.monotonic())) - begun
-            answer = poll(self._answer_or_none, 5, f"psql through {VIP}:5432")
+            answer = self._served_by(server)
             before = meter.answers
-            poll(lambda: meter.answers > before + 5, 5, f"clients served through {VIP}")
+            poll(lambda: meter.answers > before + 5, SERVED_WITHIN, f"clients served through {VIP}")
         if moved > within or moved < 0:
             raise NotSeenError(f"the VIP moved after {moved:.2f} s")
         state = poll(lambda: self.lab.daemon_state(server) == "MASTER", 2, f"{self.vrrp} on {server} says MASTER")
         assert state
         name = NAMES.get(answer.text, answer.text)
-        return Seen(f"{server} has the VIP after {moved:.2f} s; psql answered by {name}; {meter.told()}", moved)
+        served = f"psql answered by {name} through {server}, which counted it"
+        return Seen(f"{server} has the VIP after {moved:.2f} s; {served}; {meter.told()}", moved)
+
+    def _served_by(self, node: str) -> Answer:
+        """A client's answer through the VIP that ``node`` has brought: its balancer's own count of sessions rose.
+
+        An answer alone proves nothing: a node that has lost the VIP, and knows it not, serves on.
+        """
+        before = self._sessions(node)
+
+        def counted() -> Answer | None:
+            answer = self._answer_or_none()
+            return answer if self._sessions(node) > before else None
+
+        return poll(counted, SERVED_WITHIN, f"clients of {VIP} counted by the balancer of {node} (from {before})")
+
+    def _sessions(self, node: str) -> int:
+        return sum(line.sessions for line in self.lab.statistics(NODES[node]))
 
 
 def _should_be_up(line: ServerStatus, primary: str, *, joined: bool) -> bool:
