@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Interface
 
 import pytest
 
-from pyvrrp.model import Instance, Tracked
+from pyvrrp.model import Instance, Tracked, VirtualAddress
 from pyvrrp.protocol.tracking import effective_priority, script_faults, undecided, why_checks_cannot_move_it
 
 PLAIN = Instance("VI_1", "eth0", 50, priority=100)
@@ -72,3 +73,9 @@ def test_the_reference_pair_is_told_that_its_checks_cannot_move_the_addresses() 
 )
 def test_a_pair_whose_addresses_can_move_is_told_nothing(instance: Instance) -> None:
     assert why_checks_cannot_move_it(instance, 100) is None
+
+
+def test_an_instance_needs_its_own_interface_and_those_of_its_addresses() -> None:
+    here = VirtualAddress(IPv4Interface("192.168.50.10/24"))
+    there = VirtualAddress(IPv4Interface("10.9.0.10/24"), device="eth1")
+    assert replace(PLAIN, addresses=(here, there)).devices == {"eth0", "eth1"}
