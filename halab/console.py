@@ -132,7 +132,7 @@ class Console:
         for name, address in HOSTS.items():
             services = self.lab.host(name).services().values()
             told = ", ".join(f"{one['name']} {one['state']}" for one in services)
-            state = f"   VRRP {self.lab.daemon_state(name) or 'unknown'}" if name in self.lab.events else ""
+            state = f"   VRRP {self._vrrp(name)}" if name in self.lab.events else ""
             vip = f"   <- {VIP}" if name in self.lab.holders() else ""
             lines.append(f"  {name:<12} {address:<16} {told or '-'}{state}{vip}")
         lines.append(f"  primary database: {self.lab.primary() or 'none'}")
@@ -143,6 +143,10 @@ class Console:
                 f"  servers UP: {len(servers) - len(down)} of {len(servers)}; DOWN: {', '.join(down) or 'none'}"
             )
         return "\n".join(lines)
+
+    def _vrrp(self, node: str) -> str:
+        last = self.lab.last_state(node)
+        return self.lab.daemon_state(node) or ("unknown" + (f" (was {last})" if last else ""))
 
     def _events(self) -> str:
         told: list[tuple[float, str]] = []

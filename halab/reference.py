@@ -39,6 +39,9 @@ HOSTS = {**NODES, **DATABASES, **MANAGERS, **CLIENT}
 NAMES = {address: name for name, address in HOSTS.items()}
 STATS_USER, STATS_PASSWORD = "admin", "admin123"
 CONFIGS = ("lab", "reference")
+WORD_WITHIN = 2.0
+"""Seconds within which a daemon must have said what its kernel already shows."""
+_STARTING = "Starting Keepalived"
 _ENTERING = re.compile(rf"\({INSTANCE}\) Entering (\w+) STATE")
 
 Say = Callable[[str], None]
@@ -230,11 +233,30 @@ class ReferenceLab:
         ]
 
     def daemon_state(self, node: str) -> str:
-        """Return the VRRP state that the daemon on ``node`` last told: on its event stream, or else in its log."""
+        """Return the VRRP state that the daemon on ``node`` told, or an empty text if it does not run or told none."""
         if self.options.vrrp == "pyvrrp":
             return self.events[node][0].state(INSTANCE)
-        log = self.lab[node].log_tail(Speaker.service, 200)
+        host = self.lab[node]
+        if host.services()[Speaker.service]["state"] != "active":
+            return ""
+        log = host.log_tail(Speaker.service, 200).rpartition(_STARTING)[2]  # the log is appended to, start by start
         return str((_ENTERING.findall(log) or [""])[-1])
+
+    def last_state(self, node: str) -> str:
+        """Return the VRRP state that was last told on ``node``, perhaps by a daemon that has ended since."""
+        if self.options.vrrp == "pyvrrp":
+            return self.events[node][0].last_state(INSTANCE)
+        return str((_ENTERING.findall(self.lab[node].log_tail(Speaker.service, 200)) or [""])[-1])
+
+    def await_master(self, node: str, since: float) -> None:
+        """Return when the daemon on ``node`` has said, after ``since`` (monotonic), that it is MASTER now."""
+        if self.options.vrrp == "pyvrrp":
+            self.events[node][0].until(
+                lambda event: (event.event, event.source, event.get("to")) == ("transition", INSTANCE, "MASTER"),
+                WORD_WITHIN, since,
+            )  # fmt: skip
+        else:  # its log has no time of our clock, but no state of an earlier start is read from it
+            poll(lambda: self.daemon_state(node) == "MASTER", WORD_WITHIN, f"keepalived on {node} says MASTER")
 
     def holders(self) -> set[str]:
         """Return the nodes whose kernel has the VIP."""

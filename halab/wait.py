@@ -118,6 +118,7 @@ class DaemonEvents:
         self.condition = threading.Condition()
         self._closed = False
         self._current: socket.socket | None = None
+        self._states: dict[str, str] = {}
         threading.Thread(target=self._follow, name=f"events {host.name}{path}", daemon=True).start()
 
     def _follow(self) -> None:
@@ -131,12 +132,18 @@ class DaemonEvents:
                 with stream.makefile("r", encoding="utf-8") as lines:
                     for line in lines:
                         event = Event.from_line(line)
+                        self._note(event)
                         if event.at > last:  # a new connection starts with what may have been told before
                             last = event.at
                             self._tell(event)
+            self._states = {}  # nobody is there to be in a state
             with self.host.changed:
                 if len(self.host.service_events) == states and not self._closed:
                     self.host.changed.wait(1.0)
+
+    def _note(self, event: Event) -> None:
+        if event.event == "transition":
+            self._states[event.source] = str(event.get("to"))
 
     def _tell(self, event: Event) -> None:
         with self.condition:
@@ -158,7 +165,11 @@ class DaemonEvents:
         return found[0]
 
     def state(self, instance: str) -> str:
-        """Return the state that the VRRP daemon last told of ``instance``, or an empty text."""
+        """Return the state of ``instance`` as the VRRP daemon that runs now last told it, or an empty text."""
+        return self._states.get(instance, "")
+
+    def last_state(self, instance: str) -> str:
+        """Return the state that was last told of ``instance``, whoever told it and whether he lives or not."""
         told = [str(one.get("to")) for one in self.events if one.event == "transition" and one.source == instance]
         return told[-1] if told else ""
 
