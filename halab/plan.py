@@ -28,17 +28,15 @@ from halab.reference import (
     ServerStatus,
 )
 from halab.report import Seen, Step
+from halab.takeover import ADDRESS_OF_SERVER, SERVED_WITHIN, answer_or_none, takeover
 from halab.wait import NotSeenError, hold, poll
 
-ADDRESS_OF_SERVER = "SELECT inet_server_addr()"
 IN_RECOVERY = "SELECT pg_is_in_recovery()"
 WRITE = "CREATE TABLE IF NOT EXISTS halab (at timestamptz DEFAULT now())"
 MOVES_WITHIN = 10.0
 """Seconds within which the VIP must have moved, whatever was done: the set-up's own promise is 5 to 10."""
 SILENT = 4.5
 """Seconds for a takeover from a master that says nothing: Master_Down_Interval is 3.6 s at most, and some room."""
-SERVED_WITHIN = 5.0
-"""Seconds after the move within which the new node's balancer must serve clients of the VIP."""
 STAYS_FOR = 10.0
 MASTER, BACKUP = "haproxy1", "haproxy2"
 
@@ -64,7 +62,8 @@ class Plan:
             self._join_step(),
             Step(
                 "Statistics", f"curl -u {STATS_USER}:{STATS_PASSWORD} http://{VIP}:8404/stats",
-                "the page names all five servers; without the password it is refused", self.statistics_page,
+                "the page names all five servers; without a password, and with a wrong one, it is refused",
+                self.statistics_page,
             ),
             self._stop_balancer_step(),
             self._start_balancer_step(),
@@ -79,7 +78,7 @@ class Plan:
         skew = f"{BACKUP} takes the VIP after Skew_Time, within 1.5 s; psql works"
         return [
             Step(f"kill -9 of {self.vrrp}", f"SIGKILL to {self.vrrp} on {MASTER}", taken, self.kill_speaker),
-            Step("Start it again", start, f"it removes what the killed one left; {back}", self.start_speaker),
+            Step("Start it again", start, f"it removes what the killed one left; {back}", self.start_killed_speaker),
             Step("Link cut", f"the switch's port of {MASTER} down", f"{taken}; {MASTER} gives it up", self.cut),
             Step("Link healed", f"the switch's port of {MASTER} up", back, self.heal),
             Step(f"SIGTERM of {self.vrrp}", f"systemctl stop keepalived on {MASTER}", skew, self.stop_speaker),
@@ -240,18 +239,23 @@ class Plan:
 
     def statistics_page(self) -> Seen:
         """The page is there, and only for those who know the password."""
-        page = fetch(self.lab.client, f"http://{VIP}:8404/stats", STATS_USER, STATS_PASSWORD)
+        url = f"http://{VIP}:8404/stats"
+        page = fetch(self.lab.client, url, STATS_USER, STATS_PASSWORD)
         if not page.ok:
             raise NotSeenError(f"{page.command}: {page.error}")
         missing = [name for name in (*DATABASES, *MANAGERS) if name not in page.text]
-        refused = fetch(self.lab.client, f"http://{VIP}:8404/stats", STATS_USER, "wrong")
-        if missing or refused.ok or "401" not in refused.error:
-            raise NotSeenError(f"missing: {missing}; with a wrong password: {refused.error or 'let in'}")
+        if missing:
+            raise NotSeenError(f"the page does not name {', '.join(missing)}")
+        for refused in (fetch(self.lab.client, url), fetch(self.lab.client, url, STATS_USER, "wrong")):
+            if refused.ok or "401" not in refused.error:
+                raise NotSeenError(f"{refused.command}: {refused.error or 'let in'}, where 401 is due")
         sessions = Counter[str]()
         for line in self.lab.statistics(VIP):
             sessions[line.server] += line.sessions
         counts = ", ".join(f"{name} {sessions[name]}" for name in (*DATABASES, *MANAGERS))
-        return Seen(f"{len(page.text):,} bytes of HTML; sessions so far: {counts}; with a wrong password: 401")
+        return Seen(
+            f"{len(page.text):,} bytes of HTML; sessions so far: {counts}; without a password 401, with a wrong one 401"
+        )
 
     # The balancer stops and starts
 
@@ -305,12 +309,12 @@ class Plan:
     def serves_again(self) -> Seen:
         """Clients are served again as soon as the balancer listens."""
         self.lab.host(MASTER).run(["systemctl", "start", Balancer.service]).check()
-        answer = poll(self._answer_or_none, 5, f"psql through {VIP}:5432")
-        return Seen(f"{NAMES.get(answer.text)} answered; {VIP} on {' and '.join(sorted(self.lab.holders()))}")
-
-    def _answer_or_none(self) -> Answer | None:
-        answer = query(self.lab.client, VIP, 5432, ADDRESS_OF_SERVER)
-        return answer if answer.ok else None
+        answer = poll(lambda: answer_or_none(self.lab), SERVED_WITHIN, f"psql through {VIP}:5432")
+        holders = self.lab.holders()
+        text = f"{NAMES.get(answer.text)} answered; {VIP} on {' and '.join(sorted(holders)) or 'nobody'}"
+        if holders != {MASTER}:
+            raise NotSeenError(text)
+        return Seen(text)
 
     # The VRRP speaker and the network
 
@@ -331,6 +335,18 @@ class Plan:
             lambda: self.lab.host(MASTER).run(["systemctl", "start", Speaker.service]).check(), {MASTER}, MOVES_WITHIN
         )
 
+    def start_killed_speaker(self) -> Seen:
+        """A start after a kill removes the address that was left, and takes it only as MASTER."""
+        begun = time.monotonic()
+        seen = self.start_speaker()
+        changes = self.lab.addresses.changes
+        seen_there = [one for one in changes if (one.host, one.address) == (MASTER, VIP) and one.at >= begun]
+        if [one.present for one in seen_there] != [False, True]:
+            told = "; ".join(map(str, seen_there)) or "nothing"
+            raise NotSeenError(f"{MASTER} was to remove the VIP and to add it again; its kernel saw: {told}")
+        removed = seen_there[0]
+        return Seen(f"what was left is removed after {removed.at - begun:.2f} s; {seen.text}", seen.seconds)
+
     def cut(self) -> Seen:
         """The master loses its link, and knows it."""
         return self._moves(lambda: faults.link_down(self.lab.lab, MASTER), {BACKUP}, SILENT)
@@ -346,38 +362,7 @@ class Plan:
         )
 
     def _moves(self, deed: Callable[[], object], to: set[str], within: float, served_by: str = "") -> Seen:
-        """Do something, and wait until exactly ``to`` hold the VIP and a client is served through it."""
-        server = served_by or min(to)
-        with GapMeter(self.lab.client, VIP, 5432) as meter:
-            begun = time.monotonic()
-            deed()
-            moved = self.lab.addresses.until(VIP, to, max(0.0, begun + within - time.monotonic())) - begun
-            answer = self._served_by(server)
-            before = meter.answers
-            poll(lambda: meter.answers > before + 5, SERVED_WITHIN, f"clients served through {VIP}")
-        if moved > within or moved < 0:
-            raise NotSeenError(f"the VIP moved after {moved:.2f} s")
-        state = poll(lambda: self.lab.daemon_state(server) == "MASTER", 2, f"{self.vrrp} on {server} says MASTER")
-        assert state
-        name = NAMES.get(answer.text, answer.text)
-        served = f"psql answered by {name} through {server}, which counted it"
-        return Seen(f"{server} has the VIP after {moved:.2f} s; {served}; {meter.told()}", moved)
-
-    def _served_by(self, node: str) -> Answer:
-        """A client's answer through the VIP that ``node`` has brought: its balancer's own count of sessions rose.
-
-        An answer alone proves nothing: a node that has lost the VIP, and knows it not, serves on.
-        """
-        before = self._sessions(node)
-
-        def counted() -> Answer | None:
-            answer = self._answer_or_none()
-            return answer if self._sessions(node) > before else None
-
-        return poll(counted, SERVED_WITHIN, f"clients of {VIP} counted by the balancer of {node} (from {before})")
-
-    def _sessions(self, node: str) -> int:
-        return sum(line.sessions for line in self.lab.statistics(NODES[node]))
+        return takeover(self.lab, deed, to, within, served_by)
 
 
 def _should_be_up(line: ServerStatus, primary: str, *, joined: bool) -> bool:

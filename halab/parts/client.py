@@ -77,24 +77,27 @@ def _error_text(body: bytes) -> str:
     return f"{fields.get(b'S', 'ERROR')}: {fields.get(b'M', '')}"
 
 
-def fetch(host: Host, url: str, user: str, password: str) -> Answer:
-    """Get a page with curl, or without it if it is not installed; ``error`` is set for any status but 200."""
-    command = f"curl -u {user}:{password} '{url}'"
+def fetch(host: Host, url: str, user: str = "", password: str = "") -> Answer:
+    """Get a page with curl, or without it if it is not installed; ``error`` is set for any status but 200.
+
+    Without a user the request bears no password at all.
+    """
+    secret = ["-u", f"{user}:{password}"] if user else []
     if shutil.which("curl", path=SEARCH) is not None:
-        done = host.run(["curl", "-sSf", "-m", "5", "-u", f"{user}:{password}", url])
-        return Answer(done.output, done.errors.strip() if done.status else "", command)
+        done = host.run(["curl", "-sSf", "-m", "5", *secret, url])
+        return Answer(done.output, done.errors.strip() if done.status else "", " ".join(["curl", *secret, f"'{url}'"]))
+    command = f"(no curl here, asked directly) {url}"
     try:
-        return Answer(
-            host.inside(lambda: get(url, user, password)).result(), "", f"(no curl here, asked directly) {url}"
-        )
+        return Answer(host.inside(lambda: get(url, user, password)).result(), "", command)
     except OSError as problem:
         return Answer("", str(problem), command)
 
 
-def get(url: str, user: str, password: str) -> str:
-    """Return the text of a page behind basic authentication, from the network that the calling thread is in."""
+def get(url: str, user: str = "", password: str = "") -> str:
+    """Return the text of a page, with basic authentication if a user is given, from the calling thread's network."""
     secret = base64.b64encode(f"{user}:{password}".encode()).decode()
-    asking = urllib.request.Request(url, headers={"Authorization": f"Basic {secret}"})  # noqa: S310 - http only
+    headers = {"Authorization": f"Basic {secret}"} if user else {}
+    asking = urllib.request.Request(url, headers=headers)  # noqa: S310 - http only
     with urllib.request.urlopen(asking, timeout=5.0) as answer:  # noqa: S310 - http only
         text: str = answer.read().decode("utf-8", "replace")
         return text

@@ -62,6 +62,7 @@ def test_the_reference_configuration_keeps_the_vip_on_a_master_without_a_balance
     assert set(rows.values()) == {"yes"}
     assert "the VIP stayed on haproxy1 for 10 s with priority 98" in printed
     assert "2 of 3 refused" in printed
+    assert "without a password 401, with a wrong one 401" in " ".join(printed.split())
     up = re.search(r"([\d.]+) s until everything runs and answers", printed)
     assert up is not None
     assert float(up[1]) < 2
