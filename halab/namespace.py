@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the packages."""
 PATIENCE = 30.0
 """Seconds within which a host must answer a request that is not known to take longer."""
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")  # of a network that a host is not in
 _BIRTH = "import sys; sys.path.insert(0, sys.argv[1]); from halab.host_init import nursery; nursery(int(sys.argv[2]))"
 
 
@@ -284,7 +285,8 @@ class Host:
     def enter_argv(self, argv: Sequence[str]) -> list[str]:
         """Return the command that runs ``argv`` in all namespaces of the host: for use at a terminal."""
         path = f"PATH={ENVIRONMENT}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        return ["nsenter", "-t", str(self.pid), "-a", "--wdns=/", "env", path, *argv]
+        unset = [word for name in _PROXIES for word in ("-u", name, "-u", name.upper())]
+        return ["nsenter", "-t", str(self.pid), "-a", "--wdns=/", "env", *unset, path, *argv]
 
     def write_file(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file of the host, as one step; missing folders are made."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib.metadata
 import pwd
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 
 from halab.host_mounts import ENVIRONMENT
 from halab.namespace import Host, LabError, ServiceDefinition
+from halab.parts.client import DIRECT
 from halab.programs import first_line, program
 
 BIN = "/usr/lib/postgresql/15/bin"
@@ -137,7 +137,7 @@ def versions() -> list[str]:
 def status_of(address: str, path: str) -> int:
     """Return the HTTP status with which Patroni answers GET ``path``; raises OSError if nobody does."""
     try:
-        with urllib.request.urlopen(f"http://{address}:8008{path}", timeout=2.0) as answer:
+        with DIRECT.open(f"http://{address}:8008{path}", timeout=2.0) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code

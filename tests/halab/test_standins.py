@@ -10,14 +10,15 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from halab.parts.client import simple_query
+from halab.parts.client import get, simple_query
+from halab.parts.patroni import status_of
 from halab.parts.standins import GSS_REQUEST, SSL_REQUEST, Postgres, Rest
 
 
 @contextmanager
-def served(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Serve one connection on a free port of the loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+def served(serve: Callable[[socket.socket], None], at: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[int]:
+    """Serve one connection, on a free port of the loopback if none is given."""
+    with socket.create_server(at) as listening:
         listening.settimeout(5)
 
         def one() -> None:
@@ -60,6 +61,16 @@ def test_encryption_is_declined_with_n_and_the_start_up_goes_on(code: int) -> No
         assert client.recv(1) == b"N"
         client.sendall(struct.pack("!II", 8 + 11, 196608) + b"user\0anyone"[:11])
         assert client.recv(1) == b"R"
+
+
+def test_a_proxy_in_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody is there
+    with served(Rest(primary=True).serve) as port:
+        assert "stand-in" in get(f"http://127.0.0.1:{port}/primary")
+    with served(Rest(primary=False).serve, ("127.0.83.8", 8008)):
+        assert status_of("127.0.83.8", "/primary") == 503
 
 
 STATUSES = [

@@ -117,6 +117,13 @@ def test_a_command_for_the_terminal_enters_all_namespaces(host: Host) -> None:
     assert done.stdout == "a\n"
 
 
+def test_a_command_for_the_terminal_knows_no_proxy_of_the_machine(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    done = subprocess.run(host.enter_argv(["env"]), capture_output=True, text=True, check=True)
+    assert "127.0.0.1:9" not in done.stdout
+
+
 def test_a_service_is_active_when_it_says_ready_and_not_before(host: Host) -> None:
     host.run(["mkfifo", "/run/gate"]).check()
     host.define(
