@@ -68,6 +68,7 @@ def nursery(descriptor: int) -> None:
 
 def _be_born(lab: socket.socket, boot: dict[str, Any]) -> None:
     try:
+        os.umask(0o022)  # whatever the lab's own is: a service that has dropped root must read what is made here
         kernel.die_with_parent()
         kernel.unshare(NEW)
         kernel.prepare(boot["environment"], boot["keep"])

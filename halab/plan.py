@@ -38,6 +38,8 @@ MOVES_WITHIN = 10.0
 SILENT = 4.5
 """Seconds for a takeover from a master that says nothing: Master_Down_Interval is 3.6 s at most, and some room."""
 STAYS_FOR = 10.0
+HEALTHY_WITHIN = 15.0
+"""Seconds within which both balancers must have found every server as it should be."""
 MASTER, BACKUP = "haproxy1", "haproxy2"
 
 
@@ -122,9 +124,9 @@ class Plan:
             return not wrong
 
         try:
-            poll(all_as_it_should_be, 15, "servers", every=0.1)
-        except NotSeenError:
-            raise NotSeenError("; ".join(wrong)) from None
+            poll(all_as_it_should_be, HEALTHY_WITHIN, "servers", every=0.1)
+        except NotSeenError as problem:
+            raise NotSeenError("; ".join(wrong) or f"{problem}") from None
         lines = self.lab.statistics(NODES[MASTER])
         up = sum(line.up for line in lines)
         return Seen(

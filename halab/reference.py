@@ -11,10 +11,10 @@ import io
 import re
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from halab.namespace import ROOT, Host, LabError
 from halab.parts import dockerd, patroni
@@ -182,15 +182,15 @@ class ReferenceLab:
 
     def _start_all(self, pool: ThreadPoolExecutor, say: Say) -> None:
         backends = [*self.databases.values(), *self.managers.values()]
-        swarm = pool.submit(self._first_manager)
-        started = [pool.submit(part.start) for part in backends]
-        databases = pool.submit(self._await_databases)
-        say(swarm.result())
-        say(databases.result())
-        for one in started:
-            one.result()
+        begun: list[Future[Any]] = [pool.submit(part.start) for part in backends]
+        begun += [pool.submit(self._first_manager), pool.submit(self._await_databases)]
+        for one in as_completed(begun):  # the first that fails ends it, however long another would wait
+            text = one.result()
+            if text:
+                say(text)
         for stage in (self.balancers, self.speakers):
-            list(pool.map(lambda part: part.start(), stage.values()))
+            for part in as_completed([pool.submit(part.start) for part in stage.values()]):
+                part.result()
 
     def _first_manager(self) -> str:
         first = self.managers["docker_mgr1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -104,6 +105,17 @@ def test_hosts_know_each_other_by_name_and_nobody_else(lab: Lab) -> None:
 def test_a_user_without_rights_can_run_the_projects_python(host: Host) -> None:
     done = host.run([f"{ENVIRONMENT}/bin/python", "-c", "import os, yaml; print(os.getuid())"], user="nobody")
     assert (done.output, done.errors) == ("65534\n", "")
+
+
+def test_a_lab_of_somebody_with_a_strict_umask_is_open_to_its_users() -> None:
+    before = os.umask(0o077)
+    try:
+        with Lab(simple("lan", {"a": "10.0.0.1/24"})) as strict:
+            strict["a"].write_file("/run/fresh/file", "read me")
+            done = strict["a"].run(["cat", "/run/fresh/file", "/etc/hosts"], user="nobody")
+            assert done.check().output.startswith("read me127.0.0.1")
+    finally:
+        os.umask(before)
 
 
 def test_sockets_made_inside_belong_to_the_hosts_network(lab: Lab) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from halab import faults, takeover
+from halab import plan as plan_module
 from halab.console import Console
+from halab.namespace import LabError, ServiceDefinition
 from halab.plan import BACKUP, MASTER, MOVES_WITHIN, Plan
-from halab.reference import INSTANCE, VIP, Options, ReferenceLab
+from halab.reference import INSTANCE, VIP, Options, ReferenceLab, ServerStatus
 from halab.topology import ip_batch
 from halab.wait import NotSeenError, poll
 
@@ -43,6 +46,25 @@ def test_a_start_that_had_nothing_to_remove_does_not_hold(lab: ReferenceLab, pla
     plan.stop_speaker()
     with pytest.raises(NotSeenError, match=rf"{MASTER} was to remove .*; its kernel saw: [0-9.]+ {MASTER} has {VIP}$"):
         plan.start_killed_speaker()
+
+
+def test_a_part_that_cannot_start_is_told_at_once_and_not_after_the_wait_for_the_others() -> None:
+    begun = time.monotonic()
+    with ReferenceLab(Options(light=True)) as failing:
+        failing.host("pg103").define(ServiceDefinition("patroni", ("false",), notify=True))
+        with pytest.raises(LabError, match=r"pg103: patroni ended: exit status 1; see /var/log/halab/patroni.log"):
+            failing.start(lambda _: None, lambda: None)
+    assert time.monotonic() - begun < 10
+
+
+def test_servers_that_cannot_be_asked_for_are_told_with_the_reason(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: str) -> list[ServerStatus]:
+        raise ConnectionRefusedError("nobody listens")
+
+    monkeypatch.setattr(plan.lab, "statistics", nobody)
+    monkeypatch.setattr(plan_module, "HEALTHY_WITHIN", 0.01)
+    with pytest.raises(NotSeenError, match="seen last: nobody listens"):
+        plan.healthy()
 
 
 def test_the_state_of_a_daemon_that_has_ended_is_told_as_what_it_was(lab: ReferenceLab, plan: Plan) -> None:
