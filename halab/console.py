@@ -17,6 +17,7 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 from hakit.diagnostics import did_you_mean
@@ -136,8 +137,11 @@ class Console:
             vip = f"   <- {VIP}" if name in self.lab.holders() else ""
             lines.append(f"  {name:<12} {address:<16} {told or '-'}{state}{vip}")
         lines.append(f"  primary database: {self.lab.primary() or 'none'}")
-        with contextlib.suppress(OSError, KeyError):
+        try:
             servers = self.lab.statistics(VIP)
+        except (OSError, HTTPException, KeyError):
+            lines.append(f"  statistics: nobody answers at {VIP}")
+        else:
             down = [f"{one.backend}/{one.server}" for one in servers if not one.up]
             lines.append(
                 f"  servers UP: {len(servers) - len(down)} of {len(servers)}; DOWN: {', '.join(down) or 'none'}"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self
 
@@ -215,8 +216,14 @@ class ReferenceLab:
     def primary(self) -> str:
         """Return the name of the database node that answers 200 on /primary, or an empty text."""
 
+        def leads(address: str) -> bool:
+            try:
+                return status_of(address, "/primary") == 200
+            except (OSError, HTTPException):
+                return False  # a node that is cut off, frozen or stopped; the others may have one
+
         def ask() -> str:
-            primaries = [name for name, address in DATABASES.items() if status_of(address, "/primary") == 200]
+            primaries = [name for name, address in DATABASES.items() if leads(address)]
             return primaries[0] if len(primaries) == 1 else ""
 
         return self.client.inside(ask).result()

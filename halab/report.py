@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TextIO
 
 from halab.namespace import LabError
@@ -80,7 +81,7 @@ class Report:
             begun = time.monotonic()
             try:
                 seen, held = step.act(), True
-            except (NotSeenError, LabError, OSError, TimeoutError) as problem:
+            except (NotSeenError, LabError, OSError, HTTPException) as problem:
                 seen, held = Seen(f"{problem}" or type(problem).__name__), False
             seconds = time.monotonic() - begun if seen.seconds is None else seen.seconds
             self.rows.append(Row(step.title, seen.text, held, seconds))

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TypeVar
 
 from hakit.transcript import Event
@@ -186,14 +187,15 @@ class DaemonEvents:
 def poll(probe: Callable[[], T | None], within: float, what: str, every: float = 0.05) -> T:
     """Ask a part that tells nothing by itself until ``probe`` returns something true, and return that.
 
-    An exception of the network counts as "not yet". Raises NotSeenError with the last thing seen.
+    An exception of the network, or a broken HTTP answer, counts as "not yet". Raises NotSeenError with what was seen
+    last.
     """
     deadline = time.monotonic() + within
     last: object = None
     while True:
         try:
             found = probe()
-        except OSError as problem:
+        except (OSError, HTTPException) as problem:
             last = problem
         else:
             if found:

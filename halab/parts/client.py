@@ -11,6 +11,7 @@ import socket
 import struct
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 
 from halab.namespace import Host
 from halab.programs import SEARCH
@@ -91,7 +92,7 @@ def fetch(host: Host, url: str, user: str = "", password: str = "") -> Answer:
     command = f"(no curl here, asked directly) {url}"
     try:
         return Answer(host.inside(lambda: get(url, user, password)).result(), "", command)
-    except OSError as problem:
+    except (OSError, HTTPException) as problem:
         return Answer("", str(problem), command)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http.client import BadStatusLine
+
 import pytest
 
 from halab.wait import NotSeenError, hold, poll
@@ -12,12 +14,13 @@ def test_polling_returns_the_first_true_thing() -> None:
     assert poll(lambda: next(answers), 5, "an answer", every=0.001) == "yes"
 
 
-def test_a_refused_connection_counts_as_not_yet() -> None:
-    answers = iter([ConnectionRefusedError(), "yes"])
+@pytest.mark.parametrize("problem", [ConnectionRefusedError(), BadStatusLine("SSH-2.0")], ids=["refused", "no HTTP"])
+def test_a_refused_connection_and_a_broken_answer_count_as_not_yet(problem: Exception) -> None:
+    answers = iter([problem, "yes"])
 
     def probe() -> str:
         answer = next(answers)
-        if isinstance(answer, OSError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 

@@ -12,7 +12,7 @@ from halab import plan as plan_module
 from halab.console import Console
 from halab.namespace import LabError, ServiceDefinition
 from halab.plan import BACKUP, MASTER, MOVES_WITHIN, Plan
-from halab.reference import INSTANCE, VIP, Options, ReferenceLab, ServerStatus
+from halab.reference import INSTANCE, NODES, VIP, Options, ReferenceLab, ServerStatus
 from halab.topology import ip_batch
 from halab.wait import NotSeenError, poll
 
@@ -46,6 +46,21 @@ def test_a_start_that_had_nothing_to_remove_does_not_hold(lab: ReferenceLab, pla
     plan.stop_speaker()
     with pytest.raises(NotSeenError, match=rf"{MASTER} was to remove .*; its kernel saw: [0-9.]+ {MASTER} has {VIP}$"):
         plan.start_killed_speaker()
+
+
+def test_status_tells_of_the_others_when_one_database_is_cut_off_and_nobody_has_the_vip(
+    lab: ReferenceLab, plan: Plan
+) -> None:
+    console = Console(lab)
+    for host in ("pg103", *NODES):
+        assert console.carry_out(["cut", host]).status == 0
+    told = console.carry_out(["status"])
+    assert "primary database: pg102" in told.text
+    assert f"statistics: nobody answers at {VIP}" in told.text
+    assert told.status == 0
+    for host in ("pg103", *NODES):
+        assert console.carry_out(["heal", host]).status == 0
+    lab.addresses.until(VIP, {MASTER}, MOVES_WITHIN)
 
 
 def test_a_part_that_cannot_start_is_told_at_once_and_not_after_the_wait_for_the_others() -> None:
