@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 
 from halab.console import Console, Door, ask
@@ -20,6 +21,8 @@ from halab.reference import CONFIGS, STATS_PASSWORD, STATS_USER, VIP, Options, R
 from halab.report import Report
 from halab.scenario import run
 
+NAME = "reference"
+"""The name of a lab to which none is given."""
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C has ended."""
 
@@ -47,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="halab", description="A highly available load balancer in a lab of namespaces."
     )
-    parser.add_argument("--name", default="reference", help="the lab's name, if several run (default: %(default)s)")
+    parser.add_argument("--name", default=NAME, help="the lab's name, if several run (default: %(default)s)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     runs = verbs.add_parser("run", help="build the reference lab and carry out its test plan")
     runs.add_argument("--light", action="store_true", help="small stand-ins instead of PostgreSQL, Patroni and dockerd")
@@ -61,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "status": "who runs what in the running lab", "events": "what happened last",
         "logs": "HOST SERVICE", "exec": "HOST COMMAND...", "shell": "HOST", "stop": "HOST SERVICE",
         "start": "HOST SERVICE", "kill": "HOST SERVICE: kill -9", "cut": "HOST: pull its cable",
-        "partition": "HOST: cut it off in silence", "heal": "HOST: undo cut and partition",
+        "partition": "HOST: cut it off in silence", "heal": "HOST: undo cut and partition", "help": "the verbs",
         "freeze": "HOST: stop all its processes", "thaw": "HOST: let them go on", "quit": "take the running lab down",
     }  # fmt: skip
     for verb, text in told.items():
@@ -79,29 +82,28 @@ def _run(chosen: argparse.Namespace) -> int:
     door = Door(chosen.name)
     try:
         report = Report(sys.stdout)
-        return run(options, report, door.open, (lambda lab: _stay(lab, report)) if stays else (lambda _: None))
+        return run(options, report, door.open, (lambda lab: _stay(lab, report, door)) if stays else (lambda _: None))
     finally:
         door.close()
 
 
-def _stay(lab: ReferenceLab, report: Report) -> None:
+def _stay(lab: ReferenceLab, report: Report, door: Door) -> None:
     """Read verbs until the end of input, Ctrl-C or quit."""
     page = f"http://{VIP}:8404/stats"
     report.line()
     report.line(f"The lab stays up. Statistics: {page} ({STATS_USER} / {STATS_PASSWORD}), inside the lab's network:")
-    report.line(
-        f"  .venv/bin/halab exec client curl -u {STATS_USER}:{STATS_PASSWORD} {page}    (in a second shell, as root)"
-    )
+    halab = ".venv/bin/halab" + (f" --name {door.name}" if door.name != NAME else "")
+    report.line(f"  {halab} exec client curl -u {STATS_USER}:{STATS_PASSWORD} {page}    (in a second shell, as root)")
     report.line(f"  exec client psql -h {VIP} -U postgres -c 'SELECT inet_server_addr()'    (here, at the prompt)")
     report.line("'help' lists the verbs; Ctrl-C takes the lab down.")
     try:
-        _prompt(Console(lab))
+        _prompt(Console(lab), door.quitting)
     except KeyboardInterrupt:
         report.line()
     report.line("Taking the lab down.")
 
 
-def _prompt(console: Console) -> None:
+def _prompt(console: Console, quitting: threading.Event) -> None:
     import readline  # noqa: F401 - gives input() its history and its line editing
     import shlex
 
@@ -121,12 +123,20 @@ def _prompt(console: Console) -> None:
             if reply.text:
                 print(reply.text)
             if reply.argv:
-                _in_front(reply.argv)
+                _in_front(reply.argv, quitting)
 
 
-def _in_front(argv: Sequence[str]) -> None:
-    """Run a command at this terminal; Ctrl-C is then for the command, not for the lab."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+def _in_front(argv: Sequence[str], quitting: threading.Event) -> None:
+    """Run a command at this terminal; Ctrl-C is then for the command, not for the lab.
+
+    Raises KeyboardInterrupt, and the command is killed, once the lab is ``quitting``.
+    """
+
+    def struck(*_: object) -> None:
+        if quitting.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, struck)
     try:
         subprocess.run(argv, check=False)
     finally:

@@ -27,6 +27,8 @@ from halab.reference import HOSTS, VIP, ReferenceLab
 
 SHOWN = 40
 """How many events ``events`` shows."""
+HUMDRUM = frozenset({"session", "advertised"})
+"""Events that ``events`` leaves out: they tell what goes on all the time, and would fill it."""
 LONGEST = 65536
 """Characters in the line of a verb."""
 PATIENCE = 5.0
@@ -73,7 +75,7 @@ class Console:
             "stop": self._stop,
             "start": self._start,
             "kill": self._kill,
-            "logs": lambda host, service: host.log_tail(service, 40) or "nothing yet",
+            "logs": self._logs,
         }
         self._on_host, self._on_service = on_host, on_service
         self.verbs = ("status", "events", "exec", "shell", "help", "quit", *on_host, *on_service)
@@ -84,6 +86,8 @@ class Console:
             return self._carry_out(list(words))
         except (LabError, OSError) as problem:
             return Reply(str(problem), 1)
+        except Exception as problem:  # noqa: BLE001 - our own bug, told as such, is no reason to take the lab down
+            return Reply(f"{' '.join(words)} failed inside the lab: {type(problem).__name__}: {problem}", 1)
 
     def _carry_out(self, words: list[str]) -> Reply:
         verb, *rest = words
@@ -128,6 +132,13 @@ class Console:
         faults.kill(self.lab.lab, host.name, service)
         return f"{service} on {host.name} is killed; start {host.name} {service} brings it back"
 
+    def _logs(self, host: Host, service: str) -> str:
+        known = sorted(host.services())
+        if service not in known:
+            names = ", ".join(known) or "none"
+            raise LabError(f"no service {service} on {host.name}{did_you_mean(service, known)} (known: {names})")
+        return host.log_tail(service, 40) or "nothing yet"
+
     def _status(self) -> str:
         lines = [f"  {'host':<12} {'address':<16} services"]
         for name, address in HOSTS.items():
@@ -155,7 +166,7 @@ class Console:
     def _events(self) -> str:
         told: list[tuple[float, str]] = []
         for node, streams in self.lab.events.items():
-            for event in (event for stream in streams for event in stream.events if event.event != "session"):
+            for event in (event for stream in streams for event in stream.events if event.event not in HUMDRUM):
                 values = " ".join(f"{value}" for value in event.values.values() if value not in {"", None})
                 told.append((event.at, f"{node:<9} {event.source} {event.event} {values}  {event.reason}".rstrip()))
             told += [
@@ -170,10 +181,14 @@ class Console:
 
 
 class Door:
-    """The abstract socket by which a second shell finds the lab; holding it makes this the only lab of its name."""
+    """The abstract socket by which a second shell finds the lab; holding it makes this the only lab of its name.
+
+    ``quitting`` is set when a second shell has asked for the end.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.quitting = threading.Event()
         self._console: Console | None = None
         self._socket = socket.socket(socket.AF_UNIX)
         try:
@@ -208,6 +223,7 @@ class Door:
             if uid != 0:
                 reply = Reply("only root may talk to the lab: use sudo", 1)
             elif words == ["quit"]:
+                self.quitting.set()  # also where Ctrl-C is for a command in front, and not for the lab
                 os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C would: the main thread takes everything down
                 reply = Reply("the lab is being taken down")
             elif self._console is None:

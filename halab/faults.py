@@ -33,8 +33,8 @@ def partition(lab: Lab, host: str, card: int = 0) -> None:
 
 def heal(lab: Lab, host: str, card: int = 0) -> None:
     """Undo ``partition`` and ``link_down``."""
+    port = _port(lab, host, card)  # raises for a host without such a card: the switch has none
     plan = next(plan for plan in lab.topology.hosts if plan.name == host)
-    port = _port(lab, host, card)
     ip_batch(lab.switch, [f"link set dev {port} master {plan.ports[card].lan}", f"link set dev {port} up"]).result()
 
 

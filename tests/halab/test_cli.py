@@ -90,6 +90,15 @@ def test_only_exec_and_shell_may_be_answered_with_a_command(monkeypatch: pytest.
         door.close()
 
 
+def test_a_verb_that_meets_a_bug_of_ours_is_a_reply_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Reply:
+        raise StopIteration
+
+    monkeypatch.setattr(Console, "_carry_out", broken)
+    reply = Console(cast("ReferenceLab", None)).carry_out(["heal", "switch"])
+    assert (reply.status, reply.text) == (1, "heal switch failed inside the lab: StopIteration: ")
+
+
 def test_a_lab_that_is_being_built_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     door = Door(NAME)
     try:

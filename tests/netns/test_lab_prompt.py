@@ -15,18 +15,24 @@ from collections.abc import Iterator
 
 import pytest
 
+from halab.console import HELP, ask
+
 pytestmark = pytest.mark.netns
 
 LAB = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as halab run does
 from halab.cli import _stay
+from halab.console import Door
 from halab.reference import Options, ReferenceLab
 from halab.report import Report
 with ReferenceLab(Options(light=True)) as lab:
     lab.start(print, lambda: None)
-    _stay(lab, Report(sys.stdout))
+    door = Door(sys.argv[1])
+    door.open(lab)
+    _stay(lab, Report(sys.stdout), door)
 """
+NAME = f"test-prompt-{os.getpid()}"
 PROMPT = "halab> "
 
 
@@ -36,7 +42,7 @@ class Terminal:
     def __init__(self) -> None:
         self.pid, self._descriptor = pty.fork()
         if self.pid == 0:
-            os.execv(sys.executable, [sys.executable, "-c", LAB])
+            os.execv(sys.executable, [sys.executable, "-c", LAB, NAME])
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
         self._read = ""
 
@@ -70,7 +76,7 @@ class Terminal:
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
     opened = Terminal()
-    opened.until(PROMPT)
+    assert f".venv/bin/halab --name {NAME} exec client curl" in opened.until(PROMPT)
     yield opened
     assert opened.left() == 0
 
@@ -81,7 +87,11 @@ def test_verbs_are_carried_out_and_mistakes_are_told(terminal: Terminal) -> None
     assert "usage: cut HOST" in terminal.says("cut")
     assert "No closing quotation" in terminal.says("exec client 'x")
     assert "haproxy on haproxy1 has stopped" in terminal.says("stop haproxy1 tcpbalancer")
-    assert "service haproxy inactive" in terminal.says("events")
+    told = terminal.says("events")
+    assert "service haproxy inactive" in told
+    assert " advertised " not in told
+    assert "did you mean 'haproxy'" in terminal.says("logs haproxy1 haproxi")
+    assert "no host switch with a card 0" in terminal.says("heal switch")
     assert "haproxy on haproxy1 runs" in terminal.says("start haproxy1 haproxy")
     terminal.type("quit\n")
     terminal.until("Taking the lab down.")
@@ -104,4 +114,12 @@ def test_a_shell_on_a_host_gives_the_terminal_back(terminal: Terminal) -> None:
     terminal.until(PROMPT)
     assert terminal.says("exec client hostname").endswith("client\r\n")
     terminal.type("\x04")
+    terminal.until("Taking the lab down.")
+
+
+def test_quit_from_a_second_shell_ends_a_shell_in_front_and_the_lab(terminal: Terminal) -> None:
+    terminal.type("shell client\n")
+    terminal.until("root@client")
+    assert ask(NAME, ["help"]).text == HELP
+    assert ask(NAME, ["quit"]).text == "the lab is being taken down"
     terminal.until("Taking the lab down.")
