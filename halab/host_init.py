@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import selectors
@@ -99,7 +100,8 @@ class Init:
         self._lab = lab
         self._selector = selectors.DefaultSelector()
         self._services = Services(self._tell_service)
-        self._spawned: set[int] = set()
+        self._spawned: dict[int, int] = {}  # pid to number: the kernel uses a pid again, we no number
+        self._numbers = itertools.count(1)
         self._watched: set[socket.socket] = set()
 
     def run(self) -> None:
@@ -139,8 +141,8 @@ class Init:
                 if pid == 0:
                     break
                 if pid in self._spawned:
-                    self._spawned.discard(pid)
-                    self._send({"event": "exit", "pid": pid, "status": os.waitstatus_to_exitcode(status)})
+                    number = self._spawned.pop(pid)
+                    self._send({"event": "exit", "number": number, "status": os.waitstatus_to_exitcode(status)})
                 self._services.exited(pid, status)
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -181,8 +183,8 @@ class Init:
 
     def _carry_out(self, request: dict[str, Any], descriptors: list[int], answer: Answer) -> None:
         verbs: dict[str, Callable[[], None]] = {
-            "spawn": lambda: answer({"pid": self._spawn(request, descriptors)}),
-            "signal": lambda: answer(self._signal(request["pid"], request["number"])),
+            "spawn": lambda: answer(self._spawn(request, descriptors)),
+            "signal": lambda: answer(self._signal(request["to"], request["number"])),
             "write": lambda: answer(kernel.write_file(request["path"], request["text"], request["mode"])),
             "define": lambda: answer(self._services.define(request["service"])),
             "start": lambda: self._services.start(request["name"], answer),
@@ -199,15 +201,16 @@ class Init:
         except (OSError, ValueError, KeyError) as problem:
             answer({"error": str(problem)})
 
-    def _spawn(self, request: dict[str, Any], descriptors: list[int]) -> int:
+    def _spawn(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         pid = spawn(request["argv"], request["env"], request["user"], request["cwd"], descriptors)
-        self._spawned.add(pid)
-        return pid
+        self._spawned[pid] = next(self._numbers)
+        return {"pid": pid, "number": self._spawned[pid]}
 
-    def _signal(self, pid: int, number: int) -> dict[str, Any]:
-        """Signal a process that the lab started; -1 means every process of the host but this one."""
-        if pid != -1 and pid not in self._spawned:
-            return {"error": f"process {pid} has ended"}
+    def _signal(self, to: int, number: int) -> dict[str, Any]:
+        """Signal the process that was spawned as number ``to``; -1 means every process of the host but this one."""
+        pid = -1 if to == -1 else next((pid for pid, spawned in self._spawned.items() if spawned == to), 0)
+        if not pid:
+            return {"error": f"process {to} has ended"}
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
         return {}

@@ -1,8 +1,8 @@
 """The services of a lab host: what systemd does for a machine, as far as a lab needs it.
 
 Laws: stands on the standard library alone. A service is started once, stopped with SIGTERM and, out of patience, with
-SIGKILL; what its main process leaves behind is ended with it. Nothing waits: an answer that takes time is given
-through a callback. Words and exit codes are systemctl's.
+SIGKILL; what its main process leaves behind is ended with it, in the same way, and it is not at rest before. Nothing
+waits: an answer that takes time is given through a callback. Words and exit codes are systemctl's.
 """
 
 # Process 1 imports no more than it must, so paths are texts here.
@@ -22,6 +22,8 @@ from typing import Any
 NOTIFY = "/run/halab/notify"
 """The folder of the sockets on which services say that they are ready (sd_notify(3))."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+AGAIN = 1.0
+"""Seconds until what a SIGKILL has not ended is looked at again."""
 MARK = "HALAB_SERVICE"
 """The environment variable by which the processes of a service are known, as systemd knows them by their cgroup."""
 
@@ -86,7 +88,9 @@ class Service:
         self.since = time.monotonic()
         self.outcome = ""
         self.deadline: float | None = None
-        self.waiting: list[Answer] = []
+        self.final = "inactive"
+        self.starting: list[Answer] = []
+        self.stopping: list[Answer] = []
 
     def told(self) -> dict[str, Any]:
         """Return how the service stands, as ``status`` answers it."""
@@ -112,7 +116,7 @@ class Services:
         """Make a service known, or change how it is run at its next start; returns the empty answer."""
         fresh = Service(definition)
         old = self.known.get(fresh.name)
-        if old is not None and old.pid:
+        if old is not None and old.state not in {"inactive", "failed"}:
             raise ValueError(f"service {fresh.name} is running: stop it before it is defined anew")
         self.known[fresh.name] = fresh
         return {}
@@ -123,9 +127,9 @@ class Services:
         if service.state == "active":
             return answer({})
         if service.state == "deactivating":
-            service.waiting.append(lambda _: self.start(name, answer))
+            service.stopping.append(lambda _: self.start(name, answer))
             return None
-        service.waiting.append(answer)
+        service.starting.append(answer)
         if service.state != "activating":
             self._launch(service)
         return None
@@ -141,7 +145,8 @@ class Services:
             service.pid = spawn(service.argv, env, service.user, service.cwd, (nothing, log, log))
         except (OSError, KeyError) as problem:
             service.outcome = f"cannot start: {problem}"
-            self._enter(service, "failed", {"error": service.outcome})
+            self._enter(service, "failed")
+            _tell(service.starting, {"error": service.outcome})
             return
         finally:
             os.close(nothing)
@@ -149,9 +154,10 @@ class Services:
         service.outcome = ""
         if service.notify:
             service.deadline = time.monotonic() + 90.0  # systemd's TimeoutStartSec
-            self._enter(service, "activating", None)
+            self._enter(service, "activating")
         else:
-            self._enter(service, "active", {})
+            self._enter(service, "active")
+            _tell(service.starting, {})
 
     def _listen(self, service: Service) -> str:
         path = f"{NOTIFY}/{service.name}"
@@ -174,19 +180,21 @@ class Services:
             service = self.known[name]
             if "READY=1" in words and service.state == "activating":
                 service.deadline = None
-                self._enter(service, "active", {})
+                self._enter(service, "active")
+                _tell(service.starting, {})
 
     def stop(self, name: str, answer: Answer) -> None:
         """Stop: SIGTERM to the main process, SIGKILL to all of it when patience ends; answers when nothing is left."""
         service = self._named(name)
-        if not service.pid:
+        if service.state in {"inactive", "failed"}:
             if service.state == "failed":
-                self._enter(service, "inactive", None)
+                self._enter(service, "inactive")
             return answer({})
-        service.waiting.append(answer)
+        service.stopping.append(answer)
         if service.state != "deactivating":
             service.deadline = time.monotonic() + service.patience
-            self._enter(service, "deactivating", None)
+            self._enter(service, "deactivating")
+            _tell(service.starting, {"error": f"{name} was stopped before it was ready"})
             os.kill(service.pid, signal.SIGTERM)
         return None
 
@@ -203,16 +211,27 @@ class Services:
         """Take note that a process has ended; ``status`` is that of waitpid(2)."""
         for service in self.known.values():
             if service.pid == pid:
-                code = os.waitstatus_to_exitcode(status)
-                service.outcome = f"exit status {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
-                wanted = service.state == "deactivating"
-                clean = wanted or code == 0
-                for left in self._members(service):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(left, int(signal.SIGTERM if clean else signal.SIGKILL))
-                service.pid, service.deadline = 0, None
-                answer = {} if wanted else {"error": f"{service.name} ended: {service.outcome}; see {service.log}"}
-                self._enter(service, "inactive" if clean else "failed", answer)
+                self._main_ended(service, os.waitstatus_to_exitcode(status))
+            elif service.state == "deactivating" and not service.pid:
+                self._rest(service)
+
+    def _main_ended(self, service: Service, code: int) -> None:
+        service.outcome = f"exit status {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+        clean = service.state == "deactivating" or code == 0
+        service.pid, service.final = 0, "inactive" if clean else "failed"
+        left = self.kill(service.name, signal.SIGTERM if clean else signal.SIGKILL)
+        if left and service.state != "deactivating":
+            service.deadline = time.monotonic() + service.patience
+            self._enter(service, "deactivating")
+        _tell(service.starting, {"error": f"{service.name} ended: {service.outcome}; see {service.log}"})
+        self._rest(service)
+
+    def _rest(self, service: Service) -> None:
+        """Let a service whose main process has ended come to rest, if nothing of it is left."""
+        if not self._members(service):
+            service.deadline = None
+            self._enter(service, service.final)
+            _tell(service.stopping, {})
 
     def next_deadline(self) -> float | None:
         """Return the earliest moment (monotonic) at which patience ends, if any."""
@@ -223,16 +242,14 @@ class Services:
         now = time.monotonic()
         for service in self.known.values():
             if service.deadline is not None and service.deadline <= now:
-                service.deadline = None
+                service.deadline = now + AGAIN
                 self.kill(service.name, signal.SIGKILL)
+                if not service.pid:
+                    self._rest(service)
 
-    def _enter(self, service: Service, state: str, answer: dict[str, Any] | None) -> None:
+    def _enter(self, service: Service, state: str) -> None:
         service.state, service.since = state, time.monotonic()
         self._changed(service)
-        if answer is not None:
-            waiting, service.waiting = service.waiting, []
-            for one in waiting:
-                one(answer)
 
     def _named(self, name: str) -> Service:
         if name.removesuffix(".service") not in self.known:
@@ -256,6 +273,13 @@ class Services:
             marked |= more
             grown = bool(more)
         return sorted(pid for pid in marked if pid in parents)
+
+
+def _tell(waiting: list[Answer], outcome: dict[str, Any]) -> None:
+    told = waiting.copy()
+    waiting.clear()  # an answer may start the service anew, and wait again
+    for answer in told:
+        answer(outcome)
 
 
 def _parent(pid: int) -> int:

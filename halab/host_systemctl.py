@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs a start of this script 8 ms, and check scripts start it all the time
     from typing import Any
 
-USAGE = "usage: systemctl start|stop|restart|kill|is-active [--quiet]|status|list-units [SERVICE...]"
+USAGE = "usage: systemctl start|stop|restart|kill [-s SIGNAL]|is-active [--quiet]|status|list-units [SERVICE...]"
+SIGTERM = 15
 
 
 def ask(request: dict[str, Any]) -> dict[str, Any]:
@@ -30,9 +31,11 @@ def ask(request: dict[str, Any]) -> dict[str, Any]:
 
 def main(words: list[str]) -> int:
     """Carry out one command line; returns the exit status."""
-    options = [word for word in words if word.startswith("-")]
-    verb, *names = [word for word in words if not word.startswith("-")] or [""]
-    quiet = "--quiet" in options or "-q" in options
+    try:
+        (verb, *names), quiet, number = _parsed(words)
+    except ValueError as wrong:
+        print(f"systemctl: {wrong}\n{USAGE}", file=sys.stderr)
+        return 1
     standing = {one["name"]: one for one in ask({"do": "status"})["services"]}
     names = [name.removesuffix(".service") for name in names] or sorted(standing) * (verb == "list-units")
     if verb in {"is-active", "status", "list-units"}:
@@ -43,11 +46,42 @@ def main(words: list[str]) -> int:
     for name in names:
         steps = ["stop", "start"] if verb == "restart" else [verb]
         for step in steps:
-            answer = ask({"do": step, "name": name, "number": 15})
+            answer = ask({"do": step, "name": name, "number": number})
             if "error" in answer:
                 print(f"systemctl: {answer['error']}", file=sys.stderr)
                 return 5 if name not in standing else 1
     return 0
+
+
+def _parsed(words: list[str]) -> tuple[list[str], bool, int]:
+    """The verb with its names, whether to be quiet, and the signal's number; raises ValueError for anything else."""
+    plain, quiet, number = [], False, SIGTERM
+    rest = iter(words)
+    for word in rest:
+        if word in {"-q", "--quiet"}:
+            quiet = True
+        elif word in {"-s", "--signal"}:
+            number = _signal(next(rest, ""))
+        elif word.startswith("--signal="):
+            number = _signal(word.removeprefix("--signal="))
+        elif word.startswith("-s"):
+            number = _signal(word.removeprefix("-s"))
+        elif word.startswith("-"):
+            raise ValueError(f"no such option here: {word}")
+        else:
+            plain.append(word)
+    return plain or [""], quiet, number
+
+
+def _signal(name: str) -> int:
+    import signal
+
+    if name.isdigit() and int(name) in {int(one) for one in signal.Signals}:
+        return int(name)
+    full = "SIG" + name.removeprefix("SIG")
+    if full not in signal.Signals.__members__:
+        raise ValueError(f"no such signal: '{name}'")
+    return int(signal.Signals[full])
 
 
 def _tell(verb: str, name: str, service: dict[str, Any] | None, quiet: bool) -> int:  # noqa: FBT001 - an option

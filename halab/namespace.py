@@ -75,11 +75,15 @@ class ServiceDefinition:
 
 
 class Process:
-    """A program that runs in a host; ``pid`` counts in the host's own pid namespace."""
+    """A program that runs in a host; ``pid`` counts in the host's own pid namespace.
 
-    def __init__(self, host: Host, pid: int, ended: Future[int]) -> None:
+    ``number`` is process 1's own for it: a pid is used again, a number never.
+    """
+
+    def __init__(self, host: Host, pid: int, number: int, ended: Future[int]) -> None:
         self.host = host
         self.pid = pid
+        self.number = number
         self.ended = ended
 
     def wait(self, timeout: float | None = None) -> int:
@@ -90,7 +94,7 @@ class Process:
         """Send a signal; a process that has ended is left in peace."""
         if not self.ended.done():
             with contextlib.suppress(LabError):
-                self.host.ask("signal", pid=self.pid, number=int(number))
+                self.host.ask("signal", to=self.number, number=int(number))
 
 
 class Nursery:
@@ -189,14 +193,21 @@ class Host:
             case "stillborn":
                 self._up.set_exception(LabError(f"host {self.name} cannot be built: {message['error']}"))
             case "exit":
-                with self._lock:
-                    self._exits.setdefault(message["pid"], Future()).set_result(message["status"])
+                self._exit_of(message["number"]).set_result(message["status"])
             case "service":
                 with self.changed:
                     self.service_events.append(message)
                     self.changed.notify_all()
             case _:
                 raise AssertionError(f"process 1 of {self.name} said {message}")
+
+    def _exit_of(self, number: int) -> Future[int]:
+        """The future of a process's end: made by who comes first, the exit or its spawner, and let go by the second."""
+        with self._lock:
+            ended = self._exits.pop(number, None)
+            if ended is None:
+                ended = self._exits[number] = Future()
+            return ended
 
     def wait_up(self) -> None:
         """Return when the host's file system, name and loopback are ready; raises LabError if it could not be built."""
@@ -230,9 +241,7 @@ class Host:
         with Path(os.devnull).open("r+b", buffering=0) as nothing:
             given = streams if streams is not None else [nothing.fileno()] * 3
             answer = self.ask("spawn", given, argv=list(argv), env=dict(env or {}), user=user, cwd=cwd)
-        with self._lock:
-            ended = self._exits.setdefault(answer["pid"], Future())
-        return Process(self, answer["pid"], ended)
+        return Process(self, answer["pid"], answer["number"], self._exit_of(answer["number"]))
 
     def run(
         self, argv: Sequence[str], *, timeout: float = PATIENCE, stdin: str = "", env: Mapping[str, str] | None = None,
@@ -332,7 +341,7 @@ class Host:
 
     def signal_all(self, number: int) -> None:
         """Send a signal to every process of the host but process 1."""
-        self.ask("signal", pid=-1, number=int(number))
+        self.ask("signal", to=-1, number=int(number))
 
     def power_off(self) -> None:
         """Pull the plug: every process, mount and link of the host is gone at once."""

@@ -175,6 +175,18 @@ def test_systemctl_knows_what_it_does_not_know(host: Host) -> None:
     assert started.status == 5
     assert "no service nothing here" in started.errors
     assert host.run(["systemctl", "dance", "haproxy"]).status == 1
+    refused = host.run(["systemctl", "stop", "--force", "haproxy"])
+    assert (refused.status, refused.errors.partition("\n")[0]) == (1, "systemctl: no such option here: --force")
+
+
+@pytest.mark.parametrize("words", [["-s", "KILL"], ["-sSIGKILL"], ["--signal=9"], ["--signal", "SIGKILL"]])
+def test_systemctl_kill_sends_the_signal_that_it_is_given(host: Host, words: list[str]) -> None:
+    host.define(ServiceDefinition("victim", ("sleep", "607")))
+    host.start_service("victim")
+    assert host.run(["systemctl", "kill", *words, "victim"]).status == 0
+    await_state(host, "victim", "failed")
+    assert host.services()["victim"]["outcome"] == "killed by SIGKILL"
+    assert "no such signal: 'KILLL'" in host.run(["systemctl", "kill", "-s", "KILLL", "victim"]).errors
 
 
 def test_a_service_that_ignores_sigterm_is_killed_when_patience_ends(host: Host) -> None:
@@ -194,6 +206,53 @@ def test_killing_a_service_kills_all_of_its_processes(host: Host) -> None:
     await_state(host, "family", "failed")
     assert host.services()["family"]["outcome"] == "killed by SIGKILL"
     host.run(["bash", "-c", "while pgrep -f 'sleep 60[123]'; do :; done"]).check()
+
+
+LEAVES_A_STUBBORN_CHILD = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen([sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"])
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+signal.pause()
+"""
+
+
+def test_a_stop_answers_when_nothing_of_the_service_is_left(host: Host) -> None:
+    host.define(ServiceDefinition("parent", python(LEAVES_A_STUBBORN_CHILD), patience=0.3))
+    host.start_service("parent")
+    host.run(["bash", "-c", "until grep -q up /var/log/halab/parent.log; do :; done"]).check()
+    host.stop_service("parent")
+    assert host.kill_service("parent", 0) == []
+    assert host.services()["parent"]["state"] == "inactive"
+
+
+def test_what_a_service_that_ended_by_itself_left_is_ended_before_it_is_at_rest(host: Host) -> None:
+    host.define(ServiceDefinition("leaver", ("bash", "-c", "setsid sleep 605 & exit 3")))
+    host.start_service("leaver")
+    await_state(host, "leaver", "failed")
+    assert host.kill_service("leaver", 0) == []
+
+
+def test_a_start_that_is_stopped_before_the_service_was_ready_has_failed(host: Host) -> None:
+    host.define(ServiceDefinition("slow", ("sleep", "604"), notify=True))
+    outcome = host.inside(lambda: host.start_service("slow"))
+    await_state(host, "slow", "activating")
+    host.stop_service("slow")
+    with pytest.raises(LabError, match="slow was stopped before it was ready"):
+        outcome.result(5)
+
+
+def test_a_pid_that_is_used_again_is_another_process(host: Host) -> None:
+    first = host.spawn(["true"])
+    assert first.wait(5) == 0
+    host.run(["bash", "-c", f"echo {first.pid - 1} >/proc/sys/kernel/ns_last_pid"]).check()
+    again = host.spawn(["sleep", "606"])
+    assert again.pid == first.pid
+    with pytest.raises(TimeoutError):
+        again.wait(0.05)
+    first.signal(signal.SIGKILL)
+    again.signal(signal.SIGKILL)
+    assert again.wait(5) == -signal.SIGKILL
 
 
 def test_a_service_that_cannot_start_says_why(host: Host) -> None:
