@@ -7,6 +7,7 @@ Without a terminal, or with --once, the lab ends with its plan.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import subprocess
@@ -43,6 +44,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left: the rest goes nowhere
+        return 1
+    except OSError as problem:
+        hint = ": allow more, ulimit -n 1024" if problem.errno in {errno.EMFILE, errno.ENFILE} else ""
+        print(f"halab: {problem}{hint}", file=sys.stderr)
         return 1
 
 

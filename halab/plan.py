@@ -13,7 +13,7 @@ from collections.abc import Callable
 from halab import faults
 from halab.gaps import GapMeter
 from halab.namespace import LabError
-from halab.parts.client import Answer, fetch, query
+from halab.parts.client import Answer, fetch, query, sql_client, web_client
 from halab.parts.daemons import Balancer, Speaker
 from halab.parts.dockerd import SwarmManager
 from halab.reference import (
@@ -50,6 +50,7 @@ class Plan:
         self.lab = lab
         self.works = lab.options.config == "lab"
         self.vrrp = lab.options.vrrp
+        self.sql = sql_client()
 
     def steps(self) -> list[Step]:
         """Return all steps, in order."""
@@ -57,13 +58,13 @@ class Plan:
             Step("All healthy", "asked both balancers for their statistics", self._healthy_text(), self.healthy),
             Step("Who is master", "asked the kernels and the daemons", f"{MASTER}, on every word", self.who_is_master),
             Step(
-                "Ten psql connections", f"{ADDRESS_OF_SERVER} through {VIP}:5432, ten times",
+                f"Ten {self.sql} connections", f"{ADDRESS_OF_SERVER} through {VIP}:5432, ten times",
                 "each database answers three times, one of them four", self.ten_connections,
             ),
             self._writes_step(),
             self._join_step(),
             Step(
-                "Statistics", f"curl -u {STATS_USER}:{STATS_PASSWORD} http://{VIP}:8404/stats",
+                "Statistics", f"{web_client()} -u {STATS_USER}:{STATS_PASSWORD} http://{VIP}:8404/stats",
                 "the page names all five servers; without a password, and with a wrong one, it is refused",
                 self.statistics_page,
             ),
@@ -74,10 +75,10 @@ class Plan:
         ]  # fmt: skip
 
     def _vrrp_steps(self) -> list[Step]:
-        taken = f"{BACKUP} takes the VIP within {SILENT:g} s; psql works"
-        back = f"{MASTER} has the VIP again, alone, within {MOVES_WITHIN:g} s; psql works"
+        taken = f"{BACKUP} takes the VIP within {SILENT:g} s; {self.sql} works"
+        back = f"{MASTER} has the VIP again, alone, within {MOVES_WITHIN:g} s; {self.sql} works"
         start = f"systemctl start keepalived on {MASTER} (that is {self.vrrp} here)"
-        skew = f"{BACKUP} takes the VIP after Skew_Time, within 1.5 s; psql works"
+        skew = f"{BACKUP} takes the VIP after Skew_Time, within 1.5 s; {self.sql} works"
         return [
             Step(f"kill -9 of {self.vrrp}", f"SIGKILL to {self.vrrp} on {MASTER}", taken, self.kill_speaker),
             Step("Start it again", start, f"it removes what the killed one left; {back}", self.start_killed_speaker),
@@ -264,7 +265,7 @@ class Plan:
     def _stop_balancer_step(self) -> Step:
         did = f"systemctl stop haproxy on {MASTER} (that is {self.lab.options.balancer} here)"
         if self.works:
-            expected = f"the VIP moves to {BACKUP} within 5-10 s; psql works again"
+            expected = f"the VIP moves to {BACKUP} within 5-10 s; {self.sql} works again"
             return Step("Stop the balancer on the master", did, expected, self.stop_balancer)
         expected = (
             f"the VIP stays on {MASTER} for {STAYS_FOR:g} s after the check has failed: weight -2 leaves "
@@ -289,7 +290,7 @@ class Plan:
         if refused.ok:
             raise NotSeenError(f"{VIP}:5432 is answered by {refused.text}, though the balancer was stopped")
         stayed = f"the VIP stayed on {MASTER} for {STAYS_FOR:g} s with priority 98"
-        return Seen(f"{stayed}; psql: {refused.error}; {meter.told()}")
+        return Seen(f"{stayed}; {self.sql}: {refused.error}; {meter.told()}")
 
     def _priority_fell(self) -> bool:
         """Both programs log it in the same words."""
@@ -298,9 +299,9 @@ class Plan:
     def _start_balancer_step(self) -> Step:
         did = f"systemctl start haproxy on {MASTER}"
         if self.works:
-            expected = f"the VIP comes back to {MASTER} within {MOVES_WITHIN:g} s; psql works"
+            expected = f"the VIP comes back to {MASTER} within {MOVES_WITHIN:g} s; {self.sql} works"
             return Step("Start the balancer again", did, expected, self.start_balancer)
-        return Step("Start the balancer again", did, "psql works again, on the same node", self.serves_again)
+        return Step("Start the balancer again", did, f"{self.sql} works again, on the same node", self.serves_again)
 
     def start_balancer(self) -> Seen:
         """The check script passes twice, 100 > 99, and the VIP comes back."""
@@ -311,7 +312,7 @@ class Plan:
     def serves_again(self) -> Seen:
         """Clients are served again as soon as the balancer listens."""
         self.lab.host(MASTER).run(["systemctl", "start", Balancer.service]).check()
-        answer = poll(lambda: answer_or_none(self.lab), SERVED_WITHIN, f"psql through {VIP}:5432")
+        answer = poll(lambda: answer_or_none(self.lab), SERVED_WITHIN, f"{self.sql} through {VIP}:5432")
         holders = self.lab.holders()
         text = f"{NAMES.get(answer.text)} answered; {VIP} on {' and '.join(sorted(holders)) or 'nobody'}"
         if holders != {MASTER}:

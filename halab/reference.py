@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from halab.namespace import ROOT, Host, LabError
-from halab.parts import dockerd, patroni
+from halab.parts import client, dockerd, patroni
 from halab.parts.client import get
 from halab.parts.daemons import BALANCERS, PYVRRP_CONTROL, SPEAKERS, TCPBALANCER_CONTROL, Balancer, Speaker
 from halab.parts.dockerd import SwarmManager
@@ -281,7 +281,7 @@ def _check_programs(options: Options) -> None:
 
 def versions(options: Options) -> list[str]:
     """Return one line per program that the lab will run."""
-    ours = [Balancer.version(options.balancer), Speaker.version(options.vrrp)]
+    ours = [Balancer.version(options.balancer), Speaker.version(options.vrrp), *client.versions()]
     if options.light:
         return [
             *ours,

@@ -92,7 +92,7 @@ class Report:
 
     def _field(self, name: str, text: str) -> None:
         head = f"    {name:<9} "
-        wrapped = textwrap.wrap(text, self._width - len(head), break_on_hyphens=False) or [""]
+        wrapped = textwrap.wrap(text, max(20, self._width - len(head)), break_on_hyphens=False) or [""]
         self.line(self.paint(head, DIM) + ("\n" + " " * len(head)).join(wrapped))
 
     def table(self) -> None:
@@ -108,6 +108,10 @@ class Report:
             self.line(f" {number:2}  {row.title:<{title}}  {held}  {row.seconds * 1e3:6.0f}  {first}")
             for more in rest:
                 self.line(f"     {'':<{title}}                {more}")
+        self.line()
+        self.line(
+            "ms: from the deed to its effect where a row names one (the VIP's move, the join); else the whole step"
+        )
         held_count = sum(row.held for row in self.rows)
         self.line()
         self.line(f"{held_count} of {len(self.rows)} held")

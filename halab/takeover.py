@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from halab.gaps import GapMeter
-from halab.parts.client import Answer, query
+from halab.parts.client import Answer, query, sql_client
 from halab.reference import NAMES, NODES, VIP, ReferenceLab
 from halab.report import Seen
 from halab.wait import NotSeenError, poll
@@ -39,7 +39,7 @@ def takeover(lab: ReferenceLab, deed: Callable[[], object], to: set[str], within
         raise NotSeenError(f"the VIP moved after {moved:.2f} s")
     lab.await_master(server, begun)
     name = NAMES.get(answer.text, answer.text)
-    served = f"psql answered by {name} through {server}, which counted it"
+    served = f"{sql_client()} answered by {name} through {server}, which counted it"
     return Seen(f"{server} has the VIP after {moved:.2f} s; {served}; {meter.told()}", moved)
 
 

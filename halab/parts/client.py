@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 
 from halab.namespace import Host
-from halab.programs import SEARCH
+from halab.programs import SEARCH, first_line
 
 CONNECT = 3
 """Seconds to connect and to log in (psql's connect_timeout)."""
@@ -36,9 +36,31 @@ class Answer:
         return not self.error
 
 
+def sql_client() -> str:
+    """Return the word for whoever asks the databases: psql, or what stands in for it."""
+    return "psql" if shutil.which("psql", path=SEARCH) else "query"
+
+
+def web_client() -> str:
+    """Return the word for whoever asks for pages: curl, or what stands in for it."""
+    return "curl" if shutil.which("curl", path=SEARCH) else "request"
+
+
+def versions() -> list[str]:
+    """Return one line per client program: its version, or that this project asks by itself."""
+    return [
+        first_line(["psql", "--version"])
+        if sql_client() == "psql"
+        else "no psql here (apt-get install postgresql-client): a 'query' is this project's own",
+        first_line(["curl", "--version"])
+        if web_client() == "curl"
+        else "no curl here (apt-get install curl): a 'request' is this project's own",
+    ]
+
+
 def query(host: Host, address: str, port: int, statement: str) -> Answer:
     """Ask a PostgreSQL server from ``host`` with psql (or, not installed, without); never raises for a refusal."""
-    if shutil.which("psql", path=SEARCH) is None:
+    if sql_client() != "psql":
         command = f"(no psql here, asked directly) {address}:{port} {statement}"
         try:
             return Answer(host.inside(lambda: simple_query(address, port, statement)).result(), "", command)
@@ -86,7 +108,7 @@ def fetch(host: Host, url: str, user: str = "", password: str = "") -> Answer:
     Without a user the request bears no password at all.
     """
     secret = ["-u", f"{user}:{password}"] if user else []
-    if shutil.which("curl", path=SEARCH) is not None:
+    if web_client() == "curl":
         done = host.run(["curl", "-sSf", "-m", "5", *secret, url])
         return Answer(done.output, done.errors.strip() if done.status else "", " ".join(["curl", *secret, f"'{url}'"]))
     command = f"(no curl here, asked directly) {url}"

@@ -146,3 +146,14 @@ def test_the_plugin_costs_nothing_until_a_test_asks_for_a_lab() -> None:
 def test_a_missing_program_is_named_with_its_package() -> None:
     with pytest.raises(LabError, match=r"^no-such-program is missing: apt-get install no-such-package$"):
         program("no-such-program", "no-such-package")
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("limit", [12, 16, 24])
+def test_too_few_descriptors_are_one_line_that_says_how_to_have_more(limit: int) -> None:
+    argv = [sys.executable, "-m", "halab.cli", "--name", NAME, "run", "--light", "--once"]
+    few = ["prlimit", f"--nofile={limit}:{limit}", *argv]
+    done = subprocess.run(few, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Too many open files" in done.stderr

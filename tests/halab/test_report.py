@@ -30,4 +30,12 @@ def test_the_table_shows_each_step_with_its_milliseconds_and_no_colour_in_a_file
     assert "2  bad   NO  " in text
     assert "the VIP stayed" in text
     assert "1 of 2 held" in text
+    assert "ms: from the deed to its effect" in text
     assert "\x1b" not in text
+
+
+def test_a_terminal_too_narrow_for_anything_ends_no_plan() -> None:
+    report = Report(io.StringIO())
+    report._width = 12
+    assert report.carry_out([Step("good", "did", "expected", lambda: Seen("fine", 1.5))])
+    report.table()

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from halab.parts import client
 from halab.parts.client import get, simple_query
 from halab.parts.patroni import status_of
 from halab.parts.standins import GSS_REQUEST, SSL_REQUEST, Postgres, Rest
@@ -52,6 +53,12 @@ def test_a_replica_refuses_a_write_as_postgresql_does() -> None:
 def test_a_question_it_cannot_answer_is_refused_by_a_self_declared_stand_in() -> None:
     with served(Postgres(primary=True).serve) as port, pytest.raises(OSError, match="stand-in"):
         simple_query("127.0.0.1", port, "SELECT 1")
+
+
+def test_who_asks_is_told_with_which_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SEARCH", "/nowhere")
+    assert [line.partition(" (")[0] for line in client.versions()] == ["no psql here", "no curl here"]
+    assert (client.sql_client(), client.web_client()) == ("query", "request")
 
 
 @pytest.mark.parametrize("code", [SSL_REQUEST, GSS_REQUEST])
