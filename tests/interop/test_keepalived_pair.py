@@ -53,6 +53,7 @@ def test_election_takeover_and_give_back(left: str, right: str, tmp_path: Path) 
 
 def judge_the_wire(pair: Pair) -> None:
     """Every packet that either program sent is as RFC 3768 has it, says tshark, and says scapy."""
+    pair.capture.stop()  # both judges read the same file
     seen = pair.advertisements()
     assert {packet["ip.src"] for packet in seen} == set(ADDRESSES.values())
     assert {packet["ip.dst"] for packet in seen} == {"224.0.0.18"}
