@@ -64,10 +64,16 @@ def bring_up(lab: ReferenceLab, report: Report) -> None:
     with ThreadPoolExecutor(2) as pool:
         election = pool.submit(lambda: lab.addresses.until(VIP, {"haproxy1"}, MOVES_WITHIN) - lab.begun)
         checks = pool.submit(lambda: (Plan(lab).healthy(), lab.passed())[1])
-        times = {
-            "haproxy1 has the VIP: VRRP waits its Master_Down_Interval, 3.6 s, before it dares": election.result(),
-            "both balancers have checked every server by themselves": checks.result(),
-        }
+        try:
+            times = {
+                "haproxy1 has the VIP: VRRP waits its Master_Down_Interval, 3.6 s, before it dares": election.result(),
+                "both balancers have checked every server by themselves": checks.result(),
+            }
+        except BaseException as problem:
+            if isinstance(problem, (LabError, NotSeenError)):
+                show_logs(lab, report)
+            lab.close()  # whoever still waits in the pool learns that there is nothing to wait for
+            raise
     for text, at in sorted(times.items(), key=lambda item: item[1]):
         report.mark(at, text)
     kind = "stand-ins" if lab.options.light else "real parts"

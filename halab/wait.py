@@ -47,6 +47,7 @@ class AddressWatch:
     def __init__(self, hosts: Iterable[Host]) -> None:
         self.changes: list[AddressChange] = []
         self._held: dict[str, set[str]] = {}
+        self._closed = False
         self._condition = threading.Condition()
         self._routes = [RouteSocket(host, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR) for host in hosts]
         for route in self._routes:
@@ -82,7 +83,8 @@ class AddressWatch:
     def until(self, address: str, hosts: set[str], within: float) -> float:
         """Return when exactly ``hosts`` hold ``address``: the time (monotonic) of the change that made it so."""
         with self._condition:
-            if not self._condition.wait_for(lambda: self.holders_locked(address) == hosts, within):
+            self._condition.wait_for(lambda: self._closed or self.holders_locked(address) == hosts, within)
+            if self.holders_locked(address) != hosts:
                 wanted = " and ".join(sorted(hosts)) or "nobody"
                 raise NotSeenError(f"{wanted} should hold {address} within {within:g} s; {self._told(address)}")
             return max((change.at for change in self.changes if change.address == address), default=0.0)
@@ -97,7 +99,10 @@ class AddressWatch:
         return f"held by {holders}; seen: {'; '.join(told) or 'nothing'}"
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; whoever waits is told that it has not been seen."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
         self._stop.close()
         self._thread.join()
         self._stopped.close()

@@ -52,7 +52,7 @@ def versions() -> list[str]:
         first_line(["psql", "--version"])
         if sql_client() == "psql"
         else "no psql here (apt-get install postgresql-client): a 'query' is this project's own",
-        first_line(["curl", "--version"])
+        first_line(["curl", "--version"]).partition(" (")[0]
         if web_client() == "curl"
         else "no curl here (apt-get install curl): a 'request' is this project's own",
     ]
