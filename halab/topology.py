@@ -106,13 +106,14 @@ class Lab:
         begun = time.monotonic()
         self.topology = topology
         self.nursery = Nursery()
+        self.hosts: dict[str, Host] = {}
         try:
-            self.hosts = self._bear()
+            self._bear()
             self.born_seconds = time.monotonic() - begun
             self._wire()
             self._await_links()
         except BaseException:
-            self.nursery.close()
+            self.close()  # the nursery ends when its hosts have, and they when they are let go
             raise
         self.build_seconds = time.monotonic() - begun
 
@@ -140,13 +141,13 @@ class Lab:
         for host in self.hosts.values():
             host.ended.result()
 
-    def _bear(self) -> dict[str, Host]:
+    def _bear(self) -> None:
         files = {"/etc/hosts": self.topology.hosts_file, "/etc/resolv.conf": ""}
         plans = [HostPlan(SWITCH), *self.topology.hosts]
-        hosts = {plan.name: self.nursery.bear(plan.name, {**files, **plan.files}) for plan in plans}
-        for host in hosts.values():
+        for plan in plans:
+            self.hosts[plan.name] = self.nursery.bear(plan.name, {**files, **plan.files})
+        for host in self.hosts.values():
             host.wait_up()
-        return hosts
 
     def _wire(self) -> None:
         lines = [f"link add name {lan} up type bridge forward_delay 0 mcast_snooping 0" for lan in self.topology.lans]
