@@ -10,9 +10,10 @@ import csv
 import io
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self
@@ -189,9 +190,13 @@ class ReferenceLab:
             text = one.result()
             if text:
                 say(text)
-        for stage in (self.balancers, self.speakers):
-            for part in as_completed([pool.submit(part.start) for part in stage.values()]):
-                part.result()
+        _start_both(pool, self.balancers.values())
+        for (
+            name,
+            address,
+        ) in NODES.items():  # haproxy listens a moment after it runs: a check before that costs 2 points
+            poll(partial(self.statistics, address), 10, f"the balancer of {name}")
+        _start_both(pool, self.speakers.values())
 
     def _first_manager(self) -> str:
         first = self.managers["docker_mgr1"]
@@ -268,6 +273,11 @@ class ReferenceLab:
     def holders(self) -> set[str]:
         """Return the nodes whose kernel has the VIP."""
         return self.addresses.holders(VIP)
+
+
+def _start_both(pool: ThreadPoolExecutor, daemons: Iterable[Balancer | Speaker]) -> None:
+    for one in as_completed([pool.submit(daemon.start) for daemon in daemons]):
+        one.result()
 
 
 def _check_programs(options: Options) -> None:
