@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from hakit import VERSION
 from hakit.diagnostics import ConfigError
 from pyvrrp.config.keywords import MISSING_PARAMETER
 from pyvrrp.config.load import Loaded, load
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from hakit.events import EventHub
 
-VERSION = "2.2.7"
+REPORTED = "2.2.7"
 """The version of keepalived whose configuration and log lines this is; clients read it as a number."""
 CONFIGURATION = Path("/etc/keepalived/keepalived.conf")
 PID_FILE = Path("/run/keepalived.pid")
@@ -65,7 +66,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the daemon; returns its exit status."""
     options = _arguments(words)
     if options.version:
-        print(f"Keepalived v{VERSION} (pyvrrp)\n\nVRRP of keepalived's configuration, in Python.", file=sys.stderr)
+        print(f"Keepalived v{REPORTED} - as reported by pyvrrp\n\nThis is pyvrrp {VERSION}.", file=sys.stderr)
         return 0
     try:
         loaded = load(options.use_file)
@@ -144,7 +145,7 @@ async def _run(options: argparse.Namespace, loaded: Loaded, told_ready: Callable
     signals = StopSignals()
     signals.install()
     _survive_signals(asyncio.get_running_loop(), hub)
-    hub.publish("notice", f"Starting pyvrrp (keepalived v{VERSION}'s VRRP), pid {os.getpid()}")
+    hub.publish("notice", f"Starting pyvrrp {VERSION} (the VRRP of keepalived v{REPORTED}), pid {os.getpid()}")
     hub.publish("notice", f"Configuration file {options.use_file}")
     for found in loaded.warnings:
         hub.publish("warning", found.summary())

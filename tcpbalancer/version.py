@@ -6,7 +6,9 @@ on only if they see one.
 
 from __future__ import annotations
 
-OWN = "0.1.0"
+from hakit import VERSION
+
+OWN = VERSION
 REPORTED = "3.0.0"
 RELEASED = "2026/11/22"
 

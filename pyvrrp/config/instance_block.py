@@ -114,6 +114,10 @@ class InstanceBlock:
                 f"({self.name}) VRRPv2 advertisement interval {seconds:.6f}s must be an integer. rounding",
             )
 
+    def refuse_unicast_peers(self, statement: Statement) -> None:
+        """``unicast_peer``: to multicast instead could make two masters, so it is an error and no warning."""
+        self.notes.error(statement, f"({self.name}) unicast peers are not supported: this version multicasts only")
+
     def set_version(self, statement: Statement) -> None:
         """``version N``."""
         read_version(statement, self.notes, self.name)
@@ -300,6 +304,7 @@ TABLE: Table[InstanceBlock] = Table(
         "preempt_delay": Keyword(InstanceBlock.set_preempt_delay),
         "down_timer_adverts": Keyword(InstanceBlock.set_down_timer_adverts),
         "authentication": Keyword(InstanceBlock.set_authentication, parameters=0, block=True),
+        "unicast_peer": Keyword(InstanceBlock.refuse_unicast_peers, parameters=0, block=True),
         "virtual_ipaddress": Keyword(InstanceBlock.set_addresses, parameters=0, block=True),
         "track_script": Keyword(InstanceBlock.set_track_script, parameters=0, block=True),
         "track_interface": Keyword(InstanceBlock.set_track_interface, parameters=0, block=True),

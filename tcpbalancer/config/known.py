@@ -144,6 +144,11 @@ BIND = {
 }
 """Behind ``bind``: how many values each takes."""
 
+CHANGES_THE_STREAM = _words(
+    "accept-proxy check-ssl send-proxy send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn ssl"
+)
+"""Options of ``bind`` and ``server`` that are refused: without them other bytes would flow than the file asks for."""
+
 SILENT_BIND = frozenset({"name", "id", "process", "thread", "shards", "nice"})
 """Of those, what changes nothing that could be seen here."""
 

@@ -114,6 +114,7 @@ _VALUES: dict[str, Callable[[_Given], OptionValue]] = {
     "on-marked-down": _marked_down,
     "init-addr": _init_addr,
 }
+_REFUSED = "'{}' is not carried out by tcpbalancer, and without it other bytes would flow than this file asks for"
 _EXPECTS = {
     "inter": "a delay as",
     "fastinter": "a delay as",
@@ -143,6 +144,9 @@ def read_options(reading: Reading, start: int, options: dict[str, OptionValue], 
             good = False
         elif needed and not value:
             reading.error(position + 1, f"{who}'{name}' expects {_EXPECTS.get(name, 'an integer')} argument..", SERVER)
+            good = False
+        elif name in known.CHANGES_THE_STREAM:
+            reading.error(position, f"{who}{_REFUSED.format(name)}")
             good = False
         elif name in known.SERVER:
             reading.not_carried_out(position, f"{who}'{name}'")
@@ -243,6 +247,9 @@ def _bind_options(reading: Reading) -> tuple[bool, bool | None]:
             return False, None
         if needed and position + 1 >= len(reading.words):
             reading.error(position + 1, f"{title} : '{name}' : missing value")
+            good = False
+        elif name in known.CHANGES_THE_STREAM:
+            reading.error(position, f"{title} : {_REFUSED.format(name)}")
             good = False
         elif name in {"v6only", "v4v6"}:
             only_v6 = name == "v6only"

@@ -14,7 +14,7 @@ from string import Template
 from tcpbalancer.control.table import Row, rows
 from tcpbalancer.model import StatsPage
 from tcpbalancer.statistics import Snapshot
-from tcpbalancer.version import RELEASED
+from tcpbalancer.version import OWN, RELEASED
 
 HEADINGS = (
     "Name", "Status", "Last change", "Check", "Weight", "Queue", "Sessions", "Max", "Limit", "Total", "Rate", "Last",
@@ -36,6 +36,7 @@ def render(template: str, snapshot: Snapshot, page: StatsPage, *, refresh: bool 
         node=escape(snapshot.node),
         description="" if snapshot.description is None else f"({escape(snapshot.description)})",
         version="HAProxy" if page.hide_version else f"HAProxy version {escape(snapshot.version)}, released {RELEASED}",
+        own=OWN,
         pid=snapshot.pid,
         uptime=uptime(snapshot.uptime),
         maxconn=snapshot.maxconn,

@@ -243,7 +243,7 @@ def test_an_owner_has_no_weighted_scripts() -> None:
         ),
         (" advert_int 0.3", "warning: (VI_1) VRRPv2 advertisement interval 0.300000s must be an integer. rounding"),
         (" priority 9 {\n  a\n }", "5:2: warning: Unexpected '{' - ignoring: 'priority' has no block"),
-        (" unicast_peer {\n  1.2.3.4\n }", "the block 'unicast_peer' is known to keepalived, not carried out"),
+        (" virtual_routes {\n  1.2.3.4\n }", "the block 'virtual_routes' is known to keepalived, not carried out"),
         (" use_vmac", "5:2: warning: the keyword 'use_vmac' is known to keepalived, not carried out"),
         (" priorty 9", "5:2: warning: Unknown keyword 'priorty'; did you mean 'priority'?"),
         (" @other priority 9", "'@other': a condition is known to keepalived, not carried out"),

@@ -113,11 +113,11 @@ def test_bind_takes_every_form_of_address(address: str, binds: list[tuple[str, i
 
 
 def test_what_tcpbalancer_cannot_listen_on_is_named() -> None:
-    found = read(f"{TIMED}frontend f\n bind /run/x.sock\n bind :1 accept-proxy name here\n")
+    found = read(f"{TIMED}frontend f\n bind /run/x.sock\n bind :1 transparent name here\n")
     assert [bind.port for bind in found.configuration.frontends["f"].binds] == [1]
     assert [text for text in (w.message for w in found.warnings) if "not carried out" in text] == [
         "'bind /run/x.sock' is accepted but not carried out by tcpbalancer: nothing will listen there",
-        "'accept-proxy' on a bind line is accepted but not carried out by tcpbalancer",
+        "'transparent' on a bind line is accepted but not carried out by tcpbalancer",
     ]
     assert all(warning.advice for warning in found.warnings)
 
@@ -340,7 +340,7 @@ def test_setenv_acts_on_the_lines_that_follow() -> None:
         "use_backend x if a", "balance leastconn", "balance hdr(x)", "option redispatch 3", "timeout http-request 1s",
         "log 127.0.0.1:1 local0",
         "tcp-request connection accept", "http-request set-header X y",
-        "server s 192.0.2.1:1 cookie a send-proxy slowstart 3s",
+        "server s 192.0.2.1:1 cookie a tfo slowstart 3s",
     ],
 )  # fmt: skip
 def test_what_haproxy_knows_and_is_not_carried_out_is_named_and_lets_the_program_start(line: str) -> None:
@@ -545,3 +545,9 @@ def test_locations_are_those_of_the_words() -> None:
     seen = server("s 192.0.2.1:1")
     assert str(seen.location) == "f.cfg:7:2"
     assert Bind("", 1) == Bind("", 1)
+
+
+@pytest.mark.parametrize("line", ["bind :2 ssl crt /x", "bind :2 accept-proxy", "server s 192.0.2.1:1 send-proxy-v2"])
+def test_what_changes_the_bytes_on_the_wire_is_refused_rather_than_left_out(line: str) -> None:
+    with pytest.raises(ConfigError, match="other bytes would flow than this file asks for"):
+        read(f"{TIMED}listen l\n bind :1\n {line}\n")
