@@ -57,4 +57,4 @@ class GapMeter:
 
     def told(self) -> str:
         """Return the measurement as a phrase."""
-        return f"longest gap {self.longest * 1e3:,.0f} ms ({self.answers} answers, {self.failures} failures)"
+        return f"longest gap {self.longest * 1e3:,.0f} ms (answered {self.answers}, failed {self.failures})"
