@@ -207,14 +207,13 @@ def test_a_living_program_that_writes_the_file_without_our_lock_holds_it_too(tmp
 
 
 DETACHING = """
-import sys, time
+import sys
 from hakit.service import detach
 detached = detach()
 print("a word to the terminal", file=sys.stderr, flush=True)
 if sys.argv[1] == "ready":
     detached.ready()
     print("nobody reads this", file=sys.stderr, flush=True)
-    time.sleep(0.2)
 sys.exit(3)
 """
 
