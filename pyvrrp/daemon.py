@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import FIRST_COMPLETED
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Address
 from typing import Any, assert_never
@@ -55,6 +55,21 @@ from pyvrrp.wire.ipv4 import VRRP_GROUP, MalformedPacketError, Packet
 NO_SOURCE = IPv4Address("0.0.0.0")
 CAUSED_BY_US = frozenset({"priority", "stalled"})
 """Observations that no packet can cause; all others are told at most once a second."""
+
+
+STOP_LIMIT = 5.0
+"""Seconds that each part of the stop may take: nothing that hangs (a script in the kernel, say) holds the end up."""
+
+
+async def finished_within(seconds: float, works: Sequence[Coroutine[object, object, None]]) -> bool:
+    """Run all of ``works``; returns whether they ended in time, and ends those that did not."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    if not tasks:
+        return True
+    _, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
+        task.cancel()
+    return not late
 
 
 class Daemon:
@@ -154,9 +169,14 @@ class Daemon:
             self._dispatch(router, Shutdown())
         for socket in self._sockets.values():
             self._loop.remove_reader(socket.fileno())
-        await asyncio.gather(*(router.addresses.finish() for router in self.routers.values()))
-        await asyncio.gather(*(router.notifier.finish() for router in self.routers.values()))
-        await asyncio.gather(*(tracker.finish() for tracker in self.trackers.values()))
+        routers, trackers = self.routers.values(), self.trackers.values()
+        for what, finishing in (
+            ("the kernel has not taken all addresses away", [router.addresses.finish() for router in routers]),
+            ("notify scripts still run", [router.notifier.finish() for router in routers]),
+            ("check scripts still run", [tracker.finish() for tracker in trackers]),
+        ):
+            if not await finished_within(STOP_LIMIT, finishing):
+                self.hub.publish("warning", f"Warning - {what} {STOP_LIMIT:g} s after the stop: ending all the same")
 
     def _callback_failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Take an exception out of a callback: a timer may be lost with it, so the daemon must not go on as if not."""

@@ -42,7 +42,7 @@ class ScriptTracker:
             await asyncio.sleep(due - loop.time())
 
     async def finish(self) -> None:
-        """Wait for a run that timed out and is still on its way out: it is killed within a bounded time."""
+        """Wait for a run that timed out and is on its way out; a process stuck in the kernel may stay for ever."""
         if self._gone is not None:
             await self._gone
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hakit.events import EventHub
 from hakit.transcript import Value
+from pyvrrp.daemon import finished_within
 from pyvrrp.model import Instance, NotifyScripts, Script, TrackScript
 from pyvrrp.notifier import Notifier
 from pyvrrp.protocol.effects import NotifyState
@@ -137,3 +138,20 @@ def test_a_notify_script_that_fails_or_is_insecure_is_told(tmp_path: Path) -> No
     asyncio.run(asyncio.wait_for(story(insecure, security=True), 20))
     assert seen[0] == f"notify_failed: {fails} exited with status 3"
     assert seen[1].startswith(f"notify_failed: {insecure} was not run: {insecure} is writable by everybody")
+
+
+def test_what_hangs_at_the_stop_is_left_behind_in_time() -> None:
+    async def story() -> tuple[bool, bool, bool]:
+        async def hangs() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        async def ends() -> None:
+            return
+
+        return (
+            await finished_within(5, [ends(), ends()]),
+            await finished_within(0.05, [ends(), hangs()]),
+            await finished_within(5, []),
+        )
+
+    assert asyncio.run(asyncio.wait_for(story(), 10)) == (True, False, True)
