@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from hakit.transcript import Event
 from halab.host_mounts import ENVIRONMENT
 from halab.namespace import Completed, Host
 from halab.parts.daemons import KEEPALIVED_CONF, PYVRRP_CONTROL
-from halab.topology import ip_batch
+from halab.topology import Lab, ip_batch
 from halab.wait import DaemonEvents, hold, poll
 from pyvrrp.daemon import Daemon
 from pyvrrp.model import (
@@ -39,6 +39,8 @@ from pyvrrp.wire.ipv4 import VRRP_GROUP, Packet
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(90)]
 
+CONFIGS = Path(__file__).parents[2] / "configs"
+LabFactory = Callable[[Mapping[str, str]], Lab]
 PYVRRP = f"{ENVIRONMENT}/bin/pyvrrp"
 SEND_RAW = """
 import socket, sys, time
@@ -283,6 +285,25 @@ def test_a_second_instance_is_refused_in_one_line(pair: Pair) -> None:
     assert refused.status == 1
     assert refused.errors.count("\n") == 1
     assert "another instance is running (pid " in refused.errors
+
+
+def test_the_lab_s_yaml_runs_as_its_keepalived_conf_does(tmp_path: Path, netns_lab: LabFactory) -> None:
+    lab = netns_lab({"haproxy1": "192.168.50.11/24"})
+    host = lab["haproxy1"]
+    scripts = {
+        name: (CONFIGS / "reference" / name).read_text() for name in ("check_haproxy.sh", "keepalived_notify.sh")
+    }
+    for name, text in scripts.items():
+        host.write_file(f"/usr/local/bin/{name}", text, 0o755)
+    host.write_file("/etc/pyvrrp.yaml", (CONFIGS / "lab" / "pyvrrp.haproxy1.yaml").read_text())
+    host.spawn([PYVRRP, "-n", "-f", "/etc/pyvrrp.yaml"])
+    poll(lambda: host.path(PYVRRP_CONTROL).exists(), 5, "the control socket")
+    events = DaemonEvents(host, PYVRRP_CONTROL)
+    became = events.until(lambda event: event.event == "transition" and event["to"] == "MASTER", 8)
+    assert became["priority"] == 98  # nothing balances here, so its check fails: 100 - 2
+    logged = poll(lambda: host.path("/var/log/keepalived_notify.log").read_text(), 5, "the notify scripts' log")
+    assert "VRRP state backup" in logged
+    events.close()
 
 
 def test_a_missing_interface_is_a_configuration_error(pair: Pair) -> None:
