@@ -21,6 +21,8 @@ from halab.namespace import Host
 from halab.rtnetlink import RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, AddressSeen, RouteSocket
 
 T = TypeVar("T")
+KEPT = 5000
+"""How many events of a daemon are remembered at least."""
 _tick = threading.Event()  # never set: its wait() is the pause between two questions to a part that tells nothing
 
 
@@ -154,6 +156,8 @@ class DaemonEvents:
     def _tell(self, event: Event) -> None:
         with self.condition:
             self.events.append(event)
+            if len(self.events) > 2 * KEPT:  # a lab may stand for days
+                del self.events[:-KEPT]
             self.condition.notify_all()
 
     def until(self, matches: Callable[[Event], bool], within: float, since: float = 0.0) -> Event:

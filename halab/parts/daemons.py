@@ -7,6 +7,8 @@ runs.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from halab.host_mounts import ENVIRONMENT
 from halab.namespace import Host, ServiceDefinition
 from halab.programs import first_line, program
@@ -20,7 +22,26 @@ BALANCERS = ("tcpbalancer", "haproxy")
 SPEAKERS = ("pyvrrp", "keepalived")
 
 
-class Balancer:
+class _Service:
+    """A part that is one service of its host."""
+
+    service: ClassVar[str]
+    host: Host
+
+    def start(self) -> None:
+        """Start it; returns when it says that it is ready, if it is the kind that does (ours), else when it runs."""
+        self.host.start_service(self.service)
+
+    def ready(self) -> bool:
+        """Return whether its process runs."""
+        return str(self.host.services()[self.service]["state"]) == "active"
+
+    def stop(self) -> None:
+        """Stop it, as ``systemctl stop`` does."""
+        self.host.stop_service(self.service)
+
+
+class Balancer(_Service):
     """The balancer of a node; ``kind`` is one of BALANCERS."""
 
     service = "haproxy"
@@ -35,18 +56,6 @@ class Balancer:
             argv = (f"{ENVIRONMENT}/bin/tcpbalancer", "-f", HAPROXY_CFG, "-db")
         host.define(ServiceDefinition(self.service, argv, QUIET, notify=kind == "tcpbalancer", patience=5.0))
 
-    def start(self) -> None:
-        """Start it: it listens when this returns (tcpbalancer), or a moment later (haproxy)."""
-        self.host.start_service(self.service)
-
-    def ready(self) -> bool:
-        """Return whether its process runs."""
-        return str(self.host.services()[self.service]["state"]) == "active"
-
-    def stop(self) -> None:
-        """Stop it, as ``systemctl stop haproxy`` does."""
-        self.host.stop_service(self.service)
-
     @staticmethod
     def version(kind: str) -> str:
         """Return the line that tells the version."""
@@ -55,8 +64,8 @@ class Balancer:
         )
 
 
-class Speaker:
-    """The VRRP speaker of a node; ``kind`` is one of SPEAKERS."""
+class Speaker(_Service):
+    """The VRRP speaker of a node; ``kind`` is one of SPEAKERS. Being MASTER takes its Master_Down_Interval more."""
 
     service = "keepalived"
 
@@ -72,18 +81,6 @@ class Speaker:
         else:
             argv = (f"{ENVIRONMENT}/bin/pyvrrp", *flags)
         host.define(ServiceDefinition(self.service, argv, QUIET, notify=kind == "pyvrrp", patience=5.0))
-
-    def start(self) -> None:
-        """Start it; being MASTER takes its Master_Down_Interval more."""
-        self.host.start_service(self.service)
-
-    def ready(self) -> bool:
-        """Return whether its process runs."""
-        return str(self.host.services()[self.service]["state"]) == "active"
-
-    def stop(self) -> None:
-        """Stop it, as ``systemctl stop keepalived`` does: it gives up its addresses and says so."""
-        self.host.stop_service(self.service)
 
     @staticmethod
     def version(kind: str) -> str:
