@@ -89,6 +89,7 @@ class Service:
         self.outcome = ""
         self.deadline: float | None = None
         self.final = "inactive"
+        self.doomed = 0  # a main process that was sent SIGKILL, and of which the kernel has not told the end yet
         self.starting: list[Answer] = []
         self.stopping: list[Answer] = []
 
@@ -124,9 +125,10 @@ class Services:
     def start(self, name: str, answer: Answer) -> None:
         """Start; answers when the service says READY=1 (or at once, if it is not the kind that does)."""
         service = self._named(name)
-        if service.state == "active":
+        doomed = service.pid != 0 and service.doomed == service.pid
+        if service.state == "active" and not doomed:
             return answer({})
-        if service.state == "deactivating":
+        if service.state == "deactivating" or doomed:
             service.stopping.append(lambda _: self.start(name, answer))
             return None
         service.starting.append(answer)
@@ -142,6 +144,7 @@ class Services:
         log = os.open(service.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o644)
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
+            service.doomed = 0
             service.pid = spawn(service.argv, env, service.user, service.cwd, (nothing, log, log))
         except (OSError, KeyError) as problem:
             service.outcome = f"cannot start: {problem}"
@@ -205,6 +208,8 @@ class Services:
         for pid in struck:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+        if number == signal.SIGKILL and service.pid in struck:
+            service.doomed = service.pid
         return struck
 
     def exited(self, pid: int, status: int) -> None:

@@ -311,3 +311,19 @@ def test_a_checkout_below_tmp_is_seen_from_inside_though_tmp_is_private(tmp_path
     listed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
     assert {"halab", "hakit"} <= set(listed)
     assert "hidden" not in listed
+
+
+def test_a_start_right_after_kill_9_waits_for_the_end_and_starts_a_new_process(host: Host) -> None:
+    heavy = (
+        "import signal; held = bytearray(b'x') * 200_000_000; print('up', flush=True); signal.pause()"  # ends slowly
+    )
+    host.define(ServiceDefinition("heavy", python(heavy)))
+    host.start_service("heavy")
+    poll(lambda: "up" in host.log_tail("heavy"), 20, "the service holds its memory")
+    before = host.services()["heavy"]["pid"]
+    host.kill_service("heavy", signal.SIGKILL)
+    host.start_service("heavy")
+    after = host.services()["heavy"]
+    assert after["state"] == "active"
+    assert after["pid"] != before
+    host.stop_service("heavy")
