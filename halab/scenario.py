@@ -62,9 +62,9 @@ def bring_up(lab: ReferenceLab, report: Report) -> None:
     lab.start(lambda text: report.mark(lab.passed(), text), lambda: show_logs(lab, report))
     ready = lab.passed()
     with ThreadPoolExecutor(2) as pool:
-        election = pool.submit(lambda: lab.addresses.until(VIP, {"haproxy1"}, MOVES_WITHIN) - lab.begun)
-        checks = pool.submit(lambda: (Plan(lab).healthy(), lab.passed())[1])
-        try:
+        try:  # Ctrl-C may strike while the work is handed out, too
+            election = pool.submit(lambda: lab.addresses.until(VIP, {"haproxy1"}, MOVES_WITHIN) - lab.begun)
+            checks = pool.submit(lambda: (Plan(lab).healthy(), lab.passed())[1])
             times = {
                 "haproxy1 has the VIP: VRRP waits its Master_Down_Interval, 3.6 s, before it dares": election.result(),
                 "both balancers have checked every server by themselves": checks.result(),
