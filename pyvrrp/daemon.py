@@ -16,7 +16,7 @@ from typing import Any, assert_never
 
 from hakit.events import EventHub
 from hakit.transcript import Value
-from pyvrrp.model import Configuration, Instance
+from pyvrrp.model import Address, Configuration, Instance
 from pyvrrp.notifier import Notifier
 from pyvrrp.protocol import reception, tracking
 from pyvrrp.protocol.effects import (
@@ -130,7 +130,7 @@ class Daemon:
         tracked = {tracked.name for instance in self.configuration.instances for tracked in instance.track_scripts}
         for script in self.configuration.scripts:
             if script.name in tracked:
-                security = self.configuration.script_security
+                security = self.configuration.settings.script_security
                 tracker = ScriptTracker(script, self.hub, self._script_changed, security=security)
                 self.trackers[script.name] = tracker
 
@@ -142,7 +142,7 @@ class Daemon:
             machine=VirtualRouter(instance, NO_SOURCE),
             socket=self._sockets[instance.interface],
             addresses=AddressWorker(instance, kernel, announcer, self._link, tell),
-            notifier=Notifier(instance, tell, security=self.configuration.script_security),
+            notifier=Notifier(instance, tell, security=self.configuration.settings.script_security),
         )
 
     def _link(self, name: str) -> Link | None:
@@ -314,6 +314,7 @@ class Daemon:
                 assert_never(effect)
 
     def _advertise(self, router: Router, priority: int) -> None:
+        assert isinstance(router.machine.source, IPv4Address)
         message = reception.own_advertisement(router.instance, priority).encode()
         try:
             router.socket.send(Packet(router.machine.source, VRRP_GROUP, message))
@@ -340,7 +341,7 @@ class Daemon:
             values["delayed"] = router.delayed
         self._tell(router, "transition", effect.reason.text, rule=effect.reason.rule, **values)
 
-    def _heard(self, router: Router, address: IPv4Address, priority: int) -> None:
+    def _heard(self, router: Router, address: Address, priority: int) -> None:
         if router.may_tell("master_heard", self._loop.time()):
             self._tell(router, "master_heard", f"master is {address}, priority {priority}", address=str(address))
         stuck = tracking.why_checks_cannot_move_it(router.instance, priority)

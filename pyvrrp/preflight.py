@@ -24,7 +24,7 @@ def missing_interfaces(configuration: Configuration) -> Iterator[Diagnostic]:
 
 def unusable_scripts(configuration: Configuration) -> Iterator[Diagnostic]:
     """Yield a finding for every tracked script that would not be run: missing, not executable, or insecure."""
-    if not configuration.script_security:
+    if not configuration.settings.script_security:
         return
     tracked = {tracked.name for instance in configuration.instances for tracked in instance.track_scripts}
     for script in configuration.scripts:

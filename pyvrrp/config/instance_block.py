@@ -24,6 +24,7 @@ from pyvrrp.model import (
     Instance,
     NotifyScripts,
     Tracked,
+    TrackerKind,
     VirtualAddress,
 )
 
@@ -239,8 +240,7 @@ class InstanceBlock:
             preempt_delay=self.preempt_delay,
             authentication=self._authentication(),
             addresses=tuple(self.addresses),
-            track_scripts=self._tracked(priority),
-            track_interfaces=tuple(self.interfaces),
+            tracked=(*self._tracked(priority), *self._tracked_interfaces()),
             notify=self.notify,
             garp=self.garp.values,
             down_timer_adverts=self.down_timer_adverts,
@@ -278,6 +278,9 @@ class InstanceBlock:
         elif self.password:
             self.notes.advise(self.statement, f"({self.name}) auth_pass without auth_type PASS has no effect")
         return Authentication()
+
+    def _tracked_interfaces(self) -> list[Tracked]:
+        return [Tracked(name, kind=TrackerKind.INTERFACE) for name in self.interfaces]
 
     def _tracked(self, priority: int) -> tuple[Tracked, ...]:
         if priority != OWNER_PRIORITY:

@@ -18,7 +18,7 @@ from pyvrrp.config.known import ROOT
 from pyvrrp.config.script_block import ScriptBlock
 from pyvrrp.config.tracking import Defined
 from pyvrrp.config.tree import Statement, parse
-from pyvrrp.model import AuthType, Configuration, Instance
+from pyvrrp.model import AuthType, Configuration, GlobalSettings, Instance
 
 
 @dataclass(slots=True)
@@ -116,9 +116,11 @@ def build(statements: tuple[Statement, ...], findings: Findings, file: str, *, s
     return Configuration(
         tuple(root.instances.values()),
         tuple(defined.script for defined in root.scripts.values()),
-        router_id=root.defaults.router_id,
-        script_user=user,
-        script_security=root.defaults.script_security,
+        GlobalSettings(
+            router_id=root.defaults.router_id,
+            script_user=user,
+            script_security=root.defaults.script_security,
+        ),
     )
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from pyvrrp.model import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 class NotifyState(Enum):
-    """The states that notify scripts are told of, as keepalived spells them."""
+    """What notify scripts and FIFOs are told, as keepalived spells it."""
 
     MASTER = "MASTER"
     BACKUP = "BACKUP"
     FAULT = "FAULT"
     STOP = "STOP"
+    DELETED = "DELETED"
+    MASTER_RX_LOWER_PRI = "MASTER_RX_LOWER_PRI"
+    MASTER_PRIORITY = "MASTER_PRIORITY"
+    BACKUP_PRIORITY = "BACKUP_PRIORITY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,33 @@ class Observed:
 class MasterHeard:
     """Another router is heard as master, or with another priority than before."""
 
-    address: IPv4Address
+    address: Address
     priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantsMaster:
+    """A member of a sync group would be Master now, if all the others would; ``groups.py`` hears it, nobody else."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTransitioned:
+    """A whole sync group has changed its state, and why; comes after the effects of its members."""
+
+    group: str
+    before: str
+    after: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyGroup:
+    """Run the notify scripts of a sync group for this state; its priority is 0 in every case."""
+
+    group: str
+    state: NotifyState
 
 
 Effect = SendAdvertisement | AddAddresses | RemoveAddresses | Announce | Notify | Transitioned | Observed | MasterHeard

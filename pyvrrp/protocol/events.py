@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
+from pyvrrp.model import Address, Instance
 from pyvrrp.wire.advertisement import Advertisement
 
 
 @dataclass(frozen=True, slots=True)
 class Startup:
-    """Begin: every tracked script without a weight has had its first result (RFC 3768 section 6.4.1)."""
+    """Begin: every tracked script without a weight has had its first result (RFC 3768 section 6.4.1).
+
+    ``delay``: what is left of ``vrrp_startup_delay``, in seconds: the Master_Down_Interval begins behind it.
+    """
+
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class AdvertisementReceived:
     """An advertisement that ``reception`` has accepted, and who sent it."""
 
     advertisement: Advertisement
-    source: IPv4Address
+    source: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,43 @@ class FaultCleared:
 class SourceChanged:
     """The primary address of the interface, from which advertisements are sent; ties are decided by it."""
 
-    address: IPv4Address
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """A reload: the same virtual router with another configuration; what it is and knows stays as it is."""
+
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Become Master now: an operator's ``promote``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Stop being Master now, with an advertisement of priority 0: an operator's ``demote``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncToMaster:
+    """Every member of the sync group wants to be Master: all become it (said by ``groups.py`` alone)."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncToBackup:
+    """A member of the sync group has become Backup: the others follow (said by ``groups.py`` alone)."""
+
+    group: str
+    member: str
 
 
 Event = Startup | Shutdown | Tick | AdvertisementReceived | PriorityChanged | FaultRaised | FaultCleared | SourceChanged

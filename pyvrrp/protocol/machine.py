@@ -11,11 +11,10 @@ master), keepalived; where it departs from keepalived on purpose, a comment says
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import assert_never
 
-from pyvrrp.model import Instance
+from pyvrrp.model import Address, Instance
 from pyvrrp.protocol.effects import (
     AddAddresses,
     Announce,
@@ -50,7 +49,7 @@ RESIGN = 0
 class VirtualRouter:
     """One virtual router. ``source`` is the primary address of its interface, by which ties are decided."""
 
-    def __init__(self, instance: Instance, source: IPv4Address) -> None:
+    def __init__(self, instance: Instance, source: Address) -> None:
         self.instance = instance
         self.source = source
         self.priority = instance.priority
@@ -217,7 +216,7 @@ class VirtualRouter:
         if theirs > self.priority:
             text = f"Master received advert from {event.source} with higher priority {theirs}, ours {self.priority}"
             return self._yield(event, Reason("RFC 3768 6.4.3", text), now)
-        if theirs == self.priority and event.source > self.source:
+        if theirs == self.priority and int(event.source) > int(self.source):
             rank = f"same priority {theirs} but higher IP address than ours"
             text = f"Master received advert from {event.source} with {rank}"
             return self._yield(event, Reason("RFC 3768 6.4.3", text), now)

@@ -13,7 +13,7 @@ import hmac
 from ipaddress import IPv4Address
 from typing import ClassVar
 
-from pyvrrp.model import AuthType, Instance
+from pyvrrp.model import Address, AuthType, Instance
 from pyvrrp.wire import advertisement as wire
 from pyvrrp.wire.advertisement import AUTH_LENGTH, TYPE_ADVERTISEMENT, Advertisement
 from pyvrrp.wire.ipv4 import TTL, VRRP_GROUP, Packet
@@ -99,7 +99,7 @@ REJECTIONS: tuple[type[RejectedError], ...] = (
 )
 
 
-def accept(packet: Packet, instance: Instance, own_address: IPv4Address) -> Advertisement:
+def accept(packet: Packet, instance: Instance, own_address: Address) -> Advertisement:
     """Return the advertisement in ``packet``, if it is one that ``instance`` has to heed; else raise RejectedError.
 
     The caller has matched the virtual router's number already (``virtual_router_id``).
@@ -155,7 +155,7 @@ def own_advertisement(instance: Instance, priority: int) -> Advertisement:
         virtual_router_id=instance.virtual_router_id,
         priority=priority,
         advert_interval=round(instance.advert_interval),
-        addresses=tuple(address.interface.ip for address in instance.addresses),
+        addresses=tuple(one.ip for one in instance.addresses if isinstance(one.ip, IPv4Address)),
         auth_type=instance.authentication.type.value,
         auth_data=instance.authentication.password.ljust(AUTH_LENGTH, b"\0"),
     )
@@ -167,11 +167,11 @@ def why_addresses_differ(found: Advertisement, instance: Instance) -> str | None
     keepalived 2.2.7 refuses such an advertisement and ends with two masters; its HEAD, and we, do not.
     """
     ours = {address.interface.ip for address in instance.addresses}
-    theirs = set(found.addresses)
+    theirs: set[Address] = set(found.addresses)
     if ours == theirs:
         return None
     return f"its addresses are {_listed(theirs)}, ours {_listed(ours)}"
 
 
-def _listed(addresses: set[IPv4Address]) -> str:
-    return " ".join(str(address) for address in sorted(addresses)) or "none"
+def _listed(addresses: set[Address]) -> str:
+    return " ".join(str(one) for one in sorted(addresses, key=int)) or "none"

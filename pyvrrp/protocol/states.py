@@ -6,7 +6,8 @@ There is nothing to cancel: a state that is left takes its timers along, so a st
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+
+from pyvrrp.model import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Backup:
     """Watching a master (section 6.4.2). ``preempt_at``: until then a lower master is accepted (preempt_delay)."""
 
     master_down_at: float
-    master: IPv4Address | None = None
+    master: Address | None = None
     master_priority: int | None = None
     preempt_at: float | None = None
     has_slept: bool = False

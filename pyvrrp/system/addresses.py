@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from hakit.transcript import Value
@@ -149,10 +150,10 @@ class AddressWorker:
             self._tell("announced", address=str(address.interface.ip), interface=link.name, rounds=rounds)
 
     def _send(self, address: VirtualAddress, link: Link, rounds: int) -> None:
-        if not link.hardware_address:
+        if not link.hardware_address or not isinstance(address.ip, IPv4Address):
             return
         try:
             for _ in range(rounds):
-                self._announcer.announce(link.name, link.hardware_address, address.interface.ip)
+                self._announcer.announce(link.name, link.hardware_address, address.ip)
         except OSError as failed:
             self._tell("system_error", f"gratuitous ARP for {address} did not leave {link.name}: {failed.strerror}")

@@ -19,7 +19,7 @@ from typing import Any, Self
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from pyvrrp.model import VirtualAddress
+from pyvrrp.model import Address, VirtualAddress
 from pyvrrp.system.errors import NoPermissionError, SystemRefusalError
 
 _GROUPS = 0x1 | 0x10  # RTMGRP_LINK | RTMGRP_IPV4_IFADDR
@@ -40,7 +40,7 @@ class Link:
     is_up: bool
     addresses: tuple[IPv4Interface, ...]
 
-    def source(self, virtual: Collection[IPv4Address]) -> IPv4Address | None:
+    def source(self, virtual: Collection[Address]) -> IPv4Address | None:
         """Return the address to send from: the first that is none of the virtual ones, whoever left those there."""
         return next((address.ip for address in self.addresses if address.ip not in virtual), None)
 

@@ -182,7 +182,7 @@ def test_notify_scripts_find_the_addresses_where_they_belong(pair: Pair) -> None
 
 def test_an_error_of_our_own_ends_the_daemon_but_not_before_it_has_released_everything(pair: Pair) -> None:
     instance = Instance(
-        "VI_1", "eth0", 51, addresses=(VirtualAddress(IPv4Interface(f"{VIP}/24")),), track_scripts=(Tracked("x", 1),)
+        "VI_1", "eth0", 51, addresses=(VirtualAddress(IPv4Interface(f"{VIP}/24")),), tracked=(Tracked("x", 1),)
     )
     configuration = Configuration((instance,), (TrackScript("x", Script(("/usr/bin/true",))),))
     held = threading.Event()

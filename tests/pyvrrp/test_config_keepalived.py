@@ -15,6 +15,7 @@ from pyvrrp.model import (
     Authentication,
     AuthType,
     Configuration,
+    GlobalSettings,
     GratuitousArp,
     InitialState,
     Instance,
@@ -68,7 +69,7 @@ def test_the_reference_file_says_what_it_says() -> None:
                 initial_state=InitialState.MASTER,
                 authentication=Authentication(AuthType.PASS, b"KeepAliv"),
                 addresses=(VirtualAddress(IPv4Interface("192.168.50.10/24")),),
-                track_scripts=(Tracked("check_haproxy", -2),),
+                tracked=(Tracked("check_haproxy", -2),),
                 notify=NotifyScripts(notify("master", 30, 19), notify("backup", 31, 19), notify("fault", 32, 18)),
                 location=Location(file, 14, 1),
             ),
@@ -85,8 +86,7 @@ def test_the_reference_file_says_what_it_says() -> None:
                 location=Location(file, 6, 1),
             ),
         ),
-        router_id="LVS_DEVEL",
-        script_user="root",
+        settings=GlobalSettings(router_id="LVS_DEVEL", script_user="root"),
     )
 
 
@@ -134,7 +134,7 @@ def test_what_is_not_said_is_keepaliveds_default() -> None:
     assert found.garp == GratuitousArp(5, 5.0, 0.0, 1, 5, 5.0)
     assert found.authentication == Authentication()
     configuration = loaded("").configuration
-    assert (configuration.instances, configuration.script_security) == ((), True)
+    assert (configuration.instances, configuration.settings.script_security) == ((), True)
     assert messages("") == ["k.conf: warning: there is no vrrp_instance: nothing will be run"]
 
 

@@ -76,7 +76,7 @@ def test_the_order_of_the_parts_does_not_matter() -> None:
     found = configuration(text + "global: {router_id: my router, enable_script_security: no}\n")
     assert found.instances[0].track_scripts == (Tracked("chk", 5, reverse=True),)
     assert (found.scripts[0].script.user, found.scripts[0].script.group) == ("u", "g")
-    assert (found.router_id, found.script_security) == ("my router", False)
+    assert (found.settings.router_id, found.settings.script_security) == ("my router", False)
 
 
 @pytest.mark.parametrize(("text", "preempt"), [("true", False), ("on", False), ("", False), ("no", True)])

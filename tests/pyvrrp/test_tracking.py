@@ -14,7 +14,7 @@ PLAIN = Instance("VI_1", "eth0", 50, priority=100)
 
 
 def tracking(*tracked: Tracked, priority: int = 100, preempt: bool = True) -> Instance:
-    return replace(PLAIN, track_scripts=tracked, priority=priority, preempt=preempt)
+    return replace(PLAIN, tracked=tracked, priority=priority, preempt=preempt)
 
 
 @pytest.mark.parametrize(
