@@ -6,13 +6,14 @@ Laws: pure. As in keepalived, an instance takes the defaults that stand before i
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from pyvrrp.config.keywords import Keyword, Notes, Table
 from pyvrrp.config.known import GLOBAL_DEFS
 from pyvrrp.config.tree import Statement
 from pyvrrp.config.values import interface_name, whole
-from pyvrrp.model import GratuitousArp
+from pyvrrp.model import VRRP_GROUP, VRRP_GROUP6, GlobalSettings, GratuitousArp
 
 MOST = 2**31 - 1
 _TIMES = {"master_delay": "delay", "master_refresh": "refresh", "lower_prio_delay": "lower_prio_delay"}
@@ -60,16 +61,62 @@ class Garp:
 
 
 @dataclass(slots=True)
+class InstanceDefaults:
+    """What an instance starts from, under the names of ``model.Instance`` where it has them.
+
+    ``version`` None: not given, so 2 for IPv4 and 3 for IPv6. ``smtp_alert`` None: not given. ``multicast_group4`` and
+    ``6`` are the groups of an instance without ``mcast_dst_ip``. ``receive_buffer``: ``vrrp_rx_bufs_policy`` as bytes,
+    None for what the kernel gives. ``script_user`` is the user and group of scripts that name none.
+    """
+
+    interface: str = ""
+    version: int | None = None
+    strict: bool = False
+    check_unicast_source: bool = False
+    skip_check_addresses: bool = False
+    checksum_as_v2: bool = False
+    answers_lower_priority: bool = True
+    answers_higher_priority: bool = False
+    owner_ignores_adverts: bool = False
+    notify_priority_changes: bool = False
+    smtp_alert: bool | None = None
+    down_timer_adverts: int = 3
+    garp: Garp = field(default_factory=Garp)
+    receive_buffer: int | None = None
+    multicast_group4: IPv4Address = VRRP_GROUP
+    multicast_group6: IPv6Address = VRRP_GROUP6
+    script_user: tuple[str, str | None] | None = None
+
+
+@dataclass(slots=True)
 class GlobalBlock:
-    """``global_defs`` while it is read."""
+    """``global_defs`` while it is read: ``defaults`` for the instances, ``settings`` for the daemon."""
 
     notes: Notes
+    defaults: InstanceDefaults = field(default_factory=InstanceDefaults)
+    settings: GlobalSettings = field(default_factory=GlobalSettings)
     router_id: str = ""
-    script_user: tuple[str, str | None] | None = None
     script_security: bool = True
-    default_interface: str = ""
-    garp: Garp = field(default_factory=Garp)
-    down_timer_adverts: int = 3
+
+    @property
+    def script_user(self) -> tuple[str, str | None] | None:
+        """The user and group of scripts that name none."""
+        return self.defaults.script_user
+
+    @property
+    def garp(self) -> Garp:
+        """``vrrp_garp_*``."""
+        return self.defaults.garp
+
+    @property
+    def down_timer_adverts(self) -> int:
+        """``vrrp_down_timer_adverts``."""
+        return self.defaults.down_timer_adverts
+
+    @property
+    def default_interface(self) -> str:
+        """``default_interface``."""
+        return self.defaults.interface
 
     def set_router_id(self, statement: Statement) -> None:
         """``router_id NAME``."""
@@ -78,7 +125,7 @@ class GlobalBlock:
     def set_script_user(self, statement: Statement) -> None:
         """``script_user NAME [GROUP]``."""
         name, *group = (word.text for word in statement.parameters)
-        self.script_user = name, group[0] if group else None
+        self.defaults.script_user = name, group[0] if group else None
 
     def set_script_security(self, statement: Statement) -> None:
         """``enable_script_security``: on from the start here, so that only ``off`` changes anything."""
@@ -90,7 +137,7 @@ class GlobalBlock:
     def set_default_interface(self, statement: Statement) -> None:
         """``default_interface IF``."""
         try:
-            self.default_interface = interface_name(statement.parameters[0].text)
+            self.defaults.interface = interface_name(statement.parameters[0].text)
         except ValueError as wrong:
             self.notes.error(statement, str(wrong))
 
@@ -104,7 +151,9 @@ class GlobalBlock:
 
     def set_down_timer_adverts(self, statement: Statement) -> None:
         """``vrrp_down_timer_adverts N``."""
-        self.down_timer_adverts = read_down_timer_adverts(statement, self.notes, "global_defs", self.down_timer_adverts)
+        self.defaults.down_timer_adverts = read_down_timer_adverts(
+            statement, self.notes, "global_defs", self.down_timer_adverts
+        )
 
 
 def read_version(statement: Statement, notes: Notes, name: str) -> None:

@@ -1,16 +1,38 @@
 """Every keyword that keepalived knows, by block: what is not carried out here is still no mistake of the writer's.
 
 Laws: data. The names are those of keepalived 2.2.7 and of its later versions, aliases and deprecated ones included;
-a name may hold ``*``. What *is* carried out stands in the tables beside the code that does it.
+a name may hold ``*``. What *is* carried out stands in the tables beside the code that does it; a name that stands in
+both is carried out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
 from fnmatch import fnmatchcase
 
 
-def _words(text: str) -> list[str]:
-    return text.split()
+class Disposition(Enum):
+    """What becomes of a keyword; the values are the words of the reference."""
+
+    DONE = "done"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A keyword that keepalived knows and that has no effect here; ``why`` goes behind a colon, as in a message."""
+
+    name: str
+    why: str = ""
+    tier: int = 3
+    disposition: Disposition = Disposition.ACCEPTED
+
+
+def _words(text: str) -> tuple[Known, ...]:
+    return tuple(Known(name) for name in text.split())
 
 
 ROOT = _words("""
@@ -53,6 +75,6 @@ higher_prio_send_advert owner_ignore_adverts kernel_rx_buf_size auth_hmac neighb
 """)
 
 
-def is_known(name: str, known: list[str]) -> bool:
-    """Whether keepalived knows ``name`` in a block with these keywords."""
-    return any(fnmatchcase(name, pattern) for pattern in known)
+def find(name: str, known: Sequence[Known]) -> Known | None:
+    """Return what keepalived knows by ``name`` in a block with these keywords, or None."""
+    return next((one for one in known if fnmatchcase(name, one.name)), None)

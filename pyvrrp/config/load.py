@@ -18,10 +18,11 @@ from pyvrrp.model import Configuration
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, and what there is to say about it, in the order of the file as far as it has one."""
+    """A configuration, what there is to say about it in the order of the file, and the files that it was read from."""
 
     configuration: Configuration
     warnings: tuple[Diagnostic, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def load(path: str | Path) -> Loaded:
