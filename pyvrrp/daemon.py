@@ -49,7 +49,7 @@ from pyvrrp.system.errors import SystemRefusalError
 from pyvrrp.system.kernel import Kernel, Link
 from pyvrrp.system.privileges import require_privileges
 from pyvrrp.system.sockets import AdvertisementSocket
-from pyvrrp.trackers import ScriptTracker, results
+from pyvrrp.trackers import Key, ScriptTracker
 from pyvrrp.wire.ipv4 import VRRP_GROUP, MalformedPacketError, Packet
 
 NO_SOURCE = IPv4Address("0.0.0.0")
@@ -220,7 +220,8 @@ class Daemon:
             self._read(socket)
         self._dispatch(router, Tick())
 
-    def _script_changed(self, name: str) -> None:
+    def _script_changed(self, key: Key) -> None:
+        name = key[1]
         for router in self.routers.values():
             if any(tracked.name == name for tracked in router.instance.track_scripts):
                 self._track(router)
@@ -250,7 +251,7 @@ class Daemon:
         """Bring the machine up to what scripts and links say now: everything is derived anew, nothing remembered."""
         if self._stopping:
             return
-        instance, known = router.instance, results(self.trackers)
+        instance, known = router.instance, {name: tracker.works for name, tracker in self.trackers.items()}
         link_faults, source = self._link_faults(instance)
         faults = link_faults | tracking.script_faults(instance, known)
         if source is not None and source != router.machine.source:

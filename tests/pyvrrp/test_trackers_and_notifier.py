@@ -11,7 +11,7 @@ from pyvrrp.daemon import finished_within
 from pyvrrp.model import Instance, NotifyScripts, Script, TrackScript
 from pyvrrp.notifier import Notifier
 from pyvrrp.protocol.effects import NotifyState
-from pyvrrp.trackers import ScriptTracker, results
+from pyvrrp.trackers import Key, ScriptTracker
 
 
 def executable(path: Path, text: str) -> Path:
@@ -27,8 +27,8 @@ class Watcher:
         self.changes: asyncio.Queue[bool | None] = asyncio.Queue()
         self.tracker = ScriptTracker(script, EventHub("pyvrrp"), self._changed, security=security)
 
-    def _changed(self, name: str) -> None:
-        self.changes.put_nowait(results({name: self.tracker})[name])
+    def _changed(self, key: Key) -> None:
+        self.changes.put_nowait(self.tracker.works)
 
 
 def test_the_first_result_counts_at_once_and_later_ones_by_rise_and_fall(tmp_path: Path) -> None:
