@@ -16,19 +16,22 @@ from typing import Any, assert_never
 
 from hakit.events import EventHub
 from hakit.transcript import Value
-from pyvrrp.model import Address, Configuration, Instance
+from pyvrrp.model import Address, Configuration, Instance, TrackerKind
 from pyvrrp.notifier import Notifier
 from pyvrrp.protocol import reception, tracking
 from pyvrrp.protocol.effects import (
     AddAddresses,
     Announce,
     Effect,
+    GroupTransitioned,
     MasterHeard,
     Notify,
+    NotifyGroup,
     Observed,
     RemoveAddresses,
     SendAdvertisement,
     Transitioned,
+    WantsMaster,
 )
 from pyvrrp.protocol.events import (
     AdvertisementReceived,
@@ -251,9 +254,10 @@ class Daemon:
         """Bring the machine up to what scripts and links say now: everything is derived anew, nothing remembered."""
         if self._stopping:
             return
-        instance, known = router.instance, {name: tracker.works for name, tracker in self.trackers.items()}
+        instance = router.instance
+        known = {(TrackerKind.SCRIPT, name): tracker.works for name, tracker in self.trackers.items()}
         link_faults, source = self._link_faults(instance)
-        faults = link_faults | tracking.script_faults(instance, known)
+        faults = link_faults | tracking.faults(instance, known)
         if source is not None and source != router.machine.source:
             self._dispatch(router, SourceChanged(source))
         self._dispatch(router, PriorityChanged(tracking.effective_priority(instance, known)))
@@ -311,6 +315,8 @@ class Daemon:
                     self._tell(router, name, reason.text, rule=reason.rule, **values)
             case MasterHeard(address, priority):
                 self._heard(router, address, priority)
+            case WantsMaster() | GroupTransitioned() | NotifyGroup():
+                raise AssertionError(effect)
             case _:
                 assert_never(effect)
 

@@ -101,7 +101,10 @@ class WantsMaster:
 
 @dataclass(frozen=True, slots=True)
 class GroupTransitioned:
-    """A whole sync group has changed its state, and why; comes after the effects of its members."""
+    """A whole sync group has changed its state (INIT, BACKUP, MASTER, FAULT), and why; after its members' effects.
+
+    The text of the reason is the whole log line, ``VRRP_Group(G1) Syncing instances to MASTER state``.
+    """
 
     group: str
     before: str
@@ -117,4 +120,7 @@ class NotifyGroup:
     state: NotifyState
 
 
-Effect = SendAdvertisement | AddAddresses | RemoveAddresses | Announce | Notify | Transitioned | Observed | MasterHeard
+Effect = (
+    SendAdvertisement | AddAddresses | RemoveAddresses | Announce | Notify | Transitioned | Observed | MasterHeard
+    | WantsMaster | GroupTransitioned | NotifyGroup
+)  # fmt: skip

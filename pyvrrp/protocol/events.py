@@ -66,21 +66,28 @@ class SourceChanged:
 
 @dataclass(frozen=True, slots=True)
 class Reconfigured:
-    """A reload: the same virtual router with another configuration; what it is and knows stays as it is."""
+    """A reload: the same virtual router with another configuration; what it is and knows stays as it is.
+
+    ``priority``: the effective one under the new configuration; None: as far from the new base as it was from the old.
+    """
 
     instance: Instance
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TakeOver:
-    """Become Master now: an operator's ``promote``."""
+    """Become Master now: an operator's ``promote``. Refused if the master that is heard would win it back at once."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Stop being Master now, with an advertisement of priority 0: an operator's ``demote``."""
+    """Stop being Master now, with an advertisement of priority 0: an operator's ``demote``.
+
+    Whoever takes over is accepted, even with a lower priority, until a ``TakeOver`` or until nobody is heard any more.
+    """
 
     reason: str
 
@@ -100,4 +107,15 @@ class SyncToBackup:
     member: str
 
 
-Event = Startup | Shutdown | Tick | AdvertisementReceived | PriorityChanged | FaultRaised | FaultCleared | SourceChanged
+@dataclass(frozen=True, slots=True)
+class SyncAnnouncement:
+    """A member of the sync group has answered a lower master: all say where the addresses are (``groups.py`` alone)."""
+
+    group: str
+    member: str
+
+
+Event = (
+    Startup | Shutdown | Tick | AdvertisementReceived | PriorityChanged | FaultRaised | FaultCleared | SourceChanged
+    | Reconfigured | TakeOver | GiveUp | SyncToMaster | SyncToBackup | SyncAnnouncement
+)  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyvrrp.model import Address
+from pyvrrp.protocol.effects import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,24 @@ class Initialize:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """Watching a master (section 6.4.2). ``preempt_at``: until then a lower master is accepted (preempt_delay)."""
+    """Watching a master (section 6.4.2).
+
+    ``preempt_at``: until then a lower master is accepted (preempt_delay). ``follows``: the last advertisement was
+    accepted. ``learned_interval``: Master_Adver_Interval as the master tells it, in version 3. ``listens_until``: the
+    end of the startup delay. ``wants_master``: why it would be Master now, if its sync group would. ``gives_way``: an
+    operator made it give up, so it accepts any master.
+    """
 
     master_down_at: float
     master: Address | None = None
     master_priority: int | None = None
     preempt_at: float | None = None
     has_slept: bool = False
+    follows: bool = False
+    learned_interval: float | None = None
+    listens_until: float | None = None
+    wants_master: Reason | None = None
+    gives_way: bool = False
     name = "BACKUP"
 
 
@@ -39,12 +51,21 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """Another owner of the same addresses: if it is heard between these two points in time, it will not back off."""
+
+    begins: float
+    ends: float
+
+
+@dataclass(frozen=True, slots=True)
 class Master:
     """Holding the addresses (section 6.4.3). ``answered_at``: when another master was last answered."""
 
     advertise_at: float
     announcement: Announcement | None = None
     answered_at: float | None = None
+    rival: Rival | None = None
     name = "MASTER"
 
 

@@ -1,18 +1,29 @@
 """The two intervals that VRRP is made of.
 
-Laws: pure. Both come from the *effective* priority, so a router whose check fails also takes over later. RFC 3768
-section 6.1: Skew_Time = (256 - Priority) / 256 seconds, not scaled by the advertisement interval, and
-Master_Down_Interval = 3 x Advertisement_Interval + Skew_Time. The 3 is keepalived's ``down_timer_adverts``.
+Laws: pure. Both come from the *effective* priority, so a router whose check fails also takes over later. They are
+computed in whole microseconds, truncated, as keepalived computes them, and returned in seconds.
+
+Version 2, RFC 3768 section 6.1: Skew_Time = (256 - Priority) / 256 seconds, not scaled by the advertisement interval.
+Version 3, RFC 5798 section 6.1: Skew_Time = (256 - Priority) x Master_Adver_Interval / 256.
+Both: Master_Down_Interval = 3 x Master_Adver_Interval + Skew_Time. The 3 is keepalived's ``down_timer_adverts``.
 """
 
 from __future__ import annotations
 
-
-def skew_time(priority: int) -> float:
-    """Return Skew_Time in seconds for an effective priority of 1 .. 255."""
-    return (256 - priority) / 256
+SECOND = 1_000_000
 
 
-def master_down_interval(priority: int, advert_interval: float, down_timer_adverts: int = 3) -> float:
+def skew_time(priority: int, version: int = 2, advert_interval: float = 1.0) -> float:
+    """Return Skew_Time in seconds for an effective priority of 1 .. 255; the interval counts in version 3 alone."""
+    return _skew(priority, version, advert_interval) / SECOND
+
+
+def master_down_interval(priority: int, advert_interval: float, down_timer_adverts: int = 3, version: int = 2) -> float:
     """Return Master_Down_Interval in seconds: how long a backup waits before it takes over."""
-    return down_timer_adverts * advert_interval + skew_time(priority)
+    interval = round(advert_interval * SECOND)
+    return (down_timer_adverts * interval + _skew(priority, version, advert_interval)) / SECOND
+
+
+def _skew(priority: int, version: int, advert_interval: float) -> int:
+    scale = SECOND if version == 2 else round(advert_interval * SECOND)
+    return (256 - priority) * scale // 256
