@@ -26,7 +26,7 @@ class FolderWatch:
     def __init__(self, folder: Path) -> None:
         """Raises OSError if there is no such folder, or no watch is left (fs.inotify.max_user_instances)."""
         library = ctypes.CDLL(None, use_errno=True)
-        self._descriptor = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._descriptor: int = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         if library.inotify_add_watch(self._descriptor, os.fsencode(folder), _MASK | _ONLY_A_FOLDER) < 0:

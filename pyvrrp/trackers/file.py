@@ -144,5 +144,3 @@ def _number_in(path: str) -> tuple[int, str]:
         return 0, "no number"
     number = max(-_BITS_31, min(_BITS_31, int(found[1])))
     return number, f"holds {number}"
-
-

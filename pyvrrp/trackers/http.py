@@ -89,7 +89,7 @@ class HttpTracker:
         except TimeoutError:
             return False, f"timed out after {self.url.timeout:g} s", True
         except (aiohttp.ClientError, OSError, ValueError) as wrong:
-            return False, f"did not answer: {wrong or type(wrong).__name__}", False
+            return False, f"did not answer: {str(wrong) or type(wrong).__name__}", False
 
     def _count(self, passed: bool, words: str) -> None:  # noqa: FBT001 - passed or failed is all there is
         self.health = self.health.passed() if passed else self.health.failed()
