@@ -152,6 +152,7 @@ def virtual_router_id(packet: Packet) -> int | None:
 def own_advertisement(instance: Instance, priority: int) -> Advertisement:
     """Return the advertisement that ``instance`` sends, with this priority."""
     return Advertisement(
+        version=2,
         virtual_router_id=instance.virtual_router_id,
         priority=priority,
         advert_interval=round(instance.advert_interval),

@@ -2,64 +2,60 @@
 
 Laws: pure. We write the header ourselves, since the source must be the primary address of the interface and the
 identification counts 1, 2, 3 as keepalived's does. RFC 791 section 3.1; RFC 3768 section 5.2: TTL 255, destination
-224.0.0.18, protocol 112.
+224.0.0.18, protocol 112; with authentication of type AH protocol 51, its header between IP and VRRP.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from pyvrrp.model import VRRP_GROUP
 from pyvrrp.wire.checksum import internet_checksum
+from pyvrrp.wire.packet import (
+    AH_LENGTH,
+    INTERNETWORK_CONTROL,
+    PROTOCOL_AH,
+    PROTOCOL_VRRP,
+    TTL,
+    AuthenticationHeader,
+    MalformedPacketError,
+    Packet,
+)
 
-PROTOCOL_VRRP = 112
-VRRP_GROUP = IPv4Address("224.0.0.18")
-TTL = 255
-INTERNETWORK_CONTROL = 0xC0
-"""The type of service of routing traffic (precedence 6)."""
+__all__ = ["PROTOCOL_VRRP", "TTL", "VRRP_GROUP", "MalformedPacketError", "Packet", "decode", "encode", "header"]
 
 _HEADER = struct.Struct("!BBHHHBBH4s4s")
 
 
-class MalformedPacketError(ValueError):
-    """The bytes are not one whole IPv4 packet."""
+def encode(packet: Packet) -> bytes:
+    """Return the packet as bytes, header checksum included."""
+    authentication = b"" if packet.authentication is None else packet.authentication.encode()
+    checksum = internet_checksum(header(packet, INTERNETWORK_CONTROL, packet.ttl))
+    return header(packet, INTERNETWORK_CONTROL, packet.ttl, checksum) + authentication + packet.payload
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """One IPv4 packet without options, as far as VRRP looks at it."""
-
-    source: IPv4Address
-    destination: IPv4Address
-    payload: bytes
-    identification: int = 0
-    ttl: int = TTL
-    protocol: int = PROTOCOL_VRRP
-
-    def encode(self) -> bytes:
-        """Return the packet as bytes, header checksum included."""
-        return self._header(internet_checksum(self._header(0))) + self.payload
-
-    def _header(self, checksum: int) -> bytes:
-        return _HEADER.pack(
-            0x45,
-            INTERNETWORK_CONTROL,
-            _HEADER.size + len(self.payload),
-            self.identification,
-            0,
-            self.ttl,
-            self.protocol,
-            checksum,
-            self.source.packed,
-            self.destination.packed,
-        )
+def header(packet: Packet, type_of_service: int, ttl: int, checksum: int = 0) -> bytes:
+    """Return the 20 bytes of the header with these values in it, no fragment and without options."""
+    authentication = 0 if packet.authentication is None else AH_LENGTH
+    return _HEADER.pack(
+        0x45,
+        type_of_service,
+        _HEADER.size + authentication + len(packet.payload),
+        packet.identification,
+        0,
+        ttl,
+        packet.protocol,
+        checksum,
+        packet.source.packed,
+        packet.destination.packed,
+    )
 
 
 def decode(data: bytes) -> Packet:
     """Return the packet in ``data``; what follows its total length (Ethernet padding) is left out.
 
-    Raises MalformedPacketError if it is not IPv4, cut short, or a fragment.
+    Raises MalformedPacketError if it is not IPv4, cut short, a fragment, or neither VRRP nor AH.
     """
     if len(data) < _HEADER.size or data[0] >> 4 != 4:
         raise MalformedPacketError(f"{len(data)} bytes that are no IPv4 packet")
@@ -69,5 +65,10 @@ def decode(data: bytes) -> Packet:
         raise MalformedPacketError(f"header of {header_length} in {total} bytes, of which {len(data)} came")
     if fragment & 0x3FFF:
         raise MalformedPacketError("a fragment")
-    payload = data[header_length:total]
-    return Packet(IPv4Address(source), IPv4Address(destination), payload, identification, ttl, protocol)
+    if protocol not in {PROTOCOL_VRRP, PROTOCOL_AH}:
+        raise MalformedPacketError(f"protocol {protocol}, neither VRRP nor AH")
+    payload, authentication = data[header_length:total], None
+    if protocol == PROTOCOL_AH:
+        authentication = AuthenticationHeader.decode(payload)
+        payload = payload[AH_LENGTH:]
+    return Packet(IPv4Address(source), IPv4Address(destination), payload, identification, ttl, authentication)

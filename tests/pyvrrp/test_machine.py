@@ -49,7 +49,7 @@ NOW = 1000.0
 
 
 def heard(priority: int, source: IPv4Address = HIGHER) -> AdvertisementReceived:
-    return AdvertisementReceived(Advertisement(50, priority, 1, (VIP.interface.ip,)), source)
+    return AdvertisementReceived(Advertisement(2, 50, priority, 1, (VIP.interface.ip,)), source)
 
 
 def started(instance: Instance = PLAIN) -> VirtualRouter:
