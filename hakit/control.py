@@ -2,17 +2,20 @@
 
 Laws: a Unix socket of mode 0600, for root and the daemon's own user only. A request is one line of words. The answer
 to ``events`` is a snapshot of the recent ones and then every event as it happens, one JSON line each, until either
-side closes; to any other command one JSON line, then the end. What a client sends is bounded, a client that does not
-read is dropped, and neither ever holds the daemon up.
+side closes; to ``events recent`` the snapshot alone; to any other command one JSON line, then the end. A command may
+change the daemon, and may take its time: then only who asked waits. A command that is refused, or that fails, is
+answered with ``{"error": sentence}``. What a client sends is bounded, a client that does not read is dropped, and
+neither ever holds the daemon up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from hakit.events import EventHub
@@ -23,8 +26,9 @@ MAX_REQUEST = 4096
 MAX_BACKLOG = 1024
 """Events that may wait for one slow reader."""
 
-Command = Callable[[Sequence[str]], Value]
-"""Takes the words behind the command's own; raises ValueError for a request that makes no sense."""
+Command = Callable[[Sequence[str]], Value | Awaitable[Value]]
+"""Takes the words behind the command's own; raises ValueError for a request that makes no sense or is refused, OSError
+for what the system refused: the text of either is the answer."""
 
 
 class ControlServer:
@@ -64,10 +68,14 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             words = (await reader.readline()).decode("utf-8", "replace").split()
-            if words[:1] == ["events"]:
+            if words == ["events", "recent"]:
+                writer.write("".join(event.to_line() + "\n" for event in tuple(self._hub.recent)).encode())
+                await writer.drain()
+            elif words[:1] == ["events"]:
                 await self._stream(reader, writer)
             else:
-                writer.write((json.dumps(self._answer(words), ensure_ascii=False) + "\n").encode())
+                answer = await self._answer(words)
+                writer.write((json.dumps(answer, ensure_ascii=False) + "\n").encode())
                 await writer.drain()
         except (ConnectionError, ValueError):
             pass  # a client that left, or a line beyond MAX_REQUEST: nothing is owed to it
@@ -76,13 +84,14 @@ class ControlServer:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    def _answer(self, words: Sequence[str]) -> Value:
+    async def _answer(self, words: Sequence[str]) -> Value:
         if not words or words[0] not in self._commands:
             known: list[Value] = [*sorted(self._commands), "events"]
             return {"error": f"unknown command '{' '.join(words)}'", "commands": known}
         try:
-            return self._commands[words[0]](words[1:])
-        except ValueError as wrong:
+            answer = self._commands[words[0]](words[1:])
+            return await answer if inspect.isawaitable(answer) else answer
+        except (ValueError, OSError) as wrong:
             return {"error": str(wrong)}
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -126,7 +135,8 @@ async def _is_answered(path: Path) -> bool:
 def request(path: Path, *words: str, timeout: float = 5.0) -> Value:
     """Ask a daemon at ``path`` from a program without a loop; returns its answer.
 
-    Raises FileNotFoundError or ConnectionRefusedError if no daemon is there, TimeoutError if it does not answer.
+    Raises FileNotFoundError or ConnectionRefusedError if no daemon is there, TimeoutError if it does not answer,
+    ConnectionResetError if it ended meanwhile.
     """
     import socket
 
@@ -135,5 +145,8 @@ def request(path: Path, *words: str, timeout: float = 5.0) -> Value:
         asking.connect(str(path))
         asking.sendall((" ".join(words) + "\n").encode())
         with asking.makefile("r", encoding="utf-8") as answer:
-            value: Value = json.loads(answer.readline())
-            return value
+            line = answer.readline()
+        if not line:
+            raise ConnectionResetError("the daemon ended before it answered")
+        value: Value = json.loads(line)
+        return value

@@ -4,7 +4,7 @@ Laws: passwords are compared in constant time, and none is ever in a log or an a
 stopping it does not wait for readers. Whoever reaches the port can neither exhaust our descriptors nor hold one for
 long. Imports aiohttp, so only who serves a page imports this.
 
-Sources: RFC 7617 (Basic authentication), RFC 9110 section 11.6.1.
+Sources: RFC 7617 (Basic authentication), RFC 9110 section 11.6.1; WHATWG HTML, "Server-sent events".
 """
 
 from __future__ import annotations
@@ -12,15 +12,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import hmac
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
+from hakit.events import EventHub
+from hakit.transcript import Event
+
 PAUSE = 0.5
 """Seconds after which accepting is tried again when there was no descriptor left."""
 NO_CACHE = {"Cache-Control": "no-cache"}
+HEARTBEAT = 10.0
+"""Seconds after which a stream without events says that it is still there."""
+MAX_BACKLOG = 1024
+"""Events that may wait for one slow reader of a stream."""
 
 
 def is_authorised(header: str | None, users: Mapping[str, str]) -> bool:
@@ -178,6 +186,42 @@ class Site:
         task.add_done_callback(self._admissions.discard)
 
     async def _answered(self, request: web.Request, _response: web.StreamResponse) -> None:
+        self.keep(request)
+
+    def keep(self, request: web.Request) -> None:
+        """Let the patience with the connection of ``request`` begin anew: something has just been sent to it."""
         visit = self._visits.get(request.protocol)
         if visit is not None:
             visit.answered()
+
+    async def stream(self, request: web.Request, hub: EventHub) -> web.StreamResponse:
+        """Answer with the hub's recent events and then every one as it happens, as server-sent events, until it leaves.
+
+        Each has the monotonic time as its id and the JSON line of the event as its data. A reader that falls
+        MAX_BACKLOG events behind is dropped.
+        """
+        response = web.StreamResponse(headers={**NO_CACHE, "Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        for past in tuple(hub.recent):
+            queue.put_nowait(past)
+
+        def offer(event: Event) -> None:
+            if queue.qsize() < MAX_BACKLOG:
+                queue.put_nowait(event)
+            elif request.transport is not None:
+                request.transport.abort()
+
+        stop = hub.listen(offer)
+        try:
+            while True:
+                text = ": still here\n\n"
+                with contextlib.suppress(TimeoutError):
+                    event = await asyncio.wait_for(queue.get(), HEARTBEAT)
+                    text = f"id: {event.at:.6f}\ndata: {event.to_line()}\n\n"
+                await response.write(text.encode())
+                self.keep(request)
+        except ConnectionError:
+            return response
+        finally:
+            stop()

@@ -174,3 +174,37 @@ def test_passing_events_are_told_and_not_remembered() -> None:
     hub.publish("transition")
     assert told == ["advertised", "transition"]
     assert [event.event for event in hub.recent] == ["transition"]
+
+
+def test_a_command_may_take_its_time_and_may_fail(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+
+    async def slow(words: Sequence[str]) -> Value:
+        await asyncio.sleep(0)
+        return "done"
+
+    def full(words: Sequence[str]) -> Value:
+        raise OSError(28, "No space left on device")
+
+    async def scene() -> None:
+        server = ControlServer(path, EventHub("pyvrrp"), {"slow": slow, "full": full})
+        await server.start()
+        assert await asyncio.to_thread(request, path, "slow") == "done"
+        assert await asyncio.to_thread(request, path, "full") == {"error": "[Errno 28] No space left on device"}
+        await server.stop()
+
+    asyncio.run(scene())
+
+
+def test_recent_events_come_and_that_is_all(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+
+    async def scene(server: ControlServer, hub: EventHub) -> None:
+        hub.publish("ready")
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"events recent\n")
+        lines = (await reader.read()).splitlines()
+        assert [json.loads(line)["event"] for line in lines] == ["ready"]
+        writer.close()
+
+    play(path, scene)
