@@ -1,0 +1,162 @@
+"""The section ``Global definitions`` of keepalived.data, and what is there whoever is master.
+
+Laws: lines and order are those of 2.2.7. What only concerns parts that are not here (the balancer of the kernel, SNMP,
+DBus, BFD) stands at keepalived's default, so that readers find every line that they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyvrrp.model import Configuration, Fifo, GlobalSettings, GratuitousArp, Spacing, VirtualAddress
+from pyvrrp.status import shown
+from pyvrrp.status.picture import Picture
+from pyvrrp.status.shown import yes
+
+_PROCESSES = """\
+Checker process priority = 0
+Checker don't swap = false
+Checker realtime priority = 0
+Checker realtime limit = 10000
+BFD process priority = 0
+BFD don't swap = false
+BFD realtime priority = 0
+BFD realtime limit = 10000
+SNMP vrrp disabled
+SNMP checker disabled
+SNMP RFCv2 disabled
+SNMP RFCv3 disabled
+SNMP traps disabled
+SNMP socket = default (unix:/var/agentx/master)
+DBus disabled
+DBus service name = """
+_BUFFERS = (
+    "vrrp_netlink_cmd", "vrrp_netlink_monitor", "process_monitor", "lvs_netlink_cmd", "lvs_netlink_monitor",
+)  # fmt: skip
+_RTTIME = 10_000
+_UMASK = 0o177
+"""keepalived's own, unless ``umask`` is set."""
+
+
+def global_definitions(picture: Picture, *, parent: bool = False) -> list[str]:
+    """Return the lines of the section, without its heading; ``parent``: as the parent process writes them."""
+    return shown.indented(1, _lines(picture, parent=parent))
+
+
+def _lines(picture: Picture, *, parent: bool) -> Iterator[str]:
+    settings = picture.configuration.settings
+    yield f"Network namespace = {settings.namespace or '(default)'}"
+    yield "Network namespace ipvs = (main namespace)"
+    yield f"Router ID = {settings.router_id or picture.host}"
+    for name in ("smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"):
+        yield f"Default {name} = unset"
+    if parent:
+        yield from _start_and_end(settings)
+    yield "Checkers log all failures = false"
+    yield "No test config before reload"
+    yield f"Dynamic interfaces = {yes(settings.dynamic_interfaces)}"
+    if settings.dynamic_interfaces:
+        yield f"Allow interface changes = {yes(settings.allow_interface_changes)}"
+    if not parent:
+        yield f"Default interface = {_default_interface(picture.configuration)}"
+    yield f"Disable local IGMP = {yes(settings.disable_local_igmp, ('yes', 'no'))}"
+    yield "LVS flush = false"
+    yield "LVS flush on stop = disabled"
+    yield from _fifo("Global", settings.fifo, settings, parent=parent)
+    yield from _fifo("VRRP", settings.vrrp_fifo, settings, parent=parent)
+    yield f"FIFO write vrrp states on reload = {yes(settings.fifo_states_on_reload)}"
+    told = [instance.notify_priority_changes for instance in picture.configuration.instances]
+    yield f"VRRP notify priority changes = {yes(bool(told) and all(told))}"
+    yield f"VRRP IPv4 mcast group = {settings.multicast_group4}"
+    yield f"VRRP IPv6 mcast group = {settings.multicast_group6}"
+    yield from _announcing(settings, parent=parent)
+    yield from _process(settings)
+    yield f"Script security {yes(settings.script_security, ('enabled', 'disabled'))}"
+    yield f"Default script {shown.owner(settings.script_user, settings.script_group)}"
+    for buffer in _BUFFERS:
+        yield f"{buffer}_rcv_bufs = 0"
+        yield f"{buffer}_rcv_bufs_force = 0"
+    yield "rs_init_notifies = 0"
+    yield "no_checker_emails = 0"
+    yield "rx_bufs_multiples = 3"
+    umask = settings.process.umask
+    yield f"umask = 0{_UMASK if umask is None else umask:o}"
+    if settings.startup_delay:
+        yield f"vrrp_startup_delay = {settings.startup_delay:g}"
+
+
+def _start_and_end(settings: GlobalSettings) -> Iterator[str]:
+    start, end = settings.startup_script, settings.shutdown_script
+    if start is not None:
+        yield f"Startup script = {shown.script(start)}, timeout {settings.startup_script_timeout:.0f}"
+    if end is not None:
+        yield f"Shutdown script = {shown.script(end)} timeout {settings.shutdown_script_timeout:.0f}"
+
+
+def _default_interface(configuration: Configuration) -> str:
+    return configuration.instances[0].interface if configuration.instances else "eth0"
+
+
+def _fifo(name: str, fifo: Fifo | None, settings: GlobalSettings, *, parent: bool) -> Iterator[str]:
+    if fifo is None:
+        return
+    yield f"{name} notify fifo = {fifo.path}, {shown.owner(settings.script_user, settings.script_group)}"
+    if fifo.script is not None:
+        words = fifo.script.words if parent else (*fifo.script.words, fifo.path)
+        yield f"{name} notify fifo script = {shown.command(words)}, {shown.owner(fifo.script.user, fifo.script.group)}"
+
+
+def _announcing(settings: GlobalSettings, *, parent: bool) -> Iterator[str]:
+    garp, spacing = GratuitousArp(), settings.spacing.get("", Spacing())
+    yield f"Gratuitous ARP delay = {int(garp.delay)}"
+    yield f"Gratuitous ARP repeat = {garp.repeat}"
+    yield f"Gratuitous ARP refresh timer = {int(garp.refresh)}"
+    yield f"Gratuitous ARP refresh repeat = {garp.refresh_repeat}"
+    unresolved = 0xFFFFFFFF  # the parent of 2.2.7 has not settled these two: readers of its file know them so
+    yield f"Gratuitous ARP lower priority delay = {unresolved if parent else int(garp.lower_prio_delay)}"
+    yield f"Gratuitous ARP lower priority repeat = {unresolved if parent else garp.lower_prio_repeat}"
+    yield "Num adverts before down = 3"
+    yield f"Gratuitous ARP for each secondary VMAC = {garp.extra_interface:g}s"
+    yield "Send advert after receive lower priority advert = true"
+    yield "Send advert after receive higher priority advert = false"
+    yield f"Gratuitous ARP interval = {spacing.arp:.6f}"
+    yield f"Gratuitous NA interval = {spacing.na:.6f}"
+    yield "VRRP default protocol version = 2"
+    yield "nftables without counters"
+    yield "libnftnl version 1.2.3"
+    yield "VRRP check unicast_src = false"
+    yield "VRRP skip check advert addresses = false"
+    yield "VRRP strict mode = false"
+    yield "Max auto priority = 0"
+    yield "Min auto priority delay = 1000000 usecs"
+
+
+def _process(settings: GlobalSettings) -> Iterator[str]:
+    process = settings.process
+    yield f"VRRP process priority = {process.nice or 0}"
+    yield f"VRRP don't swap = {yes(process.no_swap)}"
+    yield f"VRRP realtime priority = {process.rt_priority or 0}"
+    yield f"VRRP realtime limit = {process.rlimit_rttime or _RTTIME}"
+    yield from _PROCESSES.splitlines()
+
+
+def static_sections(picture: Picture) -> Iterator[tuple[str, list[str]]]:
+    """Yield heading and lines of each section about what is there whoever is master."""
+    configuration = picture.configuration
+    there = {address for link in picture.links for address in link.addresses}
+
+    def static(one: VirtualAddress) -> str:
+        return shown.address(one, one.device or "", held=one.interface in there)
+
+    if configuration.static_addresses:
+        yield "Static Addresses", shown.indented(5, map(static, configuration.static_addresses))
+    if configuration.static_routes:
+        yield "Static Routes", shown.indented(5, map(shown.route, configuration.static_routes))
+    if configuration.static_rules:
+        yield "Static Rules", shown.indented(5, map(shown.rule, configuration.static_rules))
+    if configuration.track_groups:
+        lines = []
+        for group in configuration.track_groups:
+            lines += [f" Static Track Group = {group.name}", "   VRRP member instances :"]
+            lines += [f"     {member}" for member in group.members]
+        yield "Static Track groups", lines

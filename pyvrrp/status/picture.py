@@ -1,0 +1,202 @@
+"""The running daemon as values, at one moment: what every dump is written from.
+
+Laws: taken in one go, without waiting, so that all parts of a dump speak of the same moment. It holds no live object
+and no secret is ever printed from it. Times are of day (seconds since 1970), as keepalived prints them; the daemon
+itself keeps monotonic ones.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyvrrp.model import Address, Configuration, Instance, Interface, TrackerKind
+from pyvrrp.protocol.states import Backup, Fault, Initialize, Master, State
+from pyvrrp.status import shown
+
+if TYPE_CHECKING:
+    from pyvrrp.daemon import Daemon
+    from pyvrrp.router import Router
+
+STATE_NUMBERS = {"INIT": 0, "BACKUP": 1, "MASTER": 2, "FAULT": 3}
+"""keepalived's numbers of the states, as JSON and SNMP have them."""
+_RUNNING, _BROADCAST, _LOOPBACK, _MULTICAST = 0x40, 0x2, 0x8, 0x1000
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPicture:
+    """One virtual router. ``changed_at``, ``due_at``: of day; 0 for never. ``down_after``: seconds.
+
+    ``held``: the addresses of the instance that are on their interfaces. ``advert_interval`` is the one in force,
+    which a version 3 backup has learned from its master. ``descriptors``: of its sockets, for receiving and sending.
+    ``script_commands``: what it tracks by ``track_script``, as commands.
+    """
+
+    instance: Instance
+    state: State
+    priority: int
+    source: Address | None
+    statistics: Mapping[str, int]
+    changed_at: float = 0.0
+    due_at: float = 0.0
+    down_after: float = 0.0
+    advert_interval: float = 1.0
+    faults: frozenset[str] = frozenset()
+    undecided: int = 0
+    held: frozenset[Interface] = frozenset()
+    descriptors: tuple[int, int] = (-1, -1)
+    script_commands: tuple[str, ...] = ()
+
+    @property
+    def master(self) -> tuple[Address | None, int]:
+        """Who is heard as master, and its priority; 0 while nobody is."""
+        if isinstance(self.state, Backup):
+            return self.state.master, self.state.master_priority or 0
+        return None, 0
+
+    @property
+    def wanted(self) -> str:
+        """The state that it would be in, could it choose: keepalived's ``Wantstate``."""
+        return self.state.name if isinstance(self.state, Master | Backup) else "BACKUP"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerPicture:
+    """One tracker: what it says (None: nothing yet), the counter of its results, and whether it runs just now."""
+
+    kind: TrackerKind
+    name: str
+    reading: bool | int | None = None
+    count: int = 0
+    running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPicture:
+    """One interface of the machine."""
+
+    name: str
+    index: int
+    is_up: bool
+    hardware_address: bytes = b""
+    addresses: tuple[Interface, ...] = ()
+    mtu: int = 1500
+    flags: int = _RUNNING | _BROADCAST | _MULTICAST
+    base: str | None = None
+
+    def first(self, version: int) -> str:
+        """Return its first address of this family, or ``(none)``; of IPv6 the link-local one."""
+        fitting = [one.ip for one in self.addresses if one.version == version]
+        if version == 6:
+            fitting = [address for address in fitting if address.is_link_local]
+        return str(fitting[0]) if fitting else "(none)"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it leads nowhere but back."""
+        return bool(self.flags & _LOOPBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The daemon at one moment. ``groups``: the state of each sync group by name. ``pid``: of the process."""
+
+    configuration: Configuration
+    routers: tuple[RouterPicture, ...]
+    trackers: Mapping[tuple[TrackerKind, str], TrackerPicture]
+    links: tuple[LinkPicture, ...] = ()
+    groups: Mapping[str, str] | None = None
+    host: str = ""
+    pid: int = 0
+
+
+def take(daemon: Daemon) -> Picture:
+    """Return what ``daemon`` is now."""
+    links = {link.name: link for link in map(_link, getattr(daemon, "links", {}).values())}
+    routers = tuple(_router(router, links, daemon.configuration) for router in daemon.routers.values())
+    trackers = [_tracker(tracker) for tracker in daemon.trackers.values()]
+    return Picture(
+        configuration=daemon.configuration,
+        routers=routers,
+        trackers={(tracker.kind, tracker.name): tracker for tracker in trackers},
+        links=tuple(sorted(links.values(), key=lambda link: link.index)),
+        groups=_groups(daemon),
+        host=os.uname().nodename.partition(".")[0],
+        pid=os.getpid(),
+    )
+
+
+def _groups(daemon: Daemon) -> dict[str, str]:
+    states = getattr(getattr(daemon, "ensemble", None), "group_states", {})
+    return {group: getattr(state, "name", str(state)) for group, state in states.items()}
+
+
+def _router(router: Router, links: Mapping[str, LinkPicture], configuration: Configuration) -> RouterPicture:
+    machine, instance = router.machine, router.machine.instance
+    ahead = time.time() - time.monotonic()
+    deadline = machine.deadline
+    down_after = getattr(machine, "master_down_interval", 0.0)
+    return RouterPicture(
+        instance=instance,
+        state=machine.state,
+        priority=machine.priority,
+        source=None if machine.source.is_unspecified else machine.source,
+        statistics=router.statistics.as_dict(),
+        changed_at=router.since + ahead if router.since else 0.0,
+        due_at=0.0 if deadline is None else deadline + ahead,
+        down_after=down_after() if callable(down_after) else down_after,
+        advert_interval=getattr(machine, "master_advert_interval", instance.advert_interval),
+        faults=machine.state.causes if isinstance(machine.state, Fault) else frozenset(),
+        undecided=int(isinstance(machine.state, Initialize)),
+        held=_held(instance, machine.state, links),
+        descriptors=_descriptors(router),
+        script_commands=tuple(
+            shown.command(configuration.script(line.name).script.words) for line in instance.track_scripts
+        ),
+    )
+
+
+def _held(instance: Instance, state: State, links: Mapping[str, LinkPicture]) -> frozenset[Interface]:
+    if not isinstance(state, Master):
+        return frozenset()
+    there = {address for link in links.values() for address in link.addresses}
+    return frozenset(one.interface for one in (*instance.addresses, *instance.excluded) if one.interface in there)
+
+
+def _descriptors(router: Any) -> tuple[int, int]:
+    found = getattr(router, "sockets", None) or getattr(router, "socket", None)
+    if isinstance(found, Mapping):
+        found = tuple(found.values())
+    if isinstance(found, tuple | list):
+        found = found[0] if found else None
+    descriptor = found.fileno() if found is not None else -1
+    return descriptor, descriptor
+
+
+def _tracker(tracker: Any) -> TrackerPicture:
+    health = getattr(tracker, "health", None)
+    return TrackerPicture(
+        kind=getattr(tracker, "kind", TrackerKind.SCRIPT),
+        name=getattr(tracker, "name", None) or tracker.script.name,
+        reading=getattr(tracker, "reading", getattr(tracker, "works", None)),
+        count=0 if health is None else health.health,
+        running=bool(getattr(tracker, "running", False)),
+    )
+
+
+def _link(link: Any) -> LinkPicture:
+    flags = getattr(link, "flags", None)
+    if flags is None:
+        flags = _LOOPBACK | _RUNNING if link.name == "lo" else _RUNNING | _BROADCAST | _MULTICAST
+    return LinkPicture(
+        name=link.name,
+        index=link.index,
+        is_up=link.is_up,
+        hardware_address=link.hardware_address,
+        addresses=tuple(link.addresses),
+        mtu=getattr(link, "mtu", 65536 if link.name == "lo" else 1500),
+        flags=flags,
+    )
