@@ -200,7 +200,7 @@ class Daemon:
 
     def _receive(self, router: Router, packet: Packet) -> None:
         try:
-            found = reception.accept(packet, router.instance, router.machine.source)
+            found = reception.Reception(router.instance).accept(packet, router.machine.source, 0.0)
         except reception.RejectedError as wrong:
             total = router.statistics.count(wrong.counter)
             if router.may_tell(wrong.counter, self._loop.time()):

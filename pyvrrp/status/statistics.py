@@ -30,6 +30,14 @@ class Statistics:
     checksum_err: int = 0
     destination_err: int = 0
     source_err: int = 0
+    peer_err: int = 0
+    owner_ignored: int = 0
+    auth_ext_missing: int = 0
+    auth_ext_malformed: int = 0
+    auth_ext_unknown_key: int = 0
+    auth_ext_invalid_hmac: int = 0
+    auth_ext_stale: int = 0
+    auth_ext_replay: int = 0
     send_failed: int = 0
 
     def count(self, name: str) -> int:
