@@ -4,8 +4,13 @@ Laws: pure. Nothing here reads a clock, opens a socket or waits. Each rule retur
 which they must happen; effects are never derived from a pair of old and new state. The table of transitions is in
 ``table.py``; a test drives this machine against it. The shell calls ``handle(Tick(), now)`` at ``deadline``.
 
-RFC 3768 section 6.4, and where keepalived goes beyond it (FAULT, preempt_delay, its answer to a lower-priority
-master), keepalived; where it departs from keepalived on purpose, a comment says so.
+RFC 3768 section 6.4 (in version 3: RFC 5798, same section), and where keepalived goes beyond it (FAULT, preempt_delay,
+its answer to a lower-priority master, sync groups), keepalived; where it departs from keepalived on purpose, a comment
+says so. What a backup and a master do about ticks and advertisements is in ``backup.py`` and ``master.py``; here is how
+they begin and end, what tracking, reloads and operators do to them, and how each state is entered.
+
+A member of a sync group (``grouped``) never becomes Master by itself: it returns ``WantsMaster`` and waits for
+``SyncToMaster``. Only ``groups.py`` knows the others; the shell talks to the machines through its ``Ensemble``.
 """
 
 from __future__ import annotations
@@ -15,11 +20,11 @@ from types import MappingProxyType
 from typing import assert_never
 
 from pyvrrp.model import Address, Instance
+from pyvrrp.protocol import backup, master
 from pyvrrp.protocol.effects import (
     AddAddresses,
     Announce,
     Effect,
-    MasterHeard,
     Notify,
     NotifyState,
     Observed,
@@ -33,25 +38,35 @@ from pyvrrp.protocol.events import (
     Event,
     FaultCleared,
     FaultRaised,
+    GiveUp,
     PriorityChanged,
+    Reconfigured,
     Shutdown,
     SourceChanged,
     Startup,
+    SyncAnnouncement,
+    SyncToBackup,
+    SyncToMaster,
+    TakeOver,
     Tick,
 )
 from pyvrrp.protocol.states import Announcement, Backup, Fault, Initialize, Master, State
 from pyvrrp.protocol.timers import master_down_interval, skew_time
+from pyvrrp.protocol.tracking import HIGHEST, LOWEST
 
 RESIGN = 0
 """The priority with which a master says that it stops (RFC 3768 section 5.3.4)."""
+SYNC_GROUP = "keepalived sync group"
+"""The rule by which members of a group follow each other."""
 
 
 class VirtualRouter:
     """One virtual router. ``source`` is the primary address of its interface, by which ties are decided."""
 
-    def __init__(self, instance: Instance, source: Address) -> None:
+    def __init__(self, instance: Instance, source: Address, *, grouped: bool = False) -> None:
         self.instance = instance
         self.source = source
+        self.grouped = grouped
         self.priority = instance.priority
         self.state: State = Initialize()
 
@@ -69,49 +84,66 @@ class VirtualRouter:
                 return None
 
     @property
+    def master_adver_interval(self) -> float:
+        """Master_Adver_Interval in seconds: the master's own in version 3 (RFC 5798 section 6.1), else ours."""
+        learned = self.state.learned_interval if isinstance(self.state, Backup) else None
+        return self.instance.advert_interval if learned is None else learned
+
+    @property
+    def skew_time(self) -> float:
+        """Skew_Time in seconds, from the effective priority."""
+        return skew_time(self.priority, self.instance.version, self.master_adver_interval)
+
+    @property
     def master_down_interval(self) -> float:
         """Master_Down_Interval in seconds, from the effective priority."""
-        return master_down_interval(self.priority, self.instance.advert_interval, self.instance.down_timer_adverts)
+        return self.down_after(self.master_adver_interval)
+
+    def down_after(self, master_adver_interval: float) -> float:
+        """Return the Master_Down_Interval, in seconds, of a master with this interval."""
+        adverts, version = self.instance.down_timer_adverts, self.instance.version
+        return master_down_interval(self.priority, master_adver_interval, adverts, version)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Return what has to be done about ``event`` at ``now`` (monotonic seconds), and move to the next state."""
         match event:
-            case SourceChanged(address):
-                self.source = address
-                return []
-            case PriorityChanged(priority):
-                return self._change_priority(priority)
-            case FaultRaised(cause):
-                return self._raise_fault(cause)
-            case FaultCleared(cause):
-                return self._clear_fault(cause, now)
-            case Startup():
-                return self._start(now)
-            case Shutdown():
-                return self._stop()
             case Tick():
                 return self._tick(now)
             case AdvertisementReceived():
                 return self._receive(event, now)
+            case Startup() | Shutdown():
+                return self._start(event, now) if isinstance(event, Startup) else self._stop()
+            case FaultRaised() | FaultCleared() | PriorityChanged() | SourceChanged():
+                return self._track(event, now)
+            case Reconfigured():
+                return self._reconfigure(event, now)
+            case TakeOver() | GiveUp():
+                return self._take_over(event, now) if isinstance(event, TakeOver) else self._give_up(event, now)
+            case SyncToMaster() | SyncToBackup() | SyncAnnouncement():
+                return self._follow_group(event, now)
             case _:
                 assert_never(event)
 
     # --- RFC 3768 section 6.4.1, Initialize -----------------------------------------------------------------------
 
-    def _start(self, now: float) -> list[Effect]:
-        match self.state:
-            case Initialize(faults) if faults:
-                return [RemoveAddresses(), *self._fall(faults)]
-            case Initialize() if self.instance.is_owner:
-                return self._become_master(now, Reason("RFC 3768 6.4.1", "priority 255: the owner of the addresses"))
-            case Initialize():
-                # keepalived: `state MASTER` below priority 255 begins as a backup, too, and waits its whole interval.
-                interval = self.master_down_interval
-                text = f"init; waiting Master_Down_Interval {interval:.6f} s for a master"
-                started = self._become_backup(now + interval, Reason("RFC 3768 6.4.1", text))
-                return [RemoveAddresses(), *started]  # what an earlier run may have left behind
-            case _:
-                return []
+    def _start(self, event: Startup, now: float) -> list[Effect]:
+        if not isinstance(self.state, Initialize):
+            return []
+        if self.state.faults:
+            return [RemoveAddresses(), *self._fall(self.state.faults)]
+        ownership = Reason("RFC 3768 6.4.1", "priority 255: the owner of the addresses")
+        at_once = self.instance.is_owner and not event.delay
+        if at_once and not self.grouped:
+            return self.become_master(now, ownership)
+        # keepalived: `state MASTER` below priority 255 begins as a backup, too, and waits its whole interval.
+        wait = event.delay + (0 if self.instance.is_owner else self.master_down_interval)
+        text = f"init; waiting {wait:.6f} s for a master"
+        if not event.delay:
+            text = f"init; waiting Master_Down_Interval {wait:.6f} s for a master"
+        begun = Backup(now + wait, listens_until=now + event.delay if event.delay else None)
+        started = self.become_backup(begun, Reason("RFC 3768 6.4.1", text))
+        asked = backup.ask_group(self, begun, ownership, now) if at_once else []
+        return [RemoveAddresses(), *started, *asked]  # removed is what an earlier run may have left behind
 
     def _stop(self) -> list[Effect]:
         before = self.state
@@ -126,146 +158,65 @@ class VirtualRouter:
             case _:
                 return [told, stopped]
 
-    # --- Ticks: sections 6.4.2 (2) and 6.4.3 (2) ------------------------------------------------------------------
+    # --- Ticks and advertisements: sections 6.4.2 and 6.4.3 -------------------------------------------------------
 
     def _tick(self, now: float) -> list[Effect]:
         match self.state:
-            case Backup(master_down_at=down_at) as state if now >= down_at:
-                return self._master_is_down(state, now)
+            case Backup() as state:
+                return backup.tick(self, state, now)
             case Master() as state:
-                return self._advertise_and_announce(state, now)
+                return master.tick(self, state, now)
             case _:
                 return []
-
-    def _master_is_down(self, state: Backup, now: float) -> list[Effect]:
-        late = now - state.master_down_at
-        if late > self.instance.advert_interval and not state.has_slept:
-            # Departs from keepalived on purpose: who was asleep (a stalled machine, a paused VM) has not listened,
-            # so it hears one interval of the present before it takes over from a master that may be alive.
-            self.state = replace(state, master_down_at=now + self.instance.advert_interval, has_slept=True)
-            text = f"woke {late:.3f} s late; listening for one more interval before taking over"
-            return [Observed("stalled", Reason("listen after a stall", text), MappingProxyType({"late": late}))]
-        text = f"no advertisement for Master_Down_Interval {self.master_down_interval:.6f} s"
-        return self._become_master(now, Reason("RFC 3768 6.4.2", text))
-
-    def _advertise_and_announce(self, state: Master, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        late = now - state.advertise_at
-        if late >= 0:
-            effects.append(SendAdvertisement(self.priority))
-            interval = self.instance.advert_interval
-            state = replace(state, advertise_at=(now if late > interval else state.advertise_at) + interval)
-            if late > interval:  # others may have taken over meanwhile: say where the addresses are
-                state = replace(state, announcement=Announcement(now, self.instance.garp.repeat))
-        if state.announcement is not None and now >= state.announcement.at:
-            effects.append(Announce(state.announcement.rounds))
-            state = replace(state, announcement=self._next_refresh(now))
-        self.state = state
-        return effects
-
-    def _next_refresh(self, now: float) -> Announcement | None:
-        garp = self.instance.garp
-        return Announcement(now + garp.refresh, garp.refresh_repeat) if garp.refresh else None
-
-    # --- Advertisements: sections 6.4.2 (3) and 6.4.3 (3) ---------------------------------------------------------
 
     def _receive(self, event: AdvertisementReceived, now: float) -> list[Effect]:
         match self.state:
             case Backup() as state:
-                return self._receive_as_backup(state, event, now)
+                return backup.receive(self, state, event, now)
             case Master() as state:
-                return self._receive_as_master(state, event, now)
+                return master.receive(self, state, event, now)
             case _:
                 return []
 
-    def _receive_as_backup(self, state: Backup, event: AdvertisementReceived, now: float) -> list[Effect]:
-        theirs = event.advertisement.priority
-        if theirs == RESIGN:
-            self.state = replace(state, master_down_at=now + skew_time(self.priority), has_slept=False)
-            text = f"{event.source} resigned; waiting Skew_Time {skew_time(self.priority):.6f} s"
-            return [Observed("master_resigned", Reason("RFC 3768 6.4.2", text))]
-        effects: list[Effect] = []
-        if (event.source, theirs) != (state.master, state.master_priority):
-            effects.append(MasterHeard(event.source, theirs))
-        state = replace(state, master=event.source, master_priority=theirs)
-        if theirs >= self.priority or not self.instance.preempt:
-            # Equal priority is accepted whatever the address: the addresses decide between masters only.
-            self.state = self._hear(replace(state, preempt_at=None), now)
-            return effects
-        if self.instance.preempt_delay and state.preempt_at is None:
-            # The delay does not take over by itself: it ends the patience with a lower master, and then the timer runs.
-            self.state = self._hear(replace(state, preempt_at=now + self.instance.preempt_delay), now)
-            text = (
-                f"master {event.source} has {theirs}, ours {self.priority}: {self.instance.preempt_delay:g} s to wait"
-            )
-            return [*effects, Observed("preempt_delay_started", Reason("keepalived preempt_delay", text))]
-        if state.preempt_at is not None and now < state.preempt_at:
-            self.state = self._hear(state, now)
-            return effects
-        self.state = state
-        text = f"received lower priority ({theirs}) advert from {event.source} - discarding"
-        return [*effects, Observed("lower_priority_discarded", Reason("RFC 3768 6.4.2", text))]
-
-    def _hear(self, state: Backup, now: float) -> Backup:
-        return replace(state, master_down_at=now + self.master_down_interval, has_slept=False)
-
-    def _receive_as_master(self, state: Master, event: AdvertisementReceived, now: float) -> list[Effect]:
-        theirs = event.advertisement.priority
-        if theirs == RESIGN:
-            return self._answer_resignation(state, now)
-        if theirs > self.priority:
-            text = f"Master received advert from {event.source} with higher priority {theirs}, ours {self.priority}"
-            return self._yield(event, Reason("RFC 3768 6.4.3", text), now)
-        if theirs == self.priority and int(event.source) > int(self.source):
-            rank = f"same priority {theirs} but higher IP address than ours"
-            text = f"Master received advert from {event.source} with {rank}"
-            return self._yield(event, Reason("RFC 3768 6.4.3", text), now)
-        return self._defend(state, event, now)
-
-    def _answer_resignation(self, state: Master, now: float) -> list[Effect]:
-        if self._has_answered(state, now):
-            return []
-        self.state = replace(state, advertise_at=now + self.instance.advert_interval, answered_at=now)
-        return [SendAdvertisement(self.priority)]
-
-    def _has_answered(self, state: Master, now: float) -> bool:
-        """Whether somebody was answered less than an interval ago: nobody can make us send faster than that."""
-        return state.answered_at is not None and now < state.answered_at + self.instance.advert_interval
-
-    def _yield(self, event: AdvertisementReceived, reason: Reason, now: float) -> list[Effect]:
-        effects = self._become_backup(now + self.master_down_interval, reason)
-        assert isinstance(self.state, Backup)
-        self.state = replace(self.state, master=event.source, master_priority=event.advertisement.priority)
-        return [RemoveAddresses(), *effects, MasterHeard(event.source, event.advertisement.priority)]
-
-    def _defend(self, state: Master, event: AdvertisementReceived, now: float) -> list[Effect]:
-        """Answer a master of lower rank, as keepalived does: the RFC would only discard its advertisement."""
-        interval, garp = self.instance.advert_interval, self.instance.garp
-        text = (
-            f"Received advert from {event.source} with lower priority {event.advertisement.priority}, "
-            f"ours {self.priority}, forcing new election"
-        )
-        told = Observed("lower_priority_master", Reason("keepalived lower_prio", text))
-        if self._has_answered(state, now):
-            return [told]
-        again = Announcement(now + garp.lower_prio_delay, garp.lower_prio_repeat)
-        self.state = Master(now + interval, again if garp.lower_prio_delay else state.announcement, answered_at=now)
-        return [told, SendAdvertisement(self.priority), Announce(garp.lower_prio_repeat)]
-
     # --- Tracking -------------------------------------------------------------------------------------------------
 
-    def _change_priority(self, priority: int) -> list[Effect]:
+    def _track(self, event: FaultRaised | FaultCleared | PriorityChanged | SourceChanged, now: float) -> list[Effect]:
+        match event:
+            case FaultRaised(cause):
+                return self._raise_fault(cause)
+            case FaultCleared(cause):
+                return self._clear_fault(cause, now)
+            case PriorityChanged(priority):
+                waited = self.master_down_interval
+                # An owner's priority is 255, or 254 while another owner is there: tracking has no part in it.
+                effects = [] if self.instance.is_owner else self.change_priority(priority, "keepalived track_script")
+                self._move_deadline(waited)
+                return effects
+            case SourceChanged(address):
+                self.source = address
+                return []
+            case _:
+                assert_never(event)
+
+    def change_priority(self, priority: int, rule: str, text: str = "") -> list[Effect]:
+        """Take on another effective priority, and say so with ``text`` or as keepalived does."""
         if priority == self.priority:
             return []
-        before, waited = self.priority, self.master_down_interval
-        self.priority = priority
-        if isinstance(self.state, Backup):
-            # The skew follows the priority at once: the deadline moves by the difference of the two intervals.
-            moved = self.state.master_down_at + self.master_down_interval - waited
-            self.state = replace(self.state, master_down_at=moved)
-        text = f"Changing effective priority from {before} to {priority}"
+        before, self.priority = self.priority, priority
+        text = text or f"Changing effective priority from {before} to {priority}"
         values = MappingProxyType({"old": before, "new": priority})
-        return [Observed("priority", Reason("keepalived track_script", text), values)]
+        told: list[Effect] = [Observed("priority", Reason(rule, text), values)]
+        if self.instance.notify_priority_changes and isinstance(self.state, Master):
+            told.append(Notify(NotifyState.MASTER_PRIORITY, priority))
+        elif self.instance.notify_priority_changes and isinstance(self.state, Backup):
+            told.append(Notify(NotifyState.BACKUP_PRIORITY, priority))
+        return told
+
+    def _move_deadline(self, waited: float) -> None:
+        """The skew follows the priority at once: the deadline moves by the difference of the two intervals."""
+        moved = self.master_down_interval - waited
+        if moved and isinstance(self.state, Backup):
+            self.state = replace(self.state, master_down_at=self.state.master_down_at + moved)
 
     def _raise_fault(self, cause: str) -> list[Effect]:
         match self.state:
@@ -289,23 +240,122 @@ class VirtualRouter:
                 return []
             case Fault(causes) if causes <= {cause}:
                 # keepalived: an owner waits one interval and the skew; anyone else a whole Master_Down_Interval.
-                owner_wait = self.instance.advert_interval + skew_time(self.priority)
+                owner_wait = self.instance.advert_interval + self.skew_time
                 wait = owner_wait if self.instance.is_owner else self.master_down_interval
                 text = f"{cause} is over; waiting {wait:.6f} s for a master"
-                return self._become_backup(now + wait, Reason("keepalived FAULT", text))
+                return self.become_backup(Backup(now + wait), Reason("keepalived FAULT", text))
             case Fault(causes):
                 self.state = Fault(causes - {cause})
                 return []
             case _:
                 return []
 
+    # --- Reload and operators -------------------------------------------------------------------------------------
+
+    def _reconfigure(self, event: Reconfigured, now: float) -> list[Effect]:
+        """Keep the state, as keepalived does on SIGHUP; what is the same before and after has no effect at all."""
+        before, waited = self.instance, self.master_down_interval
+        priority = self._priority_under(event)
+        self.instance = instance = event.instance
+        effects = self.change_priority(priority, "keepalived reload")
+        match self.state:
+            case Backup() as state if instance.is_owner and not before.is_owner:
+                self.state = replace(state, master_down_at=now)
+            case Backup() as state:
+                self.state = replace(
+                    state,
+                    learned_interval=state.learned_interval if instance.version == 3 else None,
+                    preempt_at=state.preempt_at if instance.preempt_delay else None,
+                )
+                if self.master_down_interval != waited:
+                    self._move_deadline(waited)
+                    self.state = replace(self.state, master_down_at=max(now, self.state.master_down_at))
+            case Master() as state:
+                # Sooner, never later: who learned the shorter interval hears of the longer one in time.
+                sooner = min(state.advertise_at, now + instance.advert_interval)
+                changed = instance.advert_interval != before.advert_interval
+                self.state = replace(
+                    state,
+                    advertise_at=sooner if changed else state.advertise_at,
+                    announcement=state.announcement or self.next_refresh(now),
+                )
+            case _:
+                pass
+        return effects
+
+    def _priority_under(self, event: Reconfigured) -> int:
+        before, after = self.instance, event.instance
+        if after.is_owner:
+            return self.priority if before.is_owner else after.priority
+        if event.priority is not None:
+            return event.priority
+        offset = 0 if before.is_owner else self.priority - before.priority
+        return max(LOWEST, min(HIGHEST, after.priority + offset))
+
+    def _take_over(self, event: TakeOver, now: float) -> list[Effect]:
+        reason = Reason("promote", event.reason)
+        match self.state:
+            case Master():
+                return []
+            case Backup() as state if state.follows and self._is_outranked_by(state):
+                text = f"master {state.master} has {state.master_priority}, ours {self.priority}"
+                return [Observed("promotion_refused", Reason("promote", f"{text}: it would be back at once"))]
+            case Backup() as state if self.grouped:
+                return backup.ask_group(self, replace(state, gives_way=False), reason, now)
+            case Backup():
+                return self.become_master(now, reason)
+            case Initialize(causes) | Fault(causes):
+                text = f"cannot become Master in {self.state.name}: {', '.join(sorted(causes)) or 'not started'}"
+                return [Observed("promotion_refused", Reason("promote", text))]
+            case _:
+                assert_never(self.state)
+
+    def _is_outranked_by(self, state: Backup) -> bool:
+        if state.master is None or state.master_priority is None:
+            return False
+        return (state.master_priority, int(state.master)) > (self.priority, int(self.source))
+
+    def _give_up(self, event: GiveUp, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        if isinstance(self.state, Master):
+            effects = self._resign(Reason("demote", event.reason), now)
+        if isinstance(self.state, Backup):
+            self.state = replace(self.state, gives_way=True, wants_master=None)
+        return effects
+
+    # --- Sync groups ----------------------------------------------------------------------------------------------
+
+    def _follow_group(self, event: SyncToMaster | SyncToBackup | SyncAnnouncement, now: float) -> list[Effect]:
+        match (event, self.state):
+            case (SyncToMaster(group), Backup(wants_master=own)):
+                text = f"VRRP_Group({group}) Syncing instances to MASTER state"
+                return self.become_master(now, own or Reason(SYNC_GROUP, text))
+            case (SyncToBackup(group, member), Master()):
+                # Departs from keepalived, which is silent here: whoever watches this router need not wait for its end.
+                text = f"VRRP_Group({group}) Syncing instances to BACKUP state: {member} is not MASTER"
+                return self._resign(Reason(SYNC_GROUP, text), now)
+            case (SyncAnnouncement(), Master() as state):
+                return master.announce_again(self, state, now)
+            case _:
+                return []
+
     # --- Arriving in a state --------------------------------------------------------------------------------------
 
-    def _become_master(self, now: float, reason: Reason) -> list[Effect]:
-        before, garp = self.state, self.instance.garp
-        again = Announcement(now + garp.delay, garp.repeat) if garp.delay else self._next_refresh(now)
-        self.state = Master(now + self.instance.advert_interval, again)
+    def become_master(self, now: float, reason: Reason) -> list[Effect]:
+        """Enter MASTER: the advertisement first, then the addresses, then everybody is told."""
+        before, garp, interval = self.state, self.instance.garp, self.instance.advert_interval
+        effects: list[Effect] = []
+        if self.master_adver_interval != interval:
+            text = f"changing advert interval from {self.master_adver_interval * 1000:.0f}ms to locally configured"
+            own = Reason("RFC 5798 6.4.2", f"{text} {interval * 1000:.0f}ms")
+            effects.append(Observed("advert_interval_restored", own))
+        if self.instance.is_owner:
+            text = "Restoring our priority to 255 since other address owner has disappeared"
+            effects += self.change_priority(self.instance.priority, "keepalived owner", text)
+        again = Announcement(now + garp.delay, garp.repeat) if garp.delay else self.next_refresh(now)
+        self.state = Master(now + interval, again)
         return [
+            *effects,
             Transitioned(before.name, self.state.name, reason),
             # The advertisement goes first: the old master must be silent before anybody hears of the addresses.
             SendAdvertisement(self.priority),
@@ -314,10 +364,19 @@ class VirtualRouter:
             Notify(NotifyState.MASTER, self.priority),
         ]
 
-    def _become_backup(self, master_down_at: float, reason: Reason) -> list[Effect]:
-        before = self.state
-        self.state = Backup(master_down_at)
+    def next_refresh(self, now: float) -> Announcement | None:
+        """Return the next refresh of gratuitous ARP, if the configuration wants any (garp_master_refresh)."""
+        garp = self.instance.garp
+        return Announcement(now + garp.refresh, garp.refresh_repeat) if garp.refresh else None
+
+    def become_backup(self, state: Backup, reason: Reason) -> list[Effect]:
+        """Enter BACKUP; the addresses of a master have to be removed before."""
+        before, self.state = self.state, state
         return [Transitioned(before.name, self.state.name, reason), Notify(NotifyState.BACKUP, self.priority)]
+
+    def _resign(self, reason: Reason, now: float) -> list[Effect]:
+        told = self.become_backup(Backup(now + self.master_down_interval), reason)
+        return [SendAdvertisement(RESIGN), RemoveAddresses(), *told]
 
     def _fall(self, causes: frozenset[str]) -> list[Effect]:
         before = self.state

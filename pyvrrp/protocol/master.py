@@ -1,0 +1,155 @@
+"""What a master does about time and advertisements: RFC 3768 and RFC 5798 section 6.4.3, and keepalived's additions.
+
+Laws: pure; functions of ``machine.py``'s router in the state MASTER, called by it alone. Whoever has the higher
+(priority, address) is yielded to at once; anyone else is answered, once an interval at most, so that nobody can make us
+send faster than that. ``nopreempt`` plays no part here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pyvrrp.protocol.effects import (
+    Announce,
+    Effect,
+    MasterHeard,
+    Notify,
+    NotifyState,
+    Observed,
+    Reason,
+    RemoveAddresses,
+    SendAdvertisement,
+)
+from pyvrrp.protocol.states import Announcement, Backup, Master, Rival
+
+if TYPE_CHECKING:
+    from pyvrrp.protocol.events import AdvertisementReceived
+    from pyvrrp.protocol.machine import VirtualRouter
+
+BACKED_OFF = 254
+"""The priority of an owner that has given up against another one."""
+
+
+def tick(router: VirtualRouter, state: Master, now: float) -> list[Effect]:
+    """Advertise and announce what is due, section 6.4.3 (2)."""
+    effects: list[Effect] = []
+    interval, limit = router.instance.advert_interval, router.instance.timer_expired_backup
+    late = now - state.advertise_at
+    if limit and late > interval and late + interval >= limit:
+        # keepalived's timer_expired_backup: another router has had the time to take over, and shall keep what it has.
+        reason = Reason("keepalived timer_expired_backup", f"timer expired {late:.6f} seconds ago")
+        return [RemoveAddresses(), *router.become_backup(Backup(now + router.master_down_interval), reason)]
+    if late >= 0:
+        effects.append(SendAdvertisement(router.priority))
+        state = replace(state, advertise_at=(now if late > interval else state.advertise_at) + interval)
+        if late > interval:  # others may have taken over meanwhile: say where the addresses are
+            state = replace(state, announcement=Announcement(now, router.instance.garp.repeat))
+    if state.announcement is not None and now >= state.announcement.at:
+        effects.append(Announce(state.announcement.rounds))
+        state = replace(state, announcement=router.next_refresh(now))
+    router.state = state
+    return effects
+
+
+def receive(router: VirtualRouter, state: Master, event: AdvertisementReceived, now: float) -> list[Effect]:
+    """Yield to a higher (priority, address), answer a lower one, section 6.4.3 (3)."""
+    theirs = event.advertisement.priority
+    if theirs == 0:
+        return _answer_resignation(router, state, event, now)
+    if theirs == router.priority and event.source == router.source:
+        text = "WARNING - equal priority advert received from remote host with our IP address."
+        return [Observed("our_address_used", Reason("RFC 3768 6.4.3", text))]
+    if theirs > router.priority:
+        text = f"Master received advert from {event.source} with higher priority {theirs}, ours {router.priority}"
+        return _yield(router, event, Reason("RFC 3768 6.4.3", text), now)
+    if theirs < router.priority:
+        return _defend(router, state, event, now)
+    if int(event.source) > int(router.source):
+        rank = f"same priority {theirs} but higher IP address than ours"
+        text = f"Master received advert from {event.source} with {rank}"
+        conflict = [_owner_conflict(event)] if router.instance.is_owner else []
+        return [*conflict, *_yield(router, event, Reason("RFC 3768 6.4.3", text), now)]
+    return _outlast(router, state, event, now) if router.instance.is_owner else _defend(router, state, event, now)
+
+
+def _answer_resignation(router: VirtualRouter, state: Master, event: AdvertisementReceived, now: float) -> list[Effect]:
+    if _has_answered(router, state, now):
+        return []
+    router.state = replace(state, advertise_at=now + router.instance.advert_interval, answered_at=now)
+    text = f"Master received priority 0 message from {event.source}"
+    return [Observed("resignation_answered", Reason("RFC 3768 6.4.3", text)), SendAdvertisement(router.priority)]
+
+
+def _has_answered(router: VirtualRouter, state: Master, now: float) -> bool:
+    """Whether somebody was answered less than an interval ago: nobody can make us send faster than that."""
+    return state.answered_at is not None and now < state.answered_at + router.instance.advert_interval
+
+
+def _yield(router: VirtualRouter, event: AdvertisementReceived, reason: Reason, now: float) -> list[Effect]:
+    """Become Backup. ``higher_prio_send_advert``: one more advertisement, so that the other one announces again."""
+    found, own = event.advertisement, router.instance.advert_interval
+    last: list[Effect] = [SendAdvertisement(router.priority)] if router.instance.answers_higher_priority else []
+    learned = found.advert_interval if router.instance.version == 3 and found.advert_interval not in {0, own} else None
+    following = Backup(
+        now + router.down_after(own if learned is None else learned),
+        master=event.source,
+        master_priority=found.priority,
+        learned_interval=learned,
+        follows=True,
+    )
+    told = router.become_backup(following, reason)
+    return [*last, RemoveAddresses(), *told, MasterHeard(event.source, found.priority)]
+
+
+def _defend(router: VirtualRouter, state: Master, event: AdvertisementReceived, now: float) -> list[Effect]:
+    """Answer a master of lower rank, as keepalived does: the RFC would only discard its advertisement."""
+    answers = router.instance.answers_lower_priority
+    text = (
+        f"Received advert from {event.source} with lower priority {event.advertisement.priority}, "
+        f"ours {router.priority}{', forcing new election' if answers else ''}"
+    )
+    effects: list[Effect] = [Observed("lower_priority_master", Reason("keepalived lower_prio", text))]
+    if _has_answered(router, state, now):
+        return effects
+    router.state = replace(state, answered_at=now)
+    if answers:
+        router.state = replace(router.state, advertise_at=now + router.instance.advert_interval)
+        effects.append(SendAdvertisement(router.priority))
+    effects += announce_again(router, router.state, now)
+    return [*effects, Notify(NotifyState.MASTER_RX_LOWER_PRI, router.priority)]
+
+
+def announce_again(router: VirtualRouter, state: Master, now: float) -> list[Effect]:
+    """Say where the addresses are, now and after garp_lower_prio_delay: another router may have said something else."""
+    garp = router.instance.garp
+    if not garp.lower_prio_repeat:
+        return []
+    again = Announcement(now + garp.lower_prio_delay, garp.lower_prio_repeat)
+    router.state = replace(state, announcement=again if garp.lower_prio_delay else state.announcement)
+    return [Announce(garp.lower_prio_repeat)]
+
+
+def _owner_conflict(event: AdvertisementReceived) -> Effect:
+    text = f"local instance and {event.source} are both configured as address owner, please resolve"
+    return Observed("owner_conflict", Reason("keepalived owner", f"CONFIGURATION ERROR: {text}"))
+
+
+def _outlast(router: VirtualRouter, state: Master, event: AdvertisementReceived, now: float) -> list[Effect]:
+    """Stand against another owner of lower address, as keepalived 2.4 does: for two advertisements it may back off.
+
+    If it is still there within 1.2 times the larger interval behind them, it never will: then we do, with priority 254.
+    """
+    own, rival = router.instance.advert_interval, state.rival
+    if rival is None or now > rival.ends:
+        begins = now + 2 * own
+        rival = Rival(begins, begins + 1.2 * max(own, event.advertisement.advert_interval))
+        router.state = replace(state, rival=rival)
+        return [_owner_conflict(event), *_defend(router, router.state, event, now)]
+    if now < rival.begins:
+        return _defend(router, state, event, now)
+    text = f"{event.source} is still advertising as address owner, please resolve - reducing our priority"
+    reduced = router.change_priority(BACKED_OFF, "keepalived owner", text)
+    theirs = event.advertisement.priority
+    text = f"Master received advert from {event.source} with higher priority {theirs}, ours {BACKED_OFF}"
+    return [*reduced, *_yield(router, event, Reason("RFC 3768 6.4.3", text), now)]
