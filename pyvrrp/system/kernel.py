@@ -1,131 +1,221 @@
-"""Links and addresses of the kernel, through pyroute2's asynchronous netlink.
+"""Links, addresses, routes and rules of the kernel: read, changed, watched.
 
-Laws: what is already as it should be is no error (EEXIST on adding, EADDRNOTAVAIL on removing). The monitor has a
-socket of its own; whenever it says that something changed, the whole is read again, so that a lost message costs
-nothing but time. rtnetlink(7).
+Laws: what is already as it should be is no error: adding says False if it was there, removing if it was not. The
+picture of the links is read once and then follows the kernel's notifications (``monitor.py``); only when some of those
+were lost, or while somebody asks for it, everything is read again, at most every 50 ms. Commands go through pyroute2's
+asynchronous netlink. rtnetlink(7).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import os
-import re
 import socket
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Any, Self
 
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from pyvrrp.model import Address, VirtualAddress
+from pyvrrp.model import Route, Rule, VirtualAddress
 from pyvrrp.system.errors import NoPermissionError, SystemRefusalError
+from pyvrrp.system.link import Link, Picture
+from pyvrrp.system.monitor import ADDRESS4, ADDRESS6, LINK, ROUTE4, ROUTE6, RULE4, RULE6, Monitor
+from pyvrrp.system.routes import address_message, route_message, rule_message
 
-_GROUPS = 0x1 | 0x10  # RTMGRP_LINK | RTMGRP_IPV4_IFADDR
-_IFF_UP, _IFF_RUNNING = 0x1, 0x40
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+__all__ = ["SPACING", "Kernel", "Link"]
 
+SPACING = 0.05
+"""Seconds between two reports of changes, unless a link went up or down: that is said at once."""
+_REQUEST_ACK, _CREATE, _EXCLUSIVE = 0x5, 0x400, 0x200
+_NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _NEWRULE, _DELRULE = 20, 21, 24, 25, 32, 33
+_GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ESRCH, errno.ENOENT)
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A network interface as it is now. ``addresses`` in the kernel's order: the first one is the primary.
-
-    ``hardware_address`` is 6 bytes, or none where the link is no Ethernet (a tunnel): then there is no ARP either.
-    """
-
-    index: int
-    name: str
-    hardware_address: bytes
-    is_up: bool
-    addresses: tuple[IPv4Interface, ...]
-
-    def source(self, virtual: Collection[Address]) -> IPv4Address | None:
-        """Return the address to send from: the first that is none of the virtual ones, whoever left those there."""
-        return next((address.ip for address in self.addresses if address.ip not in virtual), None)
-
-
-def _hardware_address(found: object) -> bytes:
-    """Return a MAC address as bytes; the address of a link that is no Ethernet is none (pyroute2 gives it as it is)."""
-    return bytes.fromhex(found.replace(":", "")) if isinstance(found, str) and _MAC.fullmatch(found) else b""
+Changed = Callable[[], Awaitable[None]]
+Loss = Hashable
+"""What may be lost: ("route", family, table, destination), ("rule",), ("address", text), ("link",)."""
 
 
 class Kernel:
-    """The kernel's links and addresses: read, change, watch."""
+    """The kernel's links, addresses, routes and rules; an asynchronous context manager."""
 
     def __init__(self) -> None:
-        self._commands: Any = AsyncIPRoute()
-        self._monitor: Any = AsyncIPRoute()
+        self.commands: Any = AsyncIPRoute()
+        self._monitor = Monitor(LINK, ADDRESS4, ADDRESS6)
+        self._picture: Picture | None = None
+        self._reading = asyncio.Lock()
+        self._lost = False
+        self._changed = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._losses: dict[Loss, list[Callable[[], None]]] = {}
 
     async def __aenter__(self) -> Self:
-        await self._commands.__aenter__()
-        await self._monitor.__aenter__()
-        await self._monitor.bind(groups=_GROUPS)
+        await self.commands.__aenter__()
         return self
 
     async def __aexit__(self, *ending: object) -> None:
-        await self._monitor.__aexit__(*ending)
-        await self._commands.__aexit__(*ending)
+        self._monitor.close()
+        await self.commands.__aexit__(*ending)
+
+    # --- Reading --------------------------------------------------------------------------------------------------
 
     async def links(self) -> dict[str, Link]:
-        """Return all links by name."""
-        addresses: dict[int, list[IPv4Interface]] = {}
-        async for found in await self._commands.get_addr(family=socket.AF_INET):
-            own = IPv4Interface(f"{found.get('local')}/{found['prefixlen']}")
-            addresses.setdefault(found["index"], []).append(own)
-        links = {}
-        async for found in await self._commands.get_links():
-            flags = found["flags"]
-            links[found.get("ifname")] = Link(
-                index=found["index"],
-                name=found.get("ifname"),
-                hardware_address=_hardware_address(found.get("address")),
-                is_up=bool(flags & _IFF_UP and flags & _IFF_RUNNING),
-                addresses=tuple(addresses.get(found["index"], ())),
-            )
-        return links
+        """Return all links by name, as they are now: what was told until this moment is taken in first."""
+        self._listen()
+        async with self._reading:
+            if self._picture is None or self._lost:
+                await self._read_all()
+        self._listen()
+        assert self._picture is not None
+        return self._picture.by_name()
+
+    async def _read_all(self) -> None:
+        self._lost = False
+        addresses = [
+            found
+            for family in (socket.AF_INET, socket.AF_INET6)
+            async for found in await self.commands.get_addr(family=family)
+        ]
+        self._picture = Picture([found async for found in await self.commands.get_links()], addresses)
+        self._lose(*self._losses)
+        self._changed.set()
+
+    def _listen(self) -> None:
+        """Take in what the kernel has told; not while everything is read: it would be overwritten."""
+        if self._reading.locked():
+            return
+        messages, lost = self._monitor.read()
+        if lost:
+            self._lost = True
+            self._changed.set()
+        for message in messages:
+            self._take_in(message)
+
+    def _take_in(self, message: Any) -> None:
+        kind = message["event"]
+        if kind in {"RTM_DELROUTE", "RTM_DELRULE"}:
+            self._take_in_loss(message)
+            return
+        if self._picture is None:
+            return
+        before = self._picture.link(message["index"]) if kind in {"RTM_NEWLINK", "RTM_DELLINK"} else None
+        if not self._picture.apply(message):
+            return
+        self._changed.set()
+        if kind in {"RTM_NEWLINK", "RTM_DELLINK"}:
+            after = self._picture.link(message["index"])
+            if after is None or before is None or before.is_up != after.is_up:
+                self._urgent.set()
+                self._lose(("link",))  # the kernel drops routes then, in IPv4 without a word
+        elif kind == "RTM_DELADDR":
+            self._lose(("address", message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")))
+            if not self._picture.has_addresses(message["index"], 4):
+                self._lose(("link",))
+
+    def _take_in_loss(self, message: Any) -> None:
+        if message["event"] == "RTM_DELRULE":
+            self._lose(("rule",))
+            return
+        table = message.get_attr("RTA_TABLE") or message["table"]
+        empty = "0.0.0.0" if message["family"] == socket.AF_INET else "::"
+        destination = f"{message.get_attr('RTA_DST') or empty}/{message['dst_len']}"
+        self._lose(("route", message["family"], table, destination))
+
+    # --- Watching -------------------------------------------------------------------------------------------------
+
+    async def watch(self, changed: Changed) -> None:
+        """Call ``changed`` whenever links, addresses, or watched routes have changed; runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._monitor.fileno(), self._listen)
+        try:
+            while True:
+                await self._changed.wait()
+                if self._lost:
+                    await self.links()
+                self._changed.clear()
+                self._urgent.clear()
+                await changed()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._urgent.wait(), SPACING)
+        finally:
+            loop.remove_reader(self._monitor.fileno())
+
+    def on_loss(self, losses: Iterable[Loss], call: Callable[[], None]) -> None:
+        """Call ``call`` whenever one of these may have been lost, until ``forget``; it must only take note."""
+        for loss in losses:
+            self._losses.setdefault(loss, []).append(call)
+            if loss[0] == "route":  # type: ignore[index]
+                self._monitor.join(ROUTE4)
+                self._monitor.join(ROUTE6)
+            elif loss[0] == "rule":  # type: ignore[index]
+                self._monitor.join(RULE4)
+                self._monitor.join(RULE6)
+
+    def forget(self, call: Callable[[], None]) -> None:
+        """Call ``call`` no more."""
+        for loss, calls in list(self._losses.items()):
+            left = [one for one in calls if one != call]
+            if left:
+                self._losses[loss] = left
+            else:
+                del self._losses[loss]
+
+    def _lose(self, *losses: Loss) -> None:
+        for loss in losses:
+            for call in self._losses.get(loss, ()):
+                call()
+                self._changed.set()
+
+    # --- Changing -------------------------------------------------------------------------------------------------
 
     async def add(self, link: Link, address: VirtualAddress) -> bool:
         """Put ``address`` on ``link``; returns False if it was there. Raises SystemRefusalError if refused."""
-        options: dict[str, object] = {}
-        if address.broadcast is not None:
-            options["broadcast"] = str(address.broadcast)
-        if address.label is not None:
-            options["label"] = address.label
-        if address.scope:
-            options["scope"] = address.scope
-        return await self._change("add", link, address, errno.EEXIST, **options)
+        message = address_message(link.index, address)
+        return await self._request(message, _NEWADDR, f"add {address} on {link.name}", _EXCLUSIVE | _CREATE)
 
     async def remove(self, link: Link, address: VirtualAddress) -> bool:
         """Take ``address`` from ``link``; returns False if it was not there. Raises SystemRefusalError if refused."""
-        return await self._change("del", link, address, errno.EADDRNOTAVAIL, errno.ENODEV)
+        message = address_message(link.index, address, whole=False)
+        return await self._request(message, _DELADDR, f"remove {address} on {link.name}")
 
-    async def _change(self, act: str, link: Link, address: VirtualAddress, *harmless: int, **options: object) -> bool:
-        wanted = {
-            "index": link.index,
-            "address": str(address.interface.ip),
-            "prefixlen": address.interface.network.prefixlen,
-        }
+    async def add_route(self, route: Route) -> bool:
+        """Add ``route``; returns False if exactly this one was there. Raises SystemRefusalError if refused.
+
+        A different route to the same destination stays, behind ours (IPv4), or shares with it (IPv6).
+        """
+        message = route_message(route, await self.links())
+        return await self._request(message, _NEWROUTE, f"add the route {route}", _CREATE)
+
+    async def remove_route(self, route: Route) -> bool:
+        """Remove ``route``; returns False if it was not there. Raises SystemRefusalError if refused."""
         try:
-            await self._commands.addr(act, **wanted, **options)
+            message = route_message(route, await self.links())
+        except SystemRefusalError:  # its interface is gone, and all its routes with it
+            return False
+        return await self._request(message, _DELROUTE, f"remove the route {route}")
+
+    async def add_rule(self, rule: Rule) -> bool:
+        """Add ``rule``; returns False if it was there. Raises SystemRefusalError if refused."""
+        return await self._request(rule_message(rule), _NEWRULE, f"add the rule {rule}", _EXCLUSIVE | _CREATE)
+
+    async def remove_rule(self, rule: Rule) -> bool:
+        """Remove ``rule``; returns False if it was not there. Raises SystemRefusalError if refused."""
+        return await self._request(rule_message(rule), _DELRULE, f"remove the rule {rule}")
+
+    async def _request(self, message: Any, kind: int, act: str, flags: int = 0) -> bool:
+        harmless = (errno.EEXIST,) if flags & _CREATE else _GONE
+        try:
+            async for _ in await self.commands.nlm_request(message, msg_type=kind, msg_flags=_REQUEST_ACK | flags):
+                pass
         except NetlinkError as refused:
             if refused.code in harmless:
                 return False
             if refused.code == errno.EPERM:
-                raise NoPermissionError("CAP_NET_ADMIN", f"to change the addresses of {link.name}") from None
+                raise NoPermissionError("CAP_NET_ADMIN", f"to {act}") from None
             words = os.strerror(refused.code) if refused.code else str(refused)
-            raise SystemRefusalError(f"cannot {act} {address} on {link.name}: {words}") from None
-        except OSError as refused:  # the request did not even fit the link (pyroute2 passes some errors on as they are)
-            raise SystemRefusalError(f"cannot {act} {address} on {link.name}: {refused}") from None
+            raise SystemRefusalError(f"cannot {act}: {words}") from None
+        except OSError as refused:  # the request did not even fit (pyroute2 passes some errors on as they are)
+            raise SystemRefusalError(f"cannot {act}: {refused}") from None
         return True
-
-    async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Call ``changed`` whenever a link or an IPv4 address has changed; runs until cancelled."""
-        while True:
-            try:
-                async for _ in self._monitor.get():
-                    pass
-            except OSError as lost:
-                if lost.errno != errno.ENOBUFS:  # messages were lost: what follows reads everything anew anyway
-                    raise
-            await changed()

@@ -21,7 +21,7 @@ from ipaddress import IPv6Address
 
 from pyvrrp.model import VRRP_GROUP, Address, Instance, Multicast
 from pyvrrp.system.errors import NoPermissionError
-from pyvrrp.wire import ipv4
+from pyvrrp.wire import ipv4, ipv6
 from pyvrrp.wire.packet import INTERNETWORK_CONTROL, PROTOCOL_AH, PROTOCOL_VRRP, MalformedPacketError, Packet
 
 RECEIVE_SIZE = 8192
@@ -33,8 +33,6 @@ MOST_AT_ONCE = 64
 _IP_MULTICAST_ALL = 49  # linux/in.h
 _IPV6_MULTICAST_ALL = 29  # linux/in6.h
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h
-_PKTINFO6 = struct.Struct("16si")
-_INT = struct.Struct("i")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +143,12 @@ class AdvertisementSocket:
         if not packet.identification:
             self._identification = self._identification % 0xFFFF + 1
             packet = replace(packet, identification=self._identification)
-        if hasattr(packet, "encode"):
-            return packet.encode()
-        if hasattr(ipv4, "encode"):
-            return ipv4.encode(packet)
-        return ipv4.Packet(packet.source, packet.destination, packet.payload, packet.identification, packet.ttl).encode()
+        return ipv4.encode(packet)
 
     def _send6(self, packet: Packet, flags: int) -> None:
         # The interface goes along only where it must (a link-local source, or a group): a peer may be behind a router.
         bound = packet.destination.is_multicast or packet.source.is_link_local
-        where = _PKTINFO6.pack(packet.source.packed, self.index if bound else 0)
-        beside = [
-            (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, where),
-            (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT, _INT.pack(packet.ttl)),
-        ]
+        beside = ipv6.ancillary(packet, self.index if bound else 0)
         scope = self.index if packet.destination.is_link_local or packet.destination.is_multicast else 0
         self._socket.sendmsg([packet.payload], beside, flags, (str(packet.destination), 0, 0, scope))
 
@@ -172,8 +162,8 @@ class AdvertisementSocket:
             except OSError:  # ENETDOWN, once, when the interface goes down: netlink tells the rest
                 return
             try:
-                packet = ipv4.decode(data) if self.endpoint.family == 4 else _decode6(data, beside, sender)
-            except ValueError as wrong:
+                packet = ipv4.decode(data) if self.endpoint.family == 4 else ipv6.received(data, sender[0], beside)
+            except MalformedPacketError as wrong:
                 yield wrong
                 continue
             if self.endpoint.takes(packet.destination):
@@ -190,14 +180,3 @@ class AdvertisementSocket:
     def close(self) -> None:
         """Leave the group and close; once is enough, twice is no error."""
         self._socket.close()
-
-
-def _decode6(data: bytes, beside: list[tuple[int, int, bytes]], sender: tuple[str, int, int, int]) -> Packet:
-    """Return the packet whose message is ``data``; raises MalformedPacketError if the kernel told too little of it."""
-    told = {kind: value for level, kind, value in beside if level == socket.IPPROTO_IPV6}
-    try:
-        destination = IPv6Address(_PKTINFO6.unpack(told[socket.IPV6_PKTINFO])[0])
-        (hop_limit,) = _INT.unpack(told[socket.IPV6_HOPLIMIT])
-    except (KeyError, struct.error):
-        raise MalformedPacketError("an IPv6 packet of which neither destination nor hop limit is known") from None
-    return Packet(IPv6Address(sender[0].partition("%")[0]), destination, data, ttl=hop_limit)

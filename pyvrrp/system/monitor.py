@@ -1,0 +1,77 @@
+"""What the kernel tells of links, addresses, routes and rules, unasked.
+
+Laws: a netlink socket of its own that only listens and never blocks. Only what the kernel itself has sent counts
+(sender 0, netlink(7)): no process can tell us a story. When the kernel had to drop messages (ENOBUFS), that is said,
+and whoever listens reads everything anew. pyroute2 takes the messages apart; its own asynchronous socket would have to
+be made anew after an overrun, ours goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+
+LINK, ADDRESS4, ROUTE4, RULE4, ADDRESS6, ROUTE6, RULE6 = 1, 5, 7, 8, 9, 11, 19
+"""Groups, by the numbers of enum rtnetlink_groups (linux/rtnetlink.h)."""
+BUFFER = 4 << 20
+"""Bytes: some thousand notifications, should the loop be late."""
+MOST_AT_ONCE = 512
+"""Messages read in one go, so that a storm of them cannot keep the loop from its timers."""
+_LARGEST = 1 << 16
+_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _SO_RCVBUFFORCE = 270, 1, 33
+
+
+class Monitor:
+    """Listens to the kernel's notifications."""
+
+    def __init__(self, *groups: int, buffer: int = BUFFER) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        self._marshal: Any = MarshalRtnl()
+        self._groups: set[int] = set()
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self._socket.bind((0, 0))
+        for group in groups:
+            self.join(group)
+
+    def join(self, group: int) -> None:
+        """Listen to one more group; a second time is no error."""
+        if group not in self._groups:
+            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+            self._groups.add(group)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for the loop to watch."""
+        return self._socket.fileno()
+
+    def read(self) -> tuple[list[Any], bool]:
+        """Return what has been told since, and whether something of it was lost (or could not be understood)."""
+        messages: list[Any] = []
+        lost = False
+        for _ in range(MOST_AT_ONCE):
+            try:
+                data, (sender, _) = self._socket.recvfrom(_LARGEST)
+            except BlockingIOError:
+                break
+            except OSError as refused:
+                if refused.errno != errno.ENOBUFS:
+                    raise
+                lost = True
+                continue
+            if sender != 0:
+                continue
+            try:
+                messages.extend(self._marshal.parse(data))
+            except Exception:  # noqa: BLE001 - a message that pyroute2 cannot take apart: read everything instead
+                lost = True
+        return messages, lost
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
