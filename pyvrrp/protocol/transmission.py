@@ -25,7 +25,7 @@ _MOST_SEQUENCES = 0xFFFFFFFF
 class Learned:
     """What the two directions of one instance share.
 
-    ``ah_sequence``: the highest AH sequence number that was sent or accepted. The routers of one virtual router count on
+    ``ah_sequence``: the highest AH sequence number that was sent or accepted. All routers of one VRID count on
     from the highest they know, as keepalived does: a new master's numbers would be refused as old ones otherwise.
     ``old_checksum``: a unicast peer sums as keepalived up to 1.3.6 did, so it has to be answered in the same way.
     """
