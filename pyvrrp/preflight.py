@@ -22,6 +22,14 @@ def missing_interfaces(configuration: Configuration) -> Iterator[Diagnostic]:
             yield Diagnostic(Severity.WARNING, instance.location, message)
 
 
+def loopback_interfaces(configuration: Configuration) -> Iterator[Diagnostic]:
+    """Yield a finding for every instance on a loopback interface: there is nobody to elect a master with."""
+    for instance in configuration.instances:
+        if instance.interface == "lo":
+            message = f"({instance.name}) cannot use a loopback interface ({instance.interface}) for vrrp"
+            yield Diagnostic(Severity.WARNING, instance.location, message)
+
+
 def unusable_scripts(configuration: Configuration) -> Iterator[Diagnostic]:
     """Yield a finding for every tracked script that would not be run: missing, not executable, or insecure."""
     if not configuration.settings.script_security:

@@ -26,7 +26,7 @@ PREFIXED = frozenset({
     "takeover_impossible",
 })  # fmt: skip
 """Events of an instance whose reason is the whole line."""
-PLAIN = frozenset({"notice", "ready", "stopped", "warning"})
+PLAIN = frozenset({"notice", "ready", "reload_refused", "stopped", "warning"})
 """Events of the daemon whose reason is the whole line."""
 
 
@@ -41,7 +41,7 @@ class Line:
 def lines(event: Event) -> list[Line]:
     """Return the lines that keepalived would write about ``event``; none for what it does not speak of."""
     if event.event in PLAIN:
-        return [Line(event.reason)]
+        return [Line(event.reason, detail=event.get("detail") is True)]
     if event.event in PREFIXED:
         return [Line(f"({event.source}) {event.reason}")]
     match event.event:

@@ -38,9 +38,9 @@ def console() -> Sink:
     return lambda event, text: target.log("info", f"{console_stamp(event)}: {text}")
 
 
-def syslog() -> Sink:
-    """Return a sink for the system's log, facility daemon, under keepalived's name for its VRRP process."""
-    target = LogTarget("Keepalived_vrrp", "/dev/log", "daemon")
+def syslog(facility: str = "daemon") -> Sink:
+    """Return a sink for the system's log, under keepalived's name for its VRRP process."""
+    target = LogTarget("Keepalived_vrrp", "/dev/log", facility)
     return lambda _, text: target.log("info", text)
 
 

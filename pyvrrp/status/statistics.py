@@ -1,6 +1,7 @@
 """The counters of one virtual router, under the names of keepalived's statistics.
 
-Laws: they only grow. A refused packet changes exactly one of them, and nothing else in the daemon.
+Laws: they only grow, until somebody clears them. A refused packet changes exactly one of them, and nothing else in
+the daemon.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ class Statistics:
         value: int = getattr(self, name) + 1
         setattr(self, name, value)
         return value
+
+    def clear(self) -> None:
+        """Begin anew at zero, as keepalived does on a signal."""
+        for name in self.as_dict():
+            setattr(self, name, 0)
 
     def as_dict(self) -> dict[str, int]:
         """Return all counters by name."""
