@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from hakit.control import request
 from halab.capture import Capture
+from halab.host_mounts import ENVIRONMENT
 from halab.namespace import Host
 from halab.parts.daemons import KEEPALIVED_CONF, PYVRRP_CONTROL, Speaker
 from halab.topology import HostPlan, Lab, Port, Topology
@@ -92,7 +93,7 @@ def instance(
     lines = "\n            ".join(addresses)
     return f"""
     vrrp_instance {name} {{
-        state BACKUP
+        state {"MASTER" if priority == 255 else "BACKUP"}
         interface {interface}
         virtual_router_id {vrid}
         version {version}
@@ -242,6 +243,18 @@ class Lan:
         """Wait until a speaker has written ``text``."""
         poll(lambda: self.log(name).count(text) >= times, within, f"'{text}' in the log of {name}")
 
+    def send_raw(self, name: str, packet: bytes, times: int = 1, pause: float = 0.0) -> None:
+        """Send an IPv4 packet, whatever its source address, from a host; returns when all have left."""
+        argv = [f"{ENVIRONMENT}/bin/python", "-c", SEND_RAW, packet.hex(), str(times), str(pause)]
+        self.host(name).run(argv, timeout=60).check()
+
+    def listen_to_fifo(self, name: str, path: str) -> None:
+        """Make a FIFO and keep what is written to it in a file beside it, ``path``.log."""
+        host = self.host(name)
+        host.run(["mkfifo", path]).check()
+        host.spawn(["sh", "-c", f"exec cat <>{path} >{path}.log"])
+        poll(lambda: host.path(f"{path}.log").exists(), 5, "the reader of the FIFO")
+
     def status(self, name: str, instance: str = "VI_1") -> dict[str, Any]:
         """What our daemon says of an instance."""
         answer: Any = request(self.host(name).path(PYVRRP_CONTROL), "status")
@@ -264,10 +277,10 @@ class Lan:
         return [one for one in found if one.source in own]
 
     def sources(self, name: str) -> set[str]:
-        """The addresses from which a host sends: its own, and the link-local one of eth0."""
+        """The addresses from which a host sends: its own, and the link-local ones (a VMAC has one, too)."""
         links = json.loads(self.host(name).run(["ip", "-j", "-6", "address", "show", "scope", "link"]).output or "[]")
-        local = {one["local"] for link in links for one in link.get("addr_info", ())}
-        return {self.addresses[name], sixth(self.addresses[name]), *local}
+        found = {one.get("local", "") for link in links for one in link.get("addr_info", ())}
+        return {self.addresses[name], sixth(self.addresses[name]), *found} - {""}
 
     def until_advert(self, matches: Callable[[Seen], bool], within: float, name: str | None = None) -> Seen:
         """Return the first advertisement, so far or soon, that matches."""
@@ -317,6 +330,37 @@ class Lan:
         verdicts = [one for one in self.judged_by_scapy() if one["kind"] == "vrrp" and one["source"] in own]
         bad = [one for one in verdicts if not one["checksum_good"] or not one.get("ip_checksum_good", True)]
         assert not bad, f"scapy finds fault with {bad[:3]}"
+
+
+SEND_RAW = """
+import socket, sys, time
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+for _ in range(int(sys.argv[2])):
+    packet = bytes.fromhex(sys.argv[1])
+    raw.sendto(packet, socket.MSG_DONTROUTE, (socket.inet_ntoa(packet[16:20]), 0))
+    time.sleep(float(sys.argv[3]))
+"""
+
+
+def ones_sum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071), summed here anew so that our own code does not judge itself."""
+    padded = data + b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def forged(
+    source: str, priority: int, *, vrid: int = 51, interval: float = 0.2, vip: str = VIP, good: bool = True
+) -> bytes:
+    """An IPv4 packet with a version 3 advertisement, with a right checksum or a wrong one."""
+    message = struct.pack(">BBBBHH", 0x31, vrid, priority, 1, round(interval * 100), 0) + ip_address(vip).packed
+    ends = ip_address(source).packed + ip_address("224.0.0.18").packed
+    total = ones_sum(ends + struct.pack(">HH", VRRP, len(message)) + message)
+    message = message[:6] + struct.pack(">H", total if good else total ^ 0x5555) + message[8:]
+    return struct.pack(">BBHHHBBH", 0x45, 0xC0, 20 + len(message), 1, 0, 255, VRRP, 0) + ends + message
 
 
 def sixth(address: str) -> str:
