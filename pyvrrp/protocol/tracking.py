@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import assert_never
 
 from pyvrrp.model import MAX_WEIGHT, Instance, SyncGroup, Tracked, TrackerKind
 
@@ -106,6 +107,8 @@ def _cause(tracked: Tracked) -> str:
             return f"process {tracked.name}"
         case TrackerKind.HTTP:
             return f"http {tracked.name}"
+        case _:
+            assert_never(tracked.kind)
 
 
 def why_checks_cannot_move_it(instance: Instance, master_priority: int) -> str | None:
