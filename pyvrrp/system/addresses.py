@@ -1,61 +1,82 @@
-"""The addresses of one virtual router: added, removed and announced in the order in which the machine said so.
+"""What one virtual router holds while it is master: added, removed and announced in the order in which it was asked.
 
 Laws: one worker an instance takes the acts from a queue, one after the other, so that gratuitous ARP goes out only
 for addresses that the kernel has confirmed, a removal never overtakes the addition before it, and notify scripts run
-when the addresses are where they belong. One address that is refused does not hold up the others, and no error ends
-the worker. The loop that receives and sends advertisements never waits for it.
+when the addresses are where they belong. Addresses, excluded ones, routes and rules are set in this order; removed are
+rules, routes, addresses, excluded ones. No error ends the worker. The loop that receives and sends advertisements
+never waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Address
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
 
-from hakit.transcript import Value
-from pyvrrp.model import Instance, VirtualAddress
+from pyvrrp.model import Instance, Route, Rule, VirtualAddress
 from pyvrrp.system.announcer import Announcer
-from pyvrrp.system.errors import SystemRefusalError
-from pyvrrp.system.kernel import Kernel, Link
+from pyvrrp.system.holding import Holding, Tell
+from pyvrrp.system.kernel import Kernel
+from pyvrrp.system.link import Link
+from pyvrrp.system.sysctl import Settings
+
+__all__ = ["AddressWorker", "Tell"]
 
 Act = Callable[[], Awaitable[None]]
 
 
-class Tell(Protocol):
-    """How the worker tells what it did: an event's name, a reason, and values."""
-
-    def __call__(self, event: str, reason: str = "", **values: Value) -> object:
-        """Publish one event of this instance."""
-
-
 class AddressWorker:
-    """Carries out AddAddresses, RemoveAddresses and Announce for one instance."""
+    """Carries out AddAddresses, RemoveAddresses and Announce for one instance.
+
+    ``vmac``: the name of its VMAC interface, where addresses go that name no other. ``settings``: shared by all; what
+    is changed there (promote_secondaries) is put back by whoever owns it, at the end.
+    """
 
     def __init__(
-        self, instance: Instance, kernel: Kernel, announcer: Announcer, link: Callable[[str], Link | None], tell: Tell
+        self,
+        instance: Instance,
+        kernel: Kernel,
+        announcer: Announcer,
+        link: Callable[[str], Link | None],
+        tell: Tell,
+        *,
+        vmac: str | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self._instance = instance
         self._kernel = kernel
         self._announcer = announcer
         self._link = link
         self._tell = tell
+        self._vmac = vmac
+        self._settings = settings or Settings()
         self._acts: asyncio.Queue[Act] = asyncio.Queue()
-        self._held: list[VirtualAddress] = []
+        self._holding = Holding(kernel, self._where, self.interface_of, tell)
+        self._master = False
+        self._refresh: asyncio.TimerHandle | None = None
+
+    # --- What may be asked ----------------------------------------------------------------------------------------
 
     def add(self) -> None:
-        """Put all addresses on their interfaces, in the order of the file."""
+        """Put everything in its place."""
         self._acts.put_nowait(self._add)
 
     def remove(self) -> None:
-        """Take all addresses away, in reverse order."""
+        """Take everything away."""
         self._acts.put_nowait(self._remove)
 
-    def announce(self, rounds: int) -> None:
-        """Send ``rounds`` rounds of gratuitous ARP over the addresses that are held."""
+    def change(self, before: Instance, after: Instance) -> None:
+        """Go over from one configuration to another: only the difference is set, removed and announced."""
 
         async def act() -> None:
-            self._announce(rounds)
+            await self._change(before, after)
+
+        self._acts.put_nowait(act)
+
+    def announce(self, rounds: int) -> None:
+        """Send ``rounds`` rounds of gratuitous ARP or unsolicited NA over the addresses that are held."""
+
+        async def act() -> None:
+            self._announce(self._holding.addresses, rounds)
 
         self._acts.put_nowait(act)
 
@@ -63,7 +84,10 @@ class AddressWorker:
         """Put back, and announce, what somebody else has taken away."""
 
         async def act() -> None:
-            await self._restore(rounds)
+            # What is true now, after all that this worker has done itself.
+            for address, link in await self._holding.restore(await self._kernel.links()):
+                for _ in range(rounds):
+                    self._send(address, link)
 
         self._acts.put_nowait(act)
 
@@ -76,11 +100,23 @@ class AddressWorker:
         self._acts.put_nowait(act)
 
     def misses(self) -> bool:
-        """Return whether an address that is held is not on its interface, as far as the links were last read."""
-        return any(
-            link is not None and address.interface not in link.addresses
-            for address, link in ((held, self._where(held)) for held in self._held)
-        )
+        """Return whether something that is held is not in its place, as far as the kernel has told."""
+        return self._holding.misses()
+
+    @property
+    def held(self) -> tuple[VirtualAddress, ...]:
+        """The addresses that the kernel has confirmed, in order."""
+        return tuple(self._holding.addresses)
+
+    def interface_of(self, address: VirtualAddress) -> str:
+        """Return the name of the interface where ``address`` belongs."""
+        own = self._instance.interface
+        named = address.device or own
+        if self._vmac is None or named != own:
+            return named
+        vmac = self._instance.vmac
+        everything = vmac is None or not vmac.addresses_only
+        return self._vmac if everything or address.use_vmac else named
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -97,63 +133,143 @@ class AddressWorker:
         """Wait until everything that was asked for has been done."""
         await self._acts.join()
 
+    # --- What is done ---------------------------------------------------------------------------------------------
+
     def _where(self, address: VirtualAddress) -> Link | None:
-        return self._link(address.device or self._instance.interface)
+        return self._link(self.interface_of(address))
 
     async def _add(self) -> None:
-        self._tell("addresses", "setting VIPs.", action="setting")
-        self._held = [address for address in self._instance.addresses if await self._set(address)]
+        instance, holding = self._instance, self._holding
+        holding.addresses, holding.routes, holding.rules = [], [], []
+        self._master = True
+        if instance.promote_secondaries:
+            for name in {self.interface_of(one) for one in (*instance.addresses, *instance.excluded)}:
+                self._settings.change(f"ipv4/conf/{name}/promote_secondaries", "1")
+        await self._set(instance.addresses, instance.excluded, instance.routes, instance.rules)
+        self._keep_known()
 
-    async def _set(self, address: VirtualAddress) -> bool:
-        link = self._where(address)
-        if link is None:
-            self._tell("system_error", f"{address} is not set: there is no interface {address.device}")
-            return False
-        try:
-            await self._kernel.add(link, address)
-        except SystemRefusalError as refused:
-            self._tell("system_error", str(refused))
-            return False
-        self._tell("address", action="added", address=str(address), interface=link.name)
-        return True
+    async def _set(
+        self,
+        addresses: Sequence[VirtualAddress],
+        excluded: Sequence[VirtualAddress],
+        routes: Sequence[Route],
+        rules: Sequence[Rule],
+    ) -> None:
+        holding = self._holding
+        if addresses:
+            self._tell("addresses", "setting VIPs.", action="setting")
+            await holding.set_addresses(addresses)
+        if excluded:
+            self._tell("addresses", "setting E-VIPs.", action="setting")
+            await holding.set_addresses(excluded)
+        if routes:
+            self._tell("addresses", "setting Virtual Routes", action="setting")
+            await holding.set_routes(routes)
+        if rules:
+            self._tell("addresses", "setting Virtual Rules", action="setting")
+            await holding.set_rules(rules)
 
     async def _remove(self) -> None:
-        self._tell("addresses", "removing VIPs.", action="removing")
-        self._held = []
-        for address in reversed(self._instance.addresses):
+        instance = self._instance
+        self._master = False
+        if self._refresh is not None:
+            self._refresh.cancel()
+        await self._drop(instance.addresses, instance.excluded, instance.routes, instance.rules)
+
+    async def _drop(
+        self,
+        addresses: Sequence[VirtualAddress],
+        excluded: Sequence[VirtualAddress],
+        routes: Sequence[Route],
+        rules: Sequence[Rule],
+    ) -> None:
+        holding = self._holding
+        if rules:
+            self._tell("addresses", "removing Virtual Rules", action="removing")
+            await holding.drop_rules(rules)
+        if routes:
+            self._tell("addresses", "removing Virtual Routes", action="removing")
+            await holding.drop_routes(routes)
+        for gone, what in ((addresses, "removing VIPs."), (excluded, "removing E-VIPs.")):
+            if gone:
+                self._tell("addresses", what, action="removing")
+                self._hush(gone)
+                await holding.drop_addresses(gone)
+
+    def _hush(self, addresses: Sequence[VirtualAddress]) -> None:
+        """Announce no more what is given up."""
+        for address in addresses:
             link = self._where(address)
-            if link is None:
-                continue
-            try:
-                was_there = await self._kernel.remove(link, address)
-            except SystemRefusalError as refused:
-                self._tell("system_error", str(refused))
-                continue
-            if was_there:
-                self._tell("address", action="removed", address=str(address), interface=link.name)
+            if link is not None:
+                self._announcer.forget(link.index, (address.ip,))
 
-    async def _restore(self, rounds: int) -> None:
-        links = await self._kernel.links()  # what is true now, after all that this worker has done itself
-        for address in self._held:
-            link = links.get(address.device or self._instance.interface)
-            if link is not None and address.interface not in link.addresses:
-                self._tell("address_lost", f"{address} was removed from {link.name} by somebody else: putting it back")
-                if await self._set(address):
-                    self._send(address, link, rounds)
+    async def _change(self, before: Instance, after: Instance) -> None:
+        """Remove what is no longer wanted by the old configuration's places, then set what is new by the new one's."""
+        moved = (before.interface, before.vmac) != (after.interface, after.vmac)
 
-    def _announce(self, rounds: int) -> None:
-        links = [(address, link) for address in self._held if (link := self._where(address)) is not None]
+        def only(these: Sequence[VirtualAddress], those: Sequence[VirtualAddress]) -> list[VirtualAddress]:
+            return [one for one in these if moved or one not in those]
+
+        old, new = (*before.addresses, *before.excluded), (*after.addresses, *after.excluded)
+        await self._drop(
+            only(before.addresses, new),
+            only(before.excluded, new),
+            [one for one in before.routes if one not in after.routes],
+            [one for one in before.rules if one not in after.rules],
+        )
+        self._instance = after
+        if not self._master:
+            return
+        await self._set(
+            only(after.addresses, old),
+            only(after.excluded, old),
+            [one for one in after.routes if one not in before.routes],
+            [one for one in after.rules if one not in before.rules],
+        )
+        fresh = [one for one in self._holding.addresses if one in only(new, old)]
+        self._announce(fresh, after.garp.repeat)
+        # With a primary address its secondary ones may have gone (promote_secondaries off): they come back here.
+        await self._holding.restore(await self._kernel.links())
+        self._keep_known()
+
+    # --- Announcing -----------------------------------------------------------------------------------------------
+
+    def _announce(self, addresses: Sequence[VirtualAddress], rounds: int) -> None:
+        links = [(address, link) for address in addresses if (link := self._where(address)) is not None]
         for _ in range(rounds):
             for address, link in links:
-                self._send(address, link, 1)
+                self._send(address, link)
         for address, link in links:
-            self._tell("announced", address=str(address.interface.ip), interface=link.name, rounds=rounds)
+            self._tell(
+                "announced",
+                address=str(address.ip),
+                interface=link.name,
+                rounds=rounds,
+                family=address.ip.version,
+            )
 
-    def _send(self, address: VirtualAddress, link: Link, rounds: int) -> None:
-        if not link.hardware_address or not isinstance(address.ip, IPv4Address):
+    def _send(self, address: VirtualAddress, link: Link) -> None:
+        def failed(wrong: OSError) -> None:
+            what = "gratuitous ARP" if address.ip.version == 4 else "unsolicited Neighbour Advertisement"
+            self._tell("system_error", f"{what} for {address} did not leave {link.name}: {wrong.strerror}")
+
+        self._announcer.announce(link, address.ip, failed)
+
+    def _keep_known(self) -> None:
+        """Announce again every ``garp_extra_if`` seconds what is on other interfaces than the instance's own.
+
+        No advertisement reminds the switches there of where these addresses live.
+        """
+        if self._refresh is not None:
+            self._refresh.cancel()
+            self._refresh = None
+        every = self._instance.garp.extra_interface
+        own = self._vmac or self._instance.interface
+        away = [one for one in self._holding.addresses if self.interface_of(one) != own]
+        if every <= 0 or not away or not self._master:
             return
-        try:
-            for _ in range(rounds):
-                self._announcer.announce(link.name, link.hardware_address, address.ip)
-        except OSError as failed:
-            self._tell("system_error", f"gratuitous ARP for {address} did not leave {link.name}: {failed.strerror}")
+        for address in away:
+            link = self._where(address)
+            if link is not None:
+                self._send(address, link)
+        self._refresh = asyncio.get_running_loop().call_later(every, self._keep_known)

@@ -15,6 +15,8 @@ from typing import Any
 
 from pyvrrp.model import Address, Interface
 
+PROTOCOL_KEEPALIVED = 18
+"""RTPROT_KEEPALIVED, and its counterpart for addresses (rt_protos and rt_addrprotos of iproute2)."""
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 IFA_F_SECONDARY, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x01, 0x08, 0x40
 _AF_INET, _AF_INET6 = 2, 10
@@ -28,7 +30,7 @@ class Link:
     ``hardware_address`` is 6 bytes, or none where the link is no Ethernet (a tunnel): then there is no ARP either.
     ``base``: the index of the interface below (macvlan, VLAN). ``master``: the index of its bridge, bond or VRF.
     ``kind``: ``macvlan``, ``veth``, ... or "". ``unusable``: IPv6 addresses that are still being checked for
-    duplicates, or are some.
+    duplicates, or are some. ``ours``: addresses with our protocol number (keepalived's), whoever of us has left them.
     """
 
     index: int
@@ -42,6 +44,7 @@ class Link:
     kind: str = ""
     flags: int = 0
     unusable: frozenset[Address] = frozenset()
+    ours: frozenset[Interface] = frozenset()
 
     def source(self, virtual: Collection[Address] = (), family: int = 4) -> Address | None:
         """Return the address to send from: the first that is none of the virtual ones, whoever left those there.
@@ -61,6 +64,7 @@ class _Held:
     interface: Interface
     secondary: bool
     unusable: bool
+    ours: bool
 
 
 def hardware_address(found: object) -> bytes:
@@ -78,6 +82,7 @@ def _address_of(message: Any) -> _Held | None:
         ip_interface(f"{own}/{message['prefixlen']}"),
         message["family"] == _AF_INET and bool(flags & IFA_F_SECONDARY),
         message["family"] == _AF_INET6 and bool(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)),
+        message.get_attr("IFA_PROTO") == PROTOCOL_KEEPALIVED,
     )
 
 
@@ -120,7 +125,8 @@ class Picture:
     def _whole(self, link: Link) -> Link:
         held = self._addresses.get(link.index, [])
         unusable = frozenset(one.interface.ip for one in held if one.unusable)
-        return replace(link, addresses=tuple(one.interface for one in held), unusable=unusable)
+        ours = frozenset(one.interface for one in held if one.ours)
+        return replace(link, addresses=tuple(one.interface for one in held), unusable=unusable, ours=ours)
 
     def link(self, index: int) -> Link | None:
         """Return the link of this index, without its addresses."""

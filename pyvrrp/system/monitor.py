@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from typing import Any
 
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
@@ -21,6 +22,8 @@ BUFFER = 4 << 20
 MOST_AT_ONCE = 512
 """Messages read in one go, so that a storm of them cannot keep the loop from its timers."""
 _LARGEST = 1 << 16
+_UNHEARD = frozenset({24, 32})
+"""RTM_NEWROUTE, RTM_NEWRULE: a new one takes nothing away, and a routing daemon brings a million of them."""
 _SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _SO_RCVBUFFORCE = 270, 1, 33
 
 
@@ -64,7 +67,7 @@ class Monitor:
                     raise
                 lost = True
                 continue
-            if sender != 0:
+            if sender != 0 or int.from_bytes(data[4:6], sys.byteorder) in _UNHEARD:
                 continue
             try:
                 messages.extend(self._marshal.parse(data))

@@ -19,14 +19,11 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from pyvrrp.model import FOREVER, Address, Interface, Nexthop, Route, Rule, VirtualAddress
 from pyvrrp.system.errors import SystemRefusalError
-from pyvrrp.system.link import Link
+from pyvrrp.system.link import PROTOCOL_KEEPALIVED, Link
 
-PROTOCOL_KEEPALIVED = 18
-"""RTPROT_KEEPALIVED, and IFAPROT's counterpart (rt_protos and rt_addrprotos of iproute2)."""
 _NODAD, _HOME, _MNGTMPADDR, _NOPREFIXROUTE, _AUTOJOIN = 0x02, 0x10, 0x100, 0x200, 0x400
 _ONLINK = 4
 _INVERT = 2
-_SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
 _TABLE_IN_ATTRIBUTE = 252
 """What stands in the one byte of the header when the table's number needs the attribute (RT_TABLE_COMPAT)."""
 _ACTIONS = {"table": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
@@ -101,7 +98,7 @@ def route_message(route: Route, links: Mapping[str, Link]) -> Any:
     message["table"] = route.table if route.table <= 0xFF else _TABLE_IN_ATTRIBUTE
     message["proto"] = route.protocol if route.protocol is not None else PROTOCOL_KEEPALIVED
     message["type"] = rt_type[route.kind]
-    message["scope"] = _scope(route)
+    message["scope"] = route.scope or 0  # keepalived leaves it global, even where ip(8) would say link
     message["flags"] = _ONLINK if route.onlink else 0
     attributes: list[tuple[str, object]] = [("RTA_TABLE", route.table)]
     if route.destination.prefixlen:
@@ -124,16 +121,6 @@ def route_message(route: Route, links: Mapping[str, Link]) -> Any:
         attributes.append(("RTA_MULTIPATH", [_nexthop(hop, version, links, route) for hop in route.nexthops]))
     message["attrs"] = attributes
     return message
-
-
-def _scope(route: Route) -> int:
-    if route.scope is not None:
-        return route.scope
-    if route.destination.version == 6 or route.kind not in {"unicast", "local", "nat", "broadcast", "anycast"}:
-        return _SCOPE_UNIVERSE
-    if route.kind in {"local", "nat"}:
-        return _SCOPE_HOST
-    return _SCOPE_UNIVERSE if route.via is not None or route.nexthops else _SCOPE_LINK
 
 
 def _index(device: str, links: Mapping[str, Link], wanted: Route) -> int:

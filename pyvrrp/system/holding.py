@@ -1,0 +1,162 @@
+"""Addresses, routes and rules that are put into the kernel together, kept there, and taken out again.
+
+Laws: the order is that of the file: addresses before the routes that need them, routes before the rules that lead to
+them; taken out are rules, routes, addresses, as keepalived does (measured). One that is refused does not hold up the
+others. What somebody else removes is put back where it was, and told; so is what the kernel itself drops when a link
+goes down. What is not there when it is to be removed is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+from hakit.transcript import Value
+from pyvrrp.model import Route, Rule, VirtualAddress
+from pyvrrp.system.errors import SystemRefusalError
+from pyvrrp.system.kernel import Kernel, Loss
+from pyvrrp.system.link import Link
+from pyvrrp.system.routes import as_kept, family_number
+
+Where = Callable[[VirtualAddress], Link | None]
+
+
+class Tell(Protocol):
+    """How it is told what was done: an event's name, a reason, and values."""
+
+    def __call__(self, event: str, reason: str = "", **values: Value) -> object:
+        """Publish one event."""
+
+
+class Holding:
+    """What is held in the kernel at present, and the acts that change it. ``where``: an address's link as it is now."""
+
+    def __init__(self, kernel: Kernel, where: Where, name_of: Callable[[VirtualAddress], str], tell: Tell) -> None:
+        self.addresses: list[VirtualAddress] = []
+        self.routes: list[Route] = []
+        self.rules: list[Rule] = []
+        self._kernel = kernel
+        self._where = where
+        self._name_of = name_of
+        self._tell = tell
+        self._doubtful = False
+
+    # --- Setting --------------------------------------------------------------------------------------------------
+
+    async def set_addresses(self, wanted: Iterable[VirtualAddress]) -> None:
+        """Add addresses; those that the kernel has taken, or had, are held."""
+        for address in wanted:
+            if await self._set_address(address):
+                self.addresses.append(address)
+
+    async def _set_address(self, address: VirtualAddress) -> bool:
+        link = self._where(address)
+        if link is None:
+            self._tell("system_error", f"{address} is not set: there is no interface {self._name_of(address)}")
+            return False
+        if await self._try(self._kernel.add(link, address)) is None:
+            return False
+        self._tell("address", action="added", address=str(address), interface=link.name)
+        return True
+
+    async def set_routes(self, wanted: Iterable[Route]) -> None:
+        """Add routes; those that the kernel has taken, or had, are held."""
+        for route in wanted:
+            if await self._try(self._kernel.add_route(route)) is not None:
+                self.routes.append(route)
+                self._tell("route", action="added", route=str(route))
+        self._listen()
+
+    async def set_rules(self, wanted: Iterable[Rule]) -> None:
+        """Add rules; those that the kernel has taken, or had, are held."""
+        for rule in wanted:
+            if await self._try(self._kernel.add_rule(rule)) is not None:
+                self.rules.append(rule)
+                self._tell("rule", action="added", rule=str(rule))
+        self._listen()
+
+    async def _try(self, act: Awaitable[bool]) -> bool | None:
+        """Return what ``act`` says, or None, told, if the system refuses it."""
+        try:
+            return await act
+        except SystemRefusalError as refused:
+            self._tell("system_error", str(refused))
+            return None
+
+    # --- Removing -------------------------------------------------------------------------------------------------
+
+    async def drop_addresses(self, unwanted: Sequence[VirtualAddress]) -> None:
+        """Remove addresses, held or not (a crash may have left them there)."""
+        self.addresses = [one for one in self.addresses if one not in unwanted]
+        for address in unwanted:
+            link = self._where(address)
+            if link is not None and await self._try(self._kernel.remove(link, address)):
+                self._tell("address", action="removed", address=str(address), interface=link.name)
+
+    async def drop_routes(self, unwanted: Sequence[Route]) -> None:
+        """Remove routes, held or not."""
+        self.routes = [one for one in self.routes if one not in unwanted]
+        self._listen()
+        for route in unwanted:
+            if await self._try(self._kernel.remove_route(route)):
+                self._tell("route", action="removed", route=str(route))
+
+    async def drop_rules(self, unwanted: Sequence[Rule]) -> None:
+        """Remove rules, held or not."""
+        self.rules = [one for one in self.rules if one not in unwanted]
+        self._listen()
+        for rule in unwanted:
+            if await self._try(self._kernel.remove_rule(rule)):
+                self._tell("rule", action="removed", rule=str(rule))
+
+    # --- Keeping --------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Take note from now on when one of the routes and rules that are held may have been lost."""
+        self._kernel.forget(self._doubt)
+        if self.routes or self.rules:
+            self._kernel.on_loss(self._losses(), self._doubt)
+
+    def _doubt(self) -> None:
+        self._doubtful = True
+
+    def _losses(self) -> set[Loss]:
+        losses: set[Loss] = {("link",)}
+        for route in self.routes:
+            network = route.destination
+            losses.add(("route", family_number(network.version), route.table, str(network)))
+            if route.source is not None:
+                losses.add(("address", str(route.source)))
+        if self.rules:
+            losses.add(("rule",))
+        return losses
+
+    def misses(self) -> bool:
+        """Return whether something that is held is not, or may not be, in the kernel, as far as that has told."""
+        if self._doubtful:
+            return True
+        lost = ((held, self._where(held)) for held in self.addresses)
+        return any(link is not None and as_kept(held) not in link.addresses for held, link in lost)
+
+    async def restore(self, by_name: dict[str, Link]) -> list[tuple[VirtualAddress, Link]]:
+        """Put back what is not in the kernel (``by_name``: its links now); returns the addresses that came back."""
+        back = []
+        for address in list(self.addresses):
+            link = by_name.get(self._name_of(address))
+            if link is not None and as_kept(address) not in link.addresses:
+                self._tell("address_lost", f"{address} was removed from {link.name} by somebody else: putting it back")
+                if await self._set_address(address):
+                    back.append((address, link))
+        if self._doubtful:
+            self._doubtful = False
+            await self._restore_routes()
+        return back
+
+    async def _restore_routes(self) -> None:
+        """Add all routes and rules again: the kernel says which of them it did not have any more."""
+        for route in list(self.routes):
+            if await self._try(self._kernel.add_route(route)):
+                self._tell("address_lost", f"the route {route} was gone: put back", route=str(route))
+        for rule in list(self.rules):
+            if await self._try(self._kernel.add_rule(rule)):
+                self._tell("address_lost", f"the rule {rule} was gone: put back", rule=str(rule))
