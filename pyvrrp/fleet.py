@@ -1,0 +1,292 @@
+"""All virtual routers of the daemon, and what moves them: packets, time, links, trackers, operators.
+
+Laws: events go through the ensemble of the machines, effects are carried out in their order, and then every deadline
+that may have moved is entered anew. Before any timer fires, all that waits in the sockets has been read. Faults and the
+effective priority are derived from scratch whenever something changes; nothing incremental can drift.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from hakit.events import EventHub
+from hakit.transcript import Value
+from pyvrrp.acts import Acts
+from pyvrrp.detection import foreign
+from pyvrrp.intake import Intake
+from pyvrrp.link_faults import LinkView, Settled, view_of
+from pyvrrp.model import Address, Configuration, Instance
+from pyvrrp.notifier import Notifier
+from pyvrrp.protocol import tracking
+from pyvrrp.protocol.events import (
+    AdvertisementReceived,
+    Event,
+    FaultCleared,
+    FaultRaised,
+    PriorityChanged,
+    SourceChanged,
+    Startup,
+    Tick,
+)
+from pyvrrp.protocol.groups import Ensemble, Told
+from pyvrrp.protocol.machine import RESIGN
+from pyvrrp.protocol.reception import RejectedError
+from pyvrrp.router import Router
+from pyvrrp.system.kernel import Link
+from pyvrrp.timetable import Timetable
+from pyvrrp.trackers import Key, RunningTracker, readings
+from pyvrrp.wire.packet import Packet
+
+MAINTENANCE = "maintenance"
+SLEPT = 0.5
+"""Seconds by which a timer is late when the daemon must have been asleep."""
+LAGGED = 0.1
+"""Seconds by which a timer is late so that it is worth telling."""
+MOST_RETRY = 60.0
+
+
+class Surroundings(Protocol):
+    """What the fleet sees of the daemon."""
+
+    configuration: Configuration
+    links: Mapping[str, Link]
+
+    @property
+    def trackers(self) -> Mapping[Key, RunningTracker]:
+        """The trackers by kind and name."""
+
+
+class Fleet:
+    """The routers by instance name, in the order of the configuration."""
+
+    def __init__(self, hub: EventHub, surroundings: Surroundings) -> None:
+        self.routers: dict[str, Router] = {}
+        self.group_notifiers: dict[str, Notifier] = {}
+        self.maintenance = False
+        self.stopping = False
+        self.settled = Settled(surroundings.configuration.settings.settling)
+        self._hub = hub
+        self._around = surroundings
+        self._loop = asyncio.get_running_loop()
+        self.intake = Intake(hub, self._receive)
+        self.acts = Acts(hub, self, self._silence)
+        self.timetable = Timetable(self._loop, self._tick)
+        self.ensemble = Ensemble({}, ())
+        self._trackers_of: dict[Key, list[str]] = {}
+        self._virtual: frozenset[Address] = frozenset()
+        self._settling: asyncio.TimerHandle | None = None
+        self._listens_until = 0.0
+
+    def listen_first(self, seconds: float) -> None:
+        """Have every router that starts within ``seconds`` from now only listen until then (vrrp_startup_delay)."""
+        self._listens_until = self._loop.time() + seconds
+
+    def regroup(self, configuration: Configuration) -> None:
+        """Take in who there is, and which groups: after routers were added, removed or renamed."""
+        order = [instance.name for instance in configuration.instances]
+        self.routers = {name: self.routers[name] for name in order}
+        machines = {name: router.machine for name, router in self.routers.items()}
+        self.ensemble = Ensemble(machines, configuration.groups)
+        self._trackers_of = {}
+        for instance in configuration.instances:
+            group = configuration.group_of(instance.name)
+            lines = (*instance.tracked, *(group.tracked if group is not None else ()))
+            for key in dict.fromkeys(line.key for line in lines):
+                self._trackers_of.setdefault(key, []).append(instance.name)
+        self._virtual = frozenset(
+            address.ip for instance in configuration.instances for address in (*instance.addresses, *instance.excluded)
+        )
+        self.settled.settling = configuration.settings.settling
+        self.intake.log_unknown = configuration.settings.log_unknown_vrids
+
+    def members(self, group: str) -> tuple[str, ...]:
+        """Return the names of the instances of a sync group."""
+        found = next((one for one in self._around.configuration.groups if one.name == group), None)
+        return tuple(name for name in found.members if name in self.routers) if found is not None else ()
+
+    # --- Events ---------------------------------------------------------------------------------------------------
+
+    def dispatch(self, name: str, event: Event) -> None:
+        """Hand one event to the router of this name, and carry out what comes of it."""
+        self.carry_out(self.ensemble.handle(name, event, self._loop.time()))
+        for member in self.ensemble.members(name):
+            self.timetable.set(member, self.routers[member].machine.deadline)
+
+    def carry_out(self, told: Iterable[Told]) -> None:
+        """Carry out what machines and groups want done."""
+        for who, effect in told:
+            self.acts.carry_out(who, effect)
+
+    def stop(self) -> None:
+        """End all routers: resign, release, tell. Nothing is heard from then on."""
+        self.stopping = True
+        self.timetable.stop()
+        if self._settling is not None:
+            self._settling.cancel()
+        self.carry_out(self.ensemble.shutdown(self._loop.time()))
+
+    def _tick(self, names: list[str], late: float) -> None:
+        if late > LAGGED:
+            self._tell_lag(late)
+        self.intake.read_all(after_sleep=late > SLEPT)
+        for name in names:
+            if name in self.routers:
+                self.dispatch(name, Tick())
+
+    def _tell_lag(self, late: float) -> None:
+        router = next(iter(self.routers.values()), None)
+        if router is not None and router.may_tell("loop_lag", self._loop.time(), pause=10):
+            text = f"the daemon was {late:.3f} s late: something held it up, or the machine stood still"
+            self._hub.publish("loop_lag", text, late=round(late, 3))
+
+    # --- Packets --------------------------------------------------------------------------------------------------
+
+    def _receive(self, router: Router, packet: Packet) -> None:
+        try:
+            found = router.reception.accept(packet, router.machine.source, time.time())
+        except RejectedError as wrong:
+            self._reject(router, packet, wrong)
+            return
+        now = self._loop.time()
+        router.statistics.count("advert_rcvd")
+        if found.priority == RESIGN:
+            router.statistics.count("pri_zero_rcvd")
+        for remark in router.reception.remarks:
+            if remark.counter is not None:
+                router.statistics.count(remark.counter)
+            if router.may_tell(remark.event, now, pause=60):
+                self.acts.tell(router, remark.event, remark.text)
+        if foreign(found, router.instance) and router.may_tell("duplicate_vrid", now, pause=60):
+            number = router.instance.virtual_router_id
+            text = f"{packet.source} uses virtual_router_id {number} for other addresses: two groups share one number"
+            self.acts.tell(router, "duplicate_vrid", text, sender=str(packet.source))
+        was_master = router.is_master
+        self.dispatch(router.name, AdvertisementReceived(found, packet.source))
+        both = was_master and router.is_master
+        for finding in router.watcher.heard(packet.source, found, now, still_master=both):
+            self.acts.tell(router, finding.event, finding.reason, **finding.values)
+
+    def _reject(self, router: Router, packet: Packet, wrong: RejectedError) -> None:
+        total = router.statistics.count(wrong.counter)
+        if router.may_tell(wrong.counter, self._loop.time()):
+            values: dict[str, Value] = {"counter": wrong.counter, "total": total, "sender": str(packet.source)}
+            self.acts.tell(router, "rejected", str(wrong), **values)
+
+    # --- Links and trackers ---------------------------------------------------------------------------------------
+
+    def links_changed(self) -> None:
+        """Bring everything in line with the links as they are now."""
+        if self.stopping:
+            return
+        self.intake.follow(self._around.links)
+        now = self._loop.time()
+        due = self.settled.observe(self._around.links, now)
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        if due is not None:
+            self._settling = self._loop.call_at(due, self.links_changed)
+        self.track(self.routers)
+
+    def tracker_changed(self, key: Key) -> None:
+        """Bring those in line that track this."""
+        self.track(self._trackers_of.get(key, ()))
+
+    def readings(self) -> dict[Key, bool | int | None]:
+        """Return what trackers and links say now."""
+        return {**self.settled.readings(), **readings(self._around.trackers)}
+
+    def track(self, names: Iterable[str]) -> None:
+        """Bring the machines of these names up to what trackers and links say now."""
+        known = self.readings()
+        for name in list(names):
+            if not self.stopping and name in self.routers:
+                self._track(self.routers[name], known)
+
+    def _track(self, router: Router, known: Mapping[Key, bool | int | None]) -> None:
+        name, instance = router.name, router.instance
+        group = self._around.configuration.group_of(name)
+        view = self.view(router)
+        faults = view.faults | tracking.faults(instance, known, group)
+        if self.maintenance:
+            faults |= {MAINTENANCE}
+        if router.silenced:
+            faults |= {f"advertisements do not leave {instance.interface}"}
+        if view.source is not None and view.source != router.machine.source:
+            self.dispatch(name, SourceChanged(view.source))
+        priority = tracking.effective_priority(instance, known, group)
+        if priority != router.machine.priority:
+            self.dispatch(name, PriorityChanged(priority))
+        before, router.faults = router.faults, faults
+        for cause in sorted(faults - before):
+            self.dispatch(name, FaultRaised(cause))
+        for cause in sorted(before - faults):
+            self.dispatch(name, FaultCleared(cause))
+        if not router.started and not tracking.undecided(instance, known, group):
+            router.started = True
+            self.dispatch(name, Startup(max(0.0, self._listens_until - self._loop.time())))
+
+    def view(self, router: Router) -> LinkView:
+        """Return what a router has of the links now."""
+        listener = router.listener
+        interface = listener.endpoint.interface if listener is not None else router.instance.interface
+        has_socket = router.socket is not None
+        virtual, links = self._virtual, self._around.links
+        return view_of(router.instance, links, self.settled, virtual, interface=interface, has_socket=has_socket)
+
+    # --- What does not leave --------------------------------------------------------------------------------------
+
+    def _silence(self, router: Router) -> None:
+        """Be no master whom nobody hears: FAULT, and after a while another try, each time after a longer one."""
+        if router.silenced or router.removed:
+            return
+        router.silenced = True
+        router.silences += 1
+        wait = min(MOST_RETRY, router.machine.master_down_interval * 2 ** (router.silences - 1))
+        text = f"{router.failures} advertisements in a row did not leave: FAULT for {wait:.1f} s"
+        self.acts.tell(router, "not_heard", text, failures=router.failures, retry_in=round(wait, 3))
+        self._loop.call_soon(self.track, [router.name])
+        self._loop.call_later(wait, self._try_again, router)
+
+    def _try_again(self, router: Router) -> None:
+        router.silenced = False
+        router.failures = 0
+        self.track([router.name])
+
+    def look_around(self) -> None:
+        """Tell what has changed by time alone; to be called every second or so."""
+        now = self._loop.time()
+        for router in self.routers.values():
+            if router.silences and not router.silenced and router.is_master and now - router.since > MOST_RETRY:
+                router.silences = 0
+            for found in router.watcher.look(now, is_master=router.is_master):
+                self.acts.tell(router, found.event, found.reason, **found.values)
+
+    def left_behind(self) -> frozenset[str]:
+        """Return the routers that are no master though an address of theirs is there, and no other one's."""
+        masters = [router.instance for router in self.routers.values() if router.is_master]
+        due = {address.ip for instance in masters for address in (*instance.addresses, *instance.excluded)}
+        there = {one.ip for link in self._around.links.values() for one in link.addresses}
+        return frozenset(
+            name
+            for name, router in self.routers.items()
+            if router.started
+            and not router.is_master
+            and any(address.ip in there - due for address in (*router.instance.addresses, *router.instance.excluded))
+        )
+
+
+def starts_with_delay(configuration: Configuration) -> float:
+    """Return how long all routers only listen, in seconds; ``vrrp_delay_after_boot`` counts from the boot."""
+    settings = configuration.settings
+    if not settings.delay_after_boot:
+        return settings.startup_delay
+    return max(0.0, settings.startup_delay - time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+def needs(instance: Instance) -> frozenset[str]:
+    """Return the interfaces without which an instance cannot even begin, unless interfaces may come later."""
+    return frozenset({instance.interface, *instance.devices})
