@@ -17,6 +17,7 @@ from pyvrrp.protocol.effects import Effect, MasterHeard, Observed, Reason, Wants
 from pyvrrp.protocol.timers import skew_time
 
 if TYPE_CHECKING:
+    from pyvrrp.model import Instance
     from pyvrrp.protocol.events import AdvertisementReceived
     from pyvrrp.protocol.machine import VirtualRouter
     from pyvrrp.protocol.states import Backup
@@ -109,3 +110,18 @@ def _claim_ownership_again(router: VirtualRouter, state: Backup, event: Advertis
         return []
     text = f"Restoring our priority to 255 since {event.source} is not the other address owner"
     return router.change_priority(OWNER_PRIORITY, "keepalived owner", text)
+
+
+def reconfigure(router: VirtualRouter, state: Backup, before: Instance, waited: float, now: float) -> None:
+    """Go on waiting under another configuration; ``waited`` is the Master_Down_Interval under the one before."""
+    instance = router.instance
+    if instance.is_owner and not before.is_owner:
+        router.state = replace(state, master_down_at=now)
+        return
+    learned = state.learned_interval if instance.version == 3 else None
+    router.state = replace(
+        state, learned_interval=learned, preempt_at=state.preempt_at if instance.preempt_delay else None
+    )
+    moved = router.master_down_interval - waited
+    if moved:
+        router.state = replace(router.state, master_down_at=max(now, state.master_down_at + moved))

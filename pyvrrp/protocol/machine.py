@@ -256,29 +256,13 @@ class VirtualRouter:
         """Keep the state, as keepalived does on SIGHUP; what is the same before and after has no effect at all."""
         before, waited = self.instance, self.master_down_interval
         priority = self._priority_under(event)
-        self.instance = instance = event.instance
+        self.instance = event.instance
         effects = self.change_priority(priority, "keepalived reload")
         match self.state:
-            case Backup() as state if instance.is_owner and not before.is_owner:
-                self.state = replace(state, master_down_at=now)
             case Backup() as state:
-                self.state = replace(
-                    state,
-                    learned_interval=state.learned_interval if instance.version == 3 else None,
-                    preempt_at=state.preempt_at if instance.preempt_delay else None,
-                )
-                if self.master_down_interval != waited:
-                    self._move_deadline(waited)
-                    self.state = replace(self.state, master_down_at=max(now, self.state.master_down_at))
+                backup.reconfigure(self, state, before, waited, now)
             case Master() as state:
-                # Sooner, never later: who learned the shorter interval hears of the longer one in time.
-                sooner = min(state.advertise_at, now + instance.advert_interval)
-                changed = instance.advert_interval != before.advert_interval
-                self.state = replace(
-                    state,
-                    advertise_at=sooner if changed else state.advertise_at,
-                    announcement=state.announcement or self.next_refresh(now),
-                )
+                master.reconfigure(self, state, before, now)
             case _:
                 pass
         return effects
@@ -297,7 +281,7 @@ class VirtualRouter:
         match self.state:
             case Master():
                 return []
-            case Backup() as state if state.follows and self._is_outranked_by(state):
+            case Backup() as state if self._is_outranked_by(state):
                 text = f"master {state.master} has {state.master_priority}, ours {self.priority}"
                 return [Observed("promotion_refused", Reason("promote", f"{text}: it would be back at once"))]
             case Backup() as state if self.grouped:
@@ -311,9 +295,12 @@ class VirtualRouter:
                 assert_never(self.state)
 
     def _is_outranked_by(self, state: Backup) -> bool:
-        if state.master is None or state.master_priority is None:
-            return False
-        return (state.master_priority, int(state.master)) > (self.priority, int(self.source))
+        return (
+            state.follows
+            and state.master is not None
+            and state.master_priority is not None
+            and (state.master_priority, int(state.master)) > (self.priority, int(self.source))
+        )
 
     def _give_up(self, event: GiveUp, now: float) -> list[Effect]:
         effects: list[Effect] = []

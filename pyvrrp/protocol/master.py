@@ -24,6 +24,7 @@ from pyvrrp.protocol.effects import (
 from pyvrrp.protocol.states import Announcement, Backup, Master, Rival
 
 if TYPE_CHECKING:
+    from pyvrrp.model import Instance
     from pyvrrp.protocol.events import AdvertisementReceived
     from pyvrrp.protocol.machine import VirtualRouter
 
@@ -153,3 +154,11 @@ def _outlast(router: VirtualRouter, state: Master, event: AdvertisementReceived,
     theirs = event.advertisement.priority
     text = f"Master received advert from {event.source} with higher priority {theirs}, ours {BACKED_OFF}"
     return [*reduced, *_yield(router, event, Reason("RFC 3768 6.4.3", text), now)]
+
+
+def reconfigure(router: VirtualRouter, state: Master, before: Instance, now: float) -> None:
+    """Go on advertising under another configuration, with a new interval if it has one."""
+    if router.instance.advert_interval != before.advert_interval:
+        # Sooner, never later: who learned the shorter interval hears of the longer one in time.
+        state = replace(state, advertise_at=min(state.advertise_at, now + router.instance.advert_interval))
+    router.state = replace(state, announcement=state.announcement or router.next_refresh(now))

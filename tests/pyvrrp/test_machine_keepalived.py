@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -286,7 +287,7 @@ def test_an_owner_s_priority_does_not_follow_tracking() -> None:
 
 
 @pytest.mark.parametrize("make", [started, master])
-def test_the_same_configuration_from_another_line_changes_nothing(make: type) -> None:
+def test_the_same_configuration_from_another_line_changes_nothing(make: Callable[[Instance], VirtualRouter]) -> None:
     instance = replace(V3, garp=GratuitousArp(refresh=60.0))
     router = make(instance)
     router.handle(PriorityChanged(90), NOW + 4)
