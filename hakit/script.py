@@ -6,6 +6,10 @@ that cannot be started included, is an outcome and never an exception. The deadl
 a script that does not want to die, but its process group is ended. No thread, no signal handler: the kernel tells of
 the end through a pidfd (pidfd_open(2)).
 
+What is checked by its path is run by its path. That is sound: of a script that runs as root every component has to
+belong to root and be writable by nobody else, so only root can put another in its place in between. (To run an open
+descriptor instead, execveat(2), would hand an interpreter /dev/fd/N in the place of the script's own name.)
+
 Stands on keepalived.conf(5), ``enable_script_security`` and ``script_user``. Where keepalived counts a failed fork,
 exec or change of user as success, or stops tracking such a script, here it has failed.
 """
@@ -44,6 +48,7 @@ class Ending(Enum):
     EXITED = "exited"
     SIGNALLED = "signalled"
     TIMED_OUT = "timed out"
+    STOPPED = "stopped"
     NOT_STARTED = "not started"
 
 
@@ -56,7 +61,7 @@ class Outcome:
     status: int | None = None
     signal: int | None = None
     gone: asyncio.Future[None] | None = field(default=None, compare=False, repr=False)
-    """After a timeout: done when the process has ended as well. Who must not overlap awaits it before the next run."""
+    """After a timeout or a stop: done when the process has ended as well: who must not overlap awaits it first."""
 
     @property
     def succeeded(self) -> bool:
@@ -67,12 +72,15 @@ class Outcome:
 async def run(
     words: Sequence[str],
     *,
-    timeout: float,  # noqa: ASYNC109 - the deadline is an outcome here, not an exception
+    timeout: float | None,  # noqa: ASYNC109 - the deadline is an outcome here, not an exception
+    stop: asyncio.Future[None] | None = None,
     user: str | None = None,
     group: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Run ``words`` for at most ``timeout`` seconds, as ``user`` and ``group`` (None: as this program).
+    """Run ``words`` for at most ``timeout`` seconds (None: for ever), as ``user``, ``group`` (None: as this program).
+
+    ``stop``: once it is done, the script is asked to end as after a timeout.
 
     ``group`` None with a ``user``: the user's own group; there are no supplementary groups, as in keepalived.
     ``environment`` is added to ENVIRONMENT. If the caller is cancelled the script's process group is killed.
@@ -82,14 +90,17 @@ async def run(
     except (OSError, subprocess.SubprocessError, LookupError, ValueError) as wrong:
         return Outcome(Ending.NOT_STARTED, f"could not be started: {_sentence(wrong)}")
     try:
-        await asyncio.wait({child.gone}, timeout=timeout)
+        ends = {child.gone} if stop is None else {child.gone, stop}
+        await asyncio.wait(ends, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         child.kill()
         await asyncio.wait({child.gone}, timeout=_LAST_WAIT)
         raise
     if not child.gone.done():
         child.terminate()
-        return Outcome(Ending.TIMED_OUT, f"timed out after {timeout:g} s", gone=child.gone)
+        if stop is not None and stop.done():
+            return Outcome(Ending.STOPPED, "was told to end", gone=child.gone)
+        return Outcome(Ending.TIMED_OUT, f"timed out after {timeout or 0:g} s", gone=child.gone)
     return _outcome(child.returncode)
 
 

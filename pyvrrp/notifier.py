@@ -1,16 +1,20 @@
-"""Runs the notify scripts of one instance, in the order of its transitions.
+"""Tells scripts and pipes of the changes of one instance or sync group, in their order.
 
-Laws: one queue, one consumer: no two scripts of an instance run at once, so a script that says BACKUP cannot overtake
-the one that said MASTER before (keepalived starts them without waiting). First ``notify_STATE``, then ``notify``
-with INSTANCE, name, state and priority behind its own words (keepalived.conf(5)).
+Laws: one queue, one consumer: no two scripts of a subject run at once, so a script that says BACKUP cannot overtake
+the one that said MASTER before (keepalived starts them without waiting). First ``notify_STATE``, which gets no
+arguments, then ``notify`` with INSTANCE or GROUP, name, state and priority behind its own words (keepalived.conf(5)).
+The notify pipes are written at once, before any script has run. In its environment a script finds the same, and the
+number of the change, which only grows: ``VRRP_KIND``, ``VRRP_NAME``, ``VRRP_STATE``, ``VRRP_PRIORITY``, ``VRRP_EVENT``.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from hakit import script as scripts
-from pyvrrp.model import Instance, Script
+from pyvrrp.fifo import Fifos
+from pyvrrp.model import Instance, NotifyScripts, Script, SyncGroup
 from pyvrrp.protocol.effects import NotifyState
 from pyvrrp.system.addresses import Tell
 
@@ -18,28 +22,60 @@ TIME_LIMIT = 30.0
 """Seconds that a notify script may take before it is ended; keepalived sets no limit."""
 TIME_LIMIT_AT_STOP = 1.0
 """Seconds that the scripts of an instance have left once the daemon stops, as in keepalived."""
+PRIORITIES = frozenset({NotifyState.MASTER_PRIORITY, NotifyState.BACKUP_PRIORITY})
+"""What is told to pipes alone, and only if ``notify_priority_changes`` asks for it."""
+STATES = frozenset(NotifyState) - PRIORITIES - {NotifyState.MASTER_RX_LOWER_PRI}
+"""What the script of ``notify`` is told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One change: what is to be told, to the scripts that were configured when it came."""
+
+    number: int
+    kind: str
+    name: str
+    state: NotifyState
+    priority: int
+    notify: NotifyScripts
 
 
 class Notifier:
-    """The notify queue of one instance."""
+    """The notify queue of one instance or one sync group."""
 
-    def __init__(self, instance: Instance, tell: Tell, *, security: bool) -> None:
-        self._instance = instance
+    def __init__(
+        self, subject: Instance | SyncGroup, tell: Tell, *, security: bool, fifos: Fifos | None = None
+    ) -> None:
+        self._subject = subject
         self._tell = tell
         self._security = security
-        self._queue: asyncio.Queue[tuple[NotifyState, int]] = asyncio.Queue()
+        self._fifos = fifos
+        self._told = 0
+        self._queue: asyncio.Queue[_Change] = asyncio.Queue()
+
+    def reconfigured(self, subject: Instance | SyncGroup, *, security: bool) -> None:
+        """Go on with another configuration; what is in the queue still goes to the scripts of the one before."""
+        self._subject = subject
+        self._security = security
 
     def notify(self, state: NotifyState, priority: int) -> None:
-        """Run what is configured for ``state`` after all that was asked for before."""
-        self._queue.put_nowait((state, priority))
+        """Write to the pipes, and run what is configured for ``state`` after all that was asked for before."""
+        subject = self._subject
+        if state in PRIORITIES and not subject.notify_priority_changes:
+            return
+        kind = "INSTANCE" if isinstance(subject, Instance) else "GROUP"
+        if self._fifos is not None:
+            self._fifos.tell(kind, subject.name, state.value, priority)
+        self._told += 1
+        self._queue.put_nowait(_Change(self._told, kind, subject.name, state, priority, subject.notify))
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            state, priority = await self._queue.get()
+            change = await self._queue.get()
             try:
-                for script in self._scripts(state, priority):
-                    await self._run(script)
+                for script in _scripts(change):
+                    await self._run(script, change)
             finally:
                 self._queue.task_done()
 
@@ -50,27 +86,39 @@ class Notifier:
         except TimeoutError:
             self._tell("notify_failed", f"notify scripts were still running {TIME_LIMIT_AT_STOP:g} s after the stop")
 
-    def _scripts(self, state: NotifyState, priority: int) -> list[Script]:
-        notify = self._instance.notify
-        by_state = {
-            NotifyState.MASTER: notify.master,
-            NotifyState.BACKUP: notify.backup,
-            NotifyState.FAULT: notify.fault,
-            NotifyState.STOP: notify.stop,
-        }
-        wanted = [by_state[state]]
-        if notify.any is not None:
-            words = (*notify.any.words, "INSTANCE", self._instance.name, state.value, str(priority))
-            wanted.append(Script(words, notify.any.user, notify.any.group, notify.any.location))
-        return [script for script in wanted if script is not None]
-
-    async def _run(self, script: Script) -> None:
+    async def _run(self, script: Script, change: _Change) -> None:
         wrong = scripts.insecurity_of(script.words, script.user) if self._security else None
         if wrong is not None:
             self._tell("notify_failed", f"{script} was not run: {wrong}")
             return
-        outcome = await scripts.run(script.words, timeout=TIME_LIMIT, user=script.user, group=script.group)
+        environment = {
+            "VRRP_KIND": change.kind,
+            "VRRP_NAME": change.name,
+            "VRRP_STATE": change.state.value,
+            "VRRP_PRIORITY": str(change.priority),
+            "VRRP_EVENT": str(change.number),
+        }
+        outcome = await scripts.run(
+            script.words, timeout=TIME_LIMIT, user=script.user, group=script.group, environment=environment
+        )
         if outcome.gone is not None:
             await outcome.gone
         if not outcome.succeeded:
             self._tell("notify_failed", f"{script} {outcome.words}")
+
+
+def _scripts(change: _Change) -> list[Script]:
+    notify, state = change.notify, change.state
+    by_state = {
+        NotifyState.MASTER: notify.master,
+        NotifyState.BACKUP: notify.backup,
+        NotifyState.FAULT: notify.fault,
+        NotifyState.STOP: notify.stop,
+        NotifyState.DELETED: notify.deleted,
+        NotifyState.MASTER_RX_LOWER_PRI: notify.master_rx_lower_pri,
+    }
+    wanted = [by_state.get(state)]
+    if notify.any is not None and state in STATES:
+        words = (*notify.any.words, change.kind, change.name, state.value, str(change.priority))
+        wanted.append(Script(words, notify.any.user, notify.any.group, notify.any.location))
+    return [script for script in wanted if script is not None]

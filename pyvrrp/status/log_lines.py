@@ -26,7 +26,7 @@ PREFIXED = frozenset({
     "takeover_impossible",
 })  # fmt: skip
 """Events of an instance whose reason is the whole line."""
-PLAIN = frozenset({"notice", "ready", "reload_refused", "stopped", "warning"})
+PLAIN = frozenset({"fifo_dropped", "fifo_failed", "notice", "ready", "reload_refused", "stopped", "warning"})
 """Events of the daemon whose reason is the whole line."""
 
 
