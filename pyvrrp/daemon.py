@@ -20,6 +20,7 @@ from hakit.transcript import Value
 from pyvrrp import reload
 from pyvrrp.difference import Difference
 from pyvrrp.fleet import Fleet, needs, starts_with_delay
+from pyvrrp.ground import Ground, hears_through, vmac_names
 from pyvrrp.intake import endpoint_of
 from pyvrrp.model import Address, Configuration, Instance
 from pyvrrp.notifier import Notifier
@@ -67,6 +68,7 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Future[None]] = set()
+        self.ground: Ground | None = None
         self._kernel: Kernel | None = None
         self._announcer: Announcer | None = None
 
@@ -94,8 +96,13 @@ class Daemon:
         require_privileges()
         async with AsyncExitStack() as opened:
             self._kernel = await opened.enter_async_context(Kernel())
-            self._announcer = Announcer()
+            self._announcer = Announcer(self.configuration.settings.spacing)
             opened.callback(self._announcer.close)
+            self.links = await self._kernel.links()
+            self.refuse_missing(self.configuration)
+            self.ground = Ground(self._kernel, self.configuration, self.hub, self._link)
+            opened.push_async_callback(self.ground.close)
+            await self.ground.prepare(self.configuration)
             self.links = await self._kernel.links()
             opened.callback(self.fleet.intake.end)
             self._open()
@@ -112,9 +119,8 @@ class Daemon:
     # --- Opening and closing --------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self.refuse_missing(self.configuration)
         for instance in self.configuration.instances:
-            self.fleet.routers[instance.name] = self.make_router(instance)
+            self.fleet.routers[instance.name] = self.make_router(instance, self.configuration)
         self.fleet.regroup(self.configuration)
         self.regroup_notifiers()
 
@@ -131,12 +137,14 @@ class Daemon:
                 what = f"interface {name} for vrrp_instance {instance.name}"
                 raise SystemRefusalError(f"{what} doesn't exist (there are: {there})")
 
-    def make_router(self, instance: Instance) -> Router:
+    def make_router(self, instance: Instance, configuration: Configuration) -> Router:
         """Make the router of an instance, listening but not begun. Raises OSError if no socket is to be had."""
+        names = vmac_names(configuration)
 
         def tell(event: str, reason: str = "", **values: Value) -> None:
             self.hub.publish_for(router.instance.name, event, reason, **values)
 
+        assert self.ground is not None
         assert self._kernel is not None
         assert self._announcer is not None
         transmission = Transmission(instance)
@@ -144,14 +152,21 @@ class Daemon:
             machine=VirtualRouter(instance, instance.source or NO_SOURCE[instance.family]),
             reception=Reception(instance, transmission.learned),
             transmission=transmission,
-            addresses=AddressWorker(instance, self._kernel, self._announcer, self.links_get, tell),
+            addresses=AddressWorker(
+                instance,
+                self._kernel,
+                self._announcer,
+                self._link,
+                tell,
+                vmac=names.get(instance.name),
+                settings=self.ground.sysctl,
+            ),
             notifier=Notifier(instance, tell, security=self.configuration.settings.script_security),
         )
-        self.fleet.intake.add(router, endpoint_of(instance))
+        self.fleet.intake.add(router, endpoint_of(instance, hears_through(instance, names)))
         return router
 
-    def links_get(self, name: str) -> Link | None:
-        """Return the link of this name as it is now."""
+    def _link(self, name: str) -> Link | None:
         return self.links.get(name)
 
     def start_router(self, router: Router) -> None:
@@ -216,7 +231,13 @@ class Daemon:
         self.fleet.links_changed()
         self._mend()
 
+    def static_faults(self) -> Mapping[str, frozenset[str]]:
+        """Return the causes of FAULT by instance that come from static addresses, routes and rules."""
+        return self.ground.faults() if self.ground is not None else {}
+
     def _mend(self) -> None:
+        if self.ground is not None and self.ground.is_disturbed():
+            self.start(self.ground.mend())
         for router in self.fleet.routers.values():
             if router.addresses.misses():
                 router.addresses.restore(router.instance.garp.repeat)
@@ -249,6 +270,8 @@ class Daemon:
         Raises SystemRefusalError, with one sentence, if it cannot be carried out here: then nothing has changed.
         """
         change = reload.apply(self, configuration)
+        assert self.ground is not None
+        self.start(self.ground.change(configuration))
         counts = {"gone": len(change.gone), "changed": len(change.kept), "come": len(change.come)}
         self.hub.publish("reloaded", "instances gone, changed, new", **counts)
         return change

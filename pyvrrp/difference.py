@@ -1,8 +1,8 @@
 """What a reload changes: two configurations in, the difference out.
 
 Laws: pure. An instance is known again by interface, family, VRID and whether it is unicast, whatever its name
-(keepalived's rule); where a line stands in the file is no difference. What is the same before and after is in no list,
-so that nothing is done about it.
+(keepalived's rule); where a line stands in the file is no difference. With another VMAC or VRF it is another one, that
+begins anew: all its addresses have to move.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pyvrrp.model import NOWHERE, Configuration, Instance, NotifyScripts, Script
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``kept``: pairs of before and after that differ; ``same``: names that stay as they are."""
+    """``kept``: pairs of before and after that differ; ``same``: pairs that do not."""
 
     gone: tuple[Instance, ...]
     kept: tuple[tuple[Instance, Instance], ...]
@@ -24,8 +24,8 @@ class Difference:
 
 def difference(before: Configuration, after: Configuration) -> Difference:
     """Return which instances go, change, stay and come."""
-    old = {instance.identity: instance for instance in before.instances}
-    new = {instance.identity: instance for instance in after.instances}
+    old = {_whole_identity(instance): instance for instance in before.instances}
+    new = {_whole_identity(instance): instance for instance in after.instances}
     pairs = [(old[identity], new[identity]) for identity in old if identity in new]
     return Difference(
         gone=tuple(instance for identity, instance in old.items() if identity not in new),
@@ -33,6 +33,10 @@ def difference(before: Configuration, after: Configuration) -> Difference:
         same=tuple((was, will) for was, will in pairs if plain(was) == plain(will)),
         come=tuple(instance for identity, instance in new.items() if identity not in old),
     )
+
+
+def _whole_identity(instance: Instance) -> tuple[object, ...]:
+    return (*instance.identity, instance.vmac, instance.vrf)
 
 
 def plain(instance: Instance) -> Instance:

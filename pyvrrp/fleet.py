@@ -58,6 +58,9 @@ class Surroundings(Protocol):
     def trackers(self) -> Mapping[Key, RunningTracker]:
         """The trackers by kind and name."""
 
+    def static_faults(self) -> Mapping[str, frozenset[str]]:
+        """Return the causes of FAULT by instance that come from static addresses, routes and rules."""
+
 
 class Fleet:
     """The routers by instance name, in the order of the configuration."""
@@ -201,16 +204,16 @@ class Fleet:
 
     def track(self, names: Iterable[str]) -> None:
         """Bring the machines of these names up to what trackers and links say now."""
-        known = self.readings()
+        known, static = self.readings(), self._around.static_faults()
         for name in list(names):
             if not self.stopping and name in self.routers:
-                self._track(self.routers[name], known)
+                self._track(self.routers[name], known, static.get(name, frozenset()))
 
-    def _track(self, router: Router, known: Mapping[Key, bool | int | None]) -> None:
+    def _track(self, router: Router, known: Mapping[Key, bool | int | None], static: frozenset[str]) -> None:
         name, instance = router.name, router.instance
         group = self._around.configuration.group_of(name)
         view = self.view(router)
-        faults = view.faults | tracking.faults(instance, known, group)
+        faults = view.faults | static | tracking.faults(instance, known, group)
         if self.maintenance:
             faults |= {MAINTENANCE}
         if router.silenced:

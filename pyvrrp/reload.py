@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pyvrrp.difference import Difference, difference
+from pyvrrp.ground import hears_through, vmac_names
 from pyvrrp.intake import endpoint_of
 from pyvrrp.model import Address, Configuration, Instance
 from pyvrrp.protocol import tracking
@@ -33,7 +34,7 @@ def apply(daemon: Daemon, after: Configuration) -> Difference:
     """
     daemon.refuse_missing(after)
     fleet, change = daemon.fleet, difference(daemon.configuration, after)
-    new = _made(daemon, change)
+    new = _made(daemon, change, after)
     for router in fleet.routers.values():
         if router.is_master:  # as keepalived does: whatever follows, the others have just heard of us
             fleet.acts.advertise(router, router.machine.priority)
@@ -65,11 +66,11 @@ def apply(daemon: Daemon, after: Configuration) -> Difference:
     return change
 
 
-def _made(daemon: Daemon, change: Difference) -> list[Router]:
+def _made(daemon: Daemon, change: Difference, after: Configuration) -> list[Router]:
     """Make the routers of the new instances; if one cannot be made, none is."""
     new: list[Router] = []
     try:
-        new.extend(daemon.make_router(instance) for instance in change.come)
+        new.extend(daemon.make_router(instance, after) for instance in change.come)
     except (OSError, SystemRefusalError) as refused:
         for router in new:
             daemon.fleet.intake.remove(router)
@@ -103,9 +104,10 @@ def _change(daemon: Daemon, router: Router, was: Instance, after: Configuration)
     will = next(one for one in after.instances if one.identity == was.identity)
     router.reception.reconfigured(will)
     router.transmission.reconfigured(will)
-    if endpoint_of(was) != endpoint_of(will):
+    endpoint = endpoint_of(will, hears_through(will, vmac_names(after)))
+    if router.listener is None or router.listener.endpoint != endpoint:
         fleet.intake.remove(router)
-        fleet.intake.add(router, endpoint_of(will))
+        fleet.intake.add(router, endpoint)
     priority = tracking.effective_priority(will, fleet.readings(), after.group_of(will.name))
     fleet.dispatch(will.name, Reconfigured(will, priority))
 
