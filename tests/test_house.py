@@ -39,5 +39,5 @@ def test_the_root_folder_is_a_shop_window() -> None:
     shown = {path.split("/")[0] for path in listed}
     assert shown <= {
         ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "GLOSSARY.md", "LICENSE", "README.md", "Vagrantfile",
-        "configs", "docs", "hakit", "halab", "pyproject.toml", "pyvrrp", "run", "tcpbalancer", "tests",
+        "benchmarks", "configs", "docs", "hakit", "halab", "pyproject.toml", "pyvrrp", "run", "tcpbalancer", "tests",
     }  # fmt: skip
