@@ -19,6 +19,7 @@ from hakit.events import EventHub
 from hakit.transcript import Value
 from pyvrrp import reload
 from pyvrrp.difference import Difference
+from pyvrrp.fifo import Fifos
 from pyvrrp.fleet import Fleet, needs, starts_with_delay
 from pyvrrp.ground import Ground, hears_through, vmac_names
 from pyvrrp.intake import endpoint_of
@@ -29,7 +30,7 @@ from pyvrrp.protocol.machine import VirtualRouter
 from pyvrrp.protocol.reception import Reception
 from pyvrrp.protocol.transmission import Transmission
 from pyvrrp.router import Router
-from pyvrrp.system.addresses import AddressWorker
+from pyvrrp.system.addresses import AddressWorker, Tell
 from pyvrrp.system.announcer import Announcer
 from pyvrrp.system.errors import SystemRefusalError
 from pyvrrp.system.kernel import Kernel, Link
@@ -68,6 +69,8 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Future[None]] = set()
+        self._group_tasks: dict[str, asyncio.Future[None]] = {}
+        self.fifos = Fifos(hub)
         self.ground: Ground | None = None
         self._kernel: Kernel | None = None
         self._announcer: Announcer | None = None
@@ -125,7 +128,26 @@ class Daemon:
         self.regroup_notifiers()
 
     def regroup_notifiers(self) -> None:
-        """Have a notify queue for each sync group."""
+        """Have a notify queue for each sync group, and for no other."""
+        groups = {group.name: group for group in self.configuration.groups}
+        security = self.configuration.settings.script_security
+        for name in self.fleet.group_notifiers.keys() - groups.keys():
+            del self.fleet.group_notifiers[name]
+            self._group_tasks.pop(name).cancel()
+        for name, group in groups.items():
+            notifier = self.fleet.group_notifiers.get(name)
+            if notifier is not None:
+                notifier.reconfigured(group, security=security)
+                continue
+            notifier = Notifier(group, self._teller(name), security=security, fifos=self.fifos)
+            self.fleet.group_notifiers[name] = notifier
+            self._group_tasks[name] = self.start(notifier.run())
+
+    def _teller(self, name: str) -> Tell:
+        def tell(event: str, reason: str = "", **values: Value) -> None:
+            self.hub.publish_for(name, event, reason, **values)
+
+        return tell
 
     def refuse_missing(self, configuration: Configuration) -> None:
         """Raise SystemRefusalError if an interface is not there, unless interfaces may come later."""
@@ -161,7 +183,7 @@ class Daemon:
                 vmac=names.get(instance.name),
                 settings=self.ground.sysctl,
             ),
-            notifier=Notifier(instance, tell, security=self.configuration.settings.script_security),
+            notifier=Notifier(instance, tell, security=configuration.settings.script_security, fifos=self.fifos),
         )
         self.fleet.intake.add(router, endpoint_of(instance, hears_through(instance, names)))
         return router
@@ -187,6 +209,7 @@ class Daemon:
             self._broken.set_exception(wrong)
 
     def _begin(self, kernel: Kernel) -> None:
+        self.fifos.apply(self.configuration.settings)
         for router in self.fleet.routers.values():
             self.start_router(router)
         self.fleet.listen_first(starts_with_delay(self.configuration))
@@ -201,12 +224,14 @@ class Daemon:
 
     async def _end(self) -> None:
         routers = list(self.fleet.routers.values())
+        notifiers = [*(router.notifier for router in routers), *self.fleet.group_notifiers.values()]
         try:
             self.fleet.stop()
         finally:
             for what, finishing in (
                 ("the kernel has not taken all addresses away", [router.addresses.finish() for router in routers]),
-                ("notify scripts still run", [router.notifier.finish() for router in routers]),
+                ("notify scripts still run", [notifier.finish() for notifier in notifiers]),
+                ("readers of notify fifos still run", [self.fifos.finish()]),
                 ("check scripts still run", [tracker.finish() for tracker in self.loops.trackers.values()]),
             ):
                 if not await finished_within(STOP_LIMIT, finishing):
@@ -272,9 +297,19 @@ class Daemon:
         change = reload.apply(self, configuration)
         assert self.ground is not None
         self.start(self.ground.change(configuration))
+        self.fifos.apply(configuration.settings)
+        if configuration.settings.fifo_states_on_reload:
+            self._write_states()
         counts = {"gone": len(change.gone), "changed": len(change.kept), "come": len(change.come)}
         self.hub.publish("reloaded", "instances gone, changed, new", **counts)
         return change
+
+    def _write_states(self) -> None:
+        """Write all states into the notify pipes (fifo_write_vrrp_states_on_reload)."""
+        for name, router in self.routers.items():
+            self.fifos.tell("INSTANCE", name, router.machine.state.name, router.machine.priority)
+        for name, state in self.groups.items():
+            self.fifos.tell("GROUP", name, state, 0)
 
     def demote(self, name: str) -> None:
         """Have the instance of this name give its addresses up, and take none until it is released."""

@@ -48,6 +48,9 @@ def apply(daemon: Daemon, after: Configuration) -> Difference:
     for router in new:
         fleet.routers[router.name] = router
     daemon.configuration = after
+    daemon.fifos.apply(after.settings)
+    for _, will in (*change.kept, *change.same):
+        fleet.routers[will.name].notifier.reconfigured(will, security=after.settings.script_security)
     fleet.regroup(after)
     daemon.regroup_notifiers()
     daemon.loops.apply(after)
@@ -104,6 +107,7 @@ def _change(daemon: Daemon, router: Router, was: Instance, after: Configuration)
     will = next(one for one in after.instances if one.identity == was.identity)
     router.reception.reconfigured(will)
     router.transmission.reconfigured(will)
+    router.notifier.reconfigured(will, security=after.settings.script_security)
     endpoint = endpoint_of(will, hears_through(will, vmac_names(after)))
     if router.listener is None or router.listener.endpoint != endpoint:
         fleet.intake.remove(router)
