@@ -30,6 +30,7 @@ from pyvrrp.protocol.machine import VirtualRouter
 from pyvrrp.protocol.reception import Reception
 from pyvrrp.protocol.transmission import Transmission
 from pyvrrp.router import Router
+from pyvrrp.status import opening_lines
 from pyvrrp.system.addresses import AddressWorker, Tell
 from pyvrrp.system.announcer import Announcer
 from pyvrrp.system.errors import SystemRefusalError
@@ -122,6 +123,8 @@ class Daemon:
     # --- Opening and closing --------------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        for line in opening_lines.channels(self.configuration, self.links):
+            self.hub.publish("notice", line.text, detail=line.detail)
         for instance in self.configuration.instances:
             self.fleet.routers[instance.name] = self.make_router(instance, self.configuration)
         self.fleet.regroup(self.configuration)

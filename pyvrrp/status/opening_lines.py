@@ -6,13 +6,17 @@ Laws: the words and their order are those of 2.2.7; what it writes only with ``-
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pyvrrp.model import AuthType, Unicast
+from pyvrrp.model import AuthType, Configuration, Unicast
 from pyvrrp.status.log_lines import Line
 from pyvrrp.status.picture import Picture, RouterPicture
 from pyvrrp.version import KEEPALIVED
+
+if TYPE_CHECKING:
+    from pyvrrp.system.link import Link
 
 WIDTH = 106
 """Characters of a line with the command line, before it is folded."""
@@ -68,3 +72,21 @@ def _socket(router: RouterPicture, index: int) -> str:
     if isinstance(instance.transport, Unicast):
         return f"{begin} , unicast, address({router.source})"
     return f"{begin} multicast, address({instance.transport.group})"
+
+
+def channels(configuration: Configuration, links: Mapping[str, Link]) -> Iterator[Line]:
+    """Yield the lines about the addresses of the interfaces, and about the sockets that announce."""
+    for name in dict.fromkeys(instance.interface for instance in configuration.instances):
+        link = links.get(name)
+        for address in (link.source(), link.source((), 6)) if link is not None else ():
+            if address is not None:
+                yield Line(f"Assigned address {address} for interface {name}", detail=True)
+    families = {
+        one.interface.version
+        for instance in configuration.instances
+        for one in (*instance.addresses, *instance.excluded)
+    }
+    if 4 in families:
+        yield Line("Registering gratuitous ARP shared channel", detail=True)
+    if 6 in families:
+        yield Line("Registering gratuitous NDISC shared channel", detail=True)

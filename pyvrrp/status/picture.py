@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyvrrp.model import Address, Configuration, Instance, Interface, TrackerKind
 from pyvrrp.protocol.states import Backup, Fault, Initialize, Master, State
@@ -20,6 +20,8 @@ from pyvrrp.status import shown
 if TYPE_CHECKING:
     from pyvrrp.daemon import Daemon
     from pyvrrp.router import Router
+    from pyvrrp.system.link import Link
+    from pyvrrp.trackers import RunningTracker
 
 STATE_NUMBERS = {"INIT": 0, "BACKUP": 1, "MASTER": 2, "FAULT": 3}
 """keepalived's numbers of the states, as JSON and SNMP have them."""
@@ -115,7 +117,8 @@ class Picture:
 
 def take(daemon: Daemon) -> Picture:
     """Return what ``daemon`` is now."""
-    links = {link.name: link for link in map(_link, getattr(daemon, "links", {}).values())}
+    names = {link.index: name for name, link in daemon.links.items()}
+    links = {name: _link(link, names) for name, link in daemon.links.items()}
     routers = tuple(_router(router, links, daemon.configuration) for router in daemon.routers.values())
     trackers = [_tracker(tracker) for tracker in daemon.trackers.values()]
     return Picture(
@@ -123,22 +126,17 @@ def take(daemon: Daemon) -> Picture:
         routers=routers,
         trackers={(tracker.kind, tracker.name): tracker for tracker in trackers},
         links=tuple(sorted(links.values(), key=lambda link: link.index)),
-        groups=_groups(daemon),
+        groups=dict(daemon.groups),
         host=os.uname().nodename.partition(".")[0],
         pid=os.getpid(),
     )
-
-
-def _groups(daemon: Daemon) -> dict[str, str]:
-    states = getattr(getattr(daemon, "ensemble", None), "group_states", {})
-    return {group: getattr(state, "name", str(state)) for group, state in states.items()}
 
 
 def _router(router: Router, links: Mapping[str, LinkPicture], configuration: Configuration) -> RouterPicture:
     machine, instance = router.machine, router.machine.instance
     ahead = time.time() - time.monotonic()
     deadline = machine.deadline
-    down_after = getattr(machine, "master_down_interval", 0.0)
+    descriptor = -1 if router.socket is None else router.socket.fileno()
     return RouterPicture(
         instance=instance,
         state=machine.state,
@@ -147,12 +145,12 @@ def _router(router: Router, links: Mapping[str, LinkPicture], configuration: Con
         statistics=router.statistics.as_dict(),
         changed_at=router.since + ahead if router.since else 0.0,
         due_at=0.0 if deadline is None else deadline + ahead,
-        down_after=down_after() if callable(down_after) else down_after,
-        advert_interval=getattr(machine, "master_advert_interval", instance.advert_interval),
+        down_after=machine.master_down_interval,
+        advert_interval=machine.master_adver_interval,
         faults=machine.state.causes if isinstance(machine.state, Fault) else frozenset(),
         undecided=int(isinstance(machine.state, Initialize)),
         held=_held(instance, machine.state, links),
-        descriptors=_descriptors(router),
+        descriptors=(descriptor, descriptor),
         script_commands=tuple(
             shown.command(configuration.script(line.name).script.words) for line in instance.track_scripts
         ),
@@ -166,37 +164,26 @@ def _held(instance: Instance, state: State, links: Mapping[str, LinkPicture]) ->
     return frozenset(one.interface for one in (*instance.addresses, *instance.excluded) if one.interface in there)
 
 
-def _descriptors(router: Any) -> tuple[int, int]:
-    found = getattr(router, "sockets", None) or getattr(router, "socket", None)
-    if isinstance(found, Mapping):
-        found = tuple(found.values())
-    if isinstance(found, tuple | list):
-        found = found[0] if found else None
-    descriptor = found.fileno() if found is not None else -1
-    return descriptor, descriptor
-
-
-def _tracker(tracker: Any) -> TrackerPicture:
-    health = getattr(tracker, "health", None)
+def _tracker(tracker: RunningTracker) -> TrackerPicture:
+    told = tracker.status()
+    count = told.get("count", told.get("health", 0))
     return TrackerPicture(
-        kind=getattr(tracker, "kind", TrackerKind.SCRIPT),
-        name=getattr(tracker, "name", None) or tracker.script.name,
-        reading=getattr(tracker, "reading", getattr(tracker, "works", None)),
-        count=0 if health is None else health.health,
-        running=bool(getattr(tracker, "running", False)),
+        kind=tracker.kind,
+        name=tracker.name,
+        reading=tracker.reading,
+        count=count if isinstance(count, int) else 0,
+        running=bool(told.get("running", False)),
     )
 
 
-def _link(link: Any) -> LinkPicture:
-    flags = getattr(link, "flags", None)
-    if flags is None:
-        flags = _LOOPBACK | _RUNNING if link.name == "lo" else _RUNNING | _BROADCAST | _MULTICAST
+def _link(link: Link, names: Mapping[int, str]) -> LinkPicture:
     return LinkPicture(
         name=link.name,
         index=link.index,
         is_up=link.is_up,
         hardware_address=link.hardware_address,
-        addresses=tuple(link.addresses),
-        mtu=getattr(link, "mtu", 65536 if link.name == "lo" else 1500),
-        flags=flags,
+        addresses=link.addresses,
+        mtu=link.mtu,
+        flags=link.flags,
+        base=names.get(link.base) if link.base is not None and link.kind == "macvlan" else None,
     )
