@@ -123,6 +123,10 @@ class Vmacs:
 
     def _change_settings(self, instance: Instance, name: str) -> None:
         settings, base = self._settings, instance.interface
+        settings.write(f"ipv6/conf/{name}/addr_gen_mode", "1")  # none: no address made from the virtual MAC
+        if instance.family == 6:
+            return
+        settings.write(f"ipv6/conf/{name}/disable_ipv6", "1")
         # No ARP reply of the base for an address above it, nor the other way round (RFC 5798 section 8.1.2).
         settings.change(f"ipv4/conf/{base}/arp_ignore", "1")
         settings.change(f"ipv4/conf/{base}/arp_filter", "1")
@@ -130,10 +134,7 @@ class Vmacs:
         # What other routers send has a source that, to this interface, is an address of this host's own link.
         settings.write(f"ipv4/conf/{name}/accept_local", "1")
         settings.write(f"ipv4/conf/{name}/promote_secondaries", "1")
-        settings.write(f"ipv6/conf/{name}/addr_gen_mode", "1")  # none: no address made from the virtual MAC
-        if instance.family == 4:
-            settings.write(f"ipv6/conf/{name}/disable_ipv6", "1")
-            self._lift_filter(name)
+        self._lift_filter(name)
 
     def _lift_filter(self, name: str) -> None:
         """Turn the reverse path filter off for one interface: it would drop every advertisement of a higher master.
