@@ -4,30 +4,27 @@ Laws: pure; no meaning, only words and braces. Every word knows its line and col
 between them is kept whether or not anybody knows the word before them, so that an unknown block cannot derail the rest
 (keepalived's own parser ends the block around it). Lines that may hold a password are never quoted in a finding.
 
-The grammar is that of keepalived.conf(5): a statement is a line; ``#`` and ``!`` begin a comment outside of double
-quotes, ``\\#`` and ``\\!`` are the characters; ``{`` and ``}`` stand on the same or the next line, and the text behind
-them counts as a line of its own. There is no continuation of lines.
+The grammar is that of keepalived.conf(5): a statement is a line; ``{`` and ``}`` stand on the same or the next line,
+and the text behind them counts as a line of its own. There is no continuation of lines. Comments, definitions and
+includes are gone before (``expand.py``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from hakit.diagnostics import Findings, Location
+from pyvrrp.config.expand import Expansion, Outside
+from pyvrrp.config.lines import SCRIPT_VALUED, Line
 
-SCRIPT_VALUED = frozenset({
-    "script", "notify", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify_deleted",
-    "notify_master_rx_lower_pri", "notify_fifo_script", "vrrp_notify_fifo_script", "process", "startup_script",
-    "shutdown_script",
-})  # fmt: skip
-"""Keywords whose value may be in either kind of quotes, with escapes inside, because it is parsed once more."""
+__all__ = ["SCRIPT_VALUED", "Statement", "Word", "parse", "statements_of"]
 
-_PIECE = re.compile(r"""(?P<space>[ \t\r\f\v]+)|(?P<comment>[#!].*)|(?P<brace>[{}])|"(?P<quoted>[^"]*)"|(?P<word>.)""")
-_VALUE = re.compile(r"""(["'])((?:\\.|(?!\1)[^\\])*)\1""")
-_BARE = re.compile(r"""(?:\$\{[^}]*\}|\\[#!]|[^\s{}#!])+""")
-_ESCAPED = re.compile(r"\\([#!])")
+_PIECE = re.compile(r"""(?P<space>[ \t\r\f\v]+)|(?P<brace>[{}])|"(?P<quoted>[^"]*)"|(?P<word>.)""", re.DOTALL)
+_VALUE = re.compile(r"""(["'])((?:\\.|(?!\1)[^\\])*)\1""", re.DOTALL)
+_BARE = re.compile(r"""(?:\$\{[^}]*\}|[^\s{}])+""")
+_SECRET_BLOCKS = frozenset({"authentication", "auth_hmac"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +78,20 @@ class _Parser:
         self._words: list[Word] = []
         self._source: str | None = None
 
-    def line(self, number: int, text: str) -> None:
+    def line(self, line: Line) -> None:
         """Take one line; a statement at its end stays open, for its brace may come on the next."""
         begin = True
-        for piece, word in self._pieces(number, text):
+        for piece, word in self._pieces(line):
             if piece == "{":
                 self._open(word)
             elif piece == "}":
-                self._close(word, text)
+                self._close(word, line)
             else:
                 if begin or not self._words:
                     self._flush()
-                    self._source = self._shown(text, word)
+                    self._source = self._shown(line)
                 self._words.append(word)
             begin = False
-        if len(self._words) > 1 and self._words[-1].text == "\\" and self._words[-1].location.line == number:
-            # keepalived takes the blanks before a backslash at the end of a line away: `priority \` is one word.
-            self._words[-2:] = [replace(self._words[-2], text=self._words[-2].text + "\\")]
 
     def finish(self) -> tuple[Statement, ...]:
         """Return the statements of the file."""
@@ -109,19 +103,18 @@ class _Parser:
             self._pop()
         return tuple(self._frames[0].children)
 
-    def _pieces(self, number: int, text: str) -> Iterator[tuple[str, Word]]:
+    def _pieces(self, line: Line) -> Iterator[tuple[str, Word]]:
         """Yield the words and braces of a line; a brace comes as itself, a word as ""."""
-        position, first = 0, ""
+        position, first, text = 0, "", line.text
         while position < len(text):
-            place = Location(self._file, number, position + 1)
+            place = line.at(position)
             value = _VALUE.match(text, position) if first in SCRIPT_VALUED else None
             if value is not None:
                 position = value.end()
                 yield "", Word(value[2].replace("\\" + value[1], value[1]), place, quoted=True)
                 continue
             match = _PIECE.match(text, position)
-            if match is None or match["comment"] is not None:
-                return
+            assert match is not None  # every character is a space, a brace, a quotation mark or begins a word
             position = match.end()
             if match["brace"]:
                 first = ""
@@ -130,19 +123,17 @@ class _Parser:
                 first = first or match["quoted"]
                 yield "", Word(match["quoted"], place, quoted=True)
             elif match["word"]:
-                bare = _BARE.match(text, place.column - 1)
+                bare = _BARE.match(text, match.start())
                 raw = bare[0] if bare is not None else match["word"]
-                position = place.column - 1 + len(raw)
+                position = match.start() + len(raw)
                 if raw.startswith('"'):
                     self._findings.error(place, "a quotation mark opens here, and none closes it in this line")
                 first = first or raw
-                yield "", Word(_ESCAPED.sub(r"\1", raw), place)
+                yield "", Word(raw, place)
 
-    def _shown(self, text: str, word: Word) -> str | None:
-        secret = "pass" in text.lower() or any(
-            frame.words and frame.words[0].text == "authentication" for frame in self._frames
-        )
-        return None if secret or not word.location.line else text
+    def _shown(self, line: Line) -> str | None:
+        secret = any(frame.words and frame.words[0].text in _SECRET_BLOCKS for frame in self._frames)
+        return None if secret else line.shown
 
     def _open(self, brace: Word) -> None:
         if not self._words:
@@ -151,10 +142,10 @@ class _Parser:
         self._frames.append(_Frame(self._words, self._source, brace.location))
         self._words = []
 
-    def _close(self, brace: Word, text: str) -> None:
+    def _close(self, brace: Word, line: Line) -> None:
         self._flush()
         if len(self._frames) == 1:
-            self._findings.error(brace.location, "Extra '}' found", self._shown(text, brace))
+            self._findings.error(brace.location, "Extra '}' found", self._shown(line))
             return
         self._pop()
 
@@ -168,9 +159,14 @@ class _Parser:
             self._words = []
 
 
-def parse(text: str, file: str, findings: Findings) -> tuple[Statement, ...]:
-    """Return the statements of ``text``; braces and quotation marks that do not match are errors in ``findings``."""
+def statements_of(lines: Iterable[Line], file: str, findings: Findings) -> tuple[Statement, ...]:
+    """Return the statements of ``lines``; braces and quotation marks that do not match are errors in ``findings``."""
     parser = _Parser(file, findings)
-    for number, line in enumerate(text.split("\n"), start=1):
-        parser.line(number, line)
+    for line in lines:
+        parser.line(line)
     return parser.finish()
+
+
+def parse(text: str, file: str, findings: Findings) -> tuple[Statement, ...]:
+    """Return the statements of a text that stands alone: it includes nothing, and no ``@id`` is its own."""
+    return statements_of(Expansion(text, file, findings, Outside()), file, findings)

@@ -246,7 +246,6 @@ def test_an_owner_has_no_weighted_scripts() -> None:
         (" virtual_routes {\n  1.2.3.4\n }", "the block 'virtual_routes' is known to keepalived, not carried out"),
         (" use_vmac", "5:2: warning: the keyword 'use_vmac' is known to keepalived, not carried out"),
         (" priorty 9", "5:2: warning: Unknown keyword 'priorty'; did you mean 'priority'?"),
-        (" @other priority 9", "'@other': a condition is known to keepalived, not carried out"),
         (' "" x', "5:2: warning: Unknown keyword ''"),
     ],
 )
@@ -315,13 +314,10 @@ def test_a_file_that_leaves_no_sensible_configuration_is_refused(text: str, mess
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("include x.conf\n", "k.conf:1:1: warning: the keyword 'include' is known to keepalived, not carried out"),
         (
             "virtual_server 10.0.0.1 80 {\n real_server x {\n }\n}\n",
             "warning: the block 'virtual_server 10.0.0.1 80' is known to keepalived, not carried out",
         ),
-        ("$X=1\n", "'$X=1': a definition is known to keepalived, not carried out: the line has no effect"),
-        ("~SEQ(N, 1, 3) x\n", "'~SEQ(N,': a repetition is known to keepalived"),
         ("vrrp_instnce V {\n a\n}\n", "Unknown keyword 'vrrp_instnce'; did you mean 'vrrp_instance'?"),
         ("global_defs {\n nftables_ipvs_start 3\n}\n", "the keyword 'nftables_ipvs_start' is known to keepalived"),
         (
