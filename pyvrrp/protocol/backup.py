@@ -115,8 +115,10 @@ def _claim_ownership_again(router: VirtualRouter, state: Backup, event: Advertis
 def reconfigure(router: VirtualRouter, state: Backup, before: Instance, waited: float, now: float) -> None:
     """Go on waiting under another configuration; ``waited`` is the Master_Down_Interval under the one before."""
     instance = router.instance
-    if instance.is_owner and not before.is_owner:
-        router.state = replace(state, master_down_at=now)
+    if instance.is_owner is not before.is_owner:
+        # An owner waits for nobody; who is one no longer waits for a master as long as anyone else.
+        wait = 0.0 if instance.is_owner else router.master_down_interval
+        router.state = replace(state, master_down_at=now + wait)
         return
     learned = state.learned_interval if instance.version == 3 else None
     router.state = replace(

@@ -86,12 +86,14 @@ class Ensemble:
         told = self._tell(name, event, now)
         if name not in self._group_of:
             return told
+        has_moved = self._standing(before) != self._standing(self._machines[name].state)
         if isinstance(event, TakeOver | GiveUp):  # an operator moves the group with its member
+            has_moved = True
             for other in self.members(name)[1:]:
                 told += self._tell(other, event, now)
         if any(isinstance(effect, Notify) and effect.state is NotifyState.MASTER_RX_LOWER_PRI for _, effect in told):
             told += self._announce_together(name, now)
-        if self._standing(before) == self._standing(self._machines[name].state):
+        if not has_moved:
             return told  # the others were in line with it, and still are
         if not isinstance(event, Shutdown):  # whoever ends takes nobody along: the others end, too, or are reloaded
             told += self._align(name, before, now)

@@ -255,6 +255,14 @@ def test_an_operator_moves_the_whole_group_with_one_member() -> None:
     ]  # fmt: skip
 
 
+def test_an_operator_s_wish_reaches_the_others_though_the_member_itself_wants_it_already() -> None:
+    story = Story("V1", "V2")
+    story.machines["V2"].instance = replace(instance("V2", 62), priority=255)
+    story.start()
+    story.take(story.ensemble.handle("V2", TakeOver("now"), NOW))
+    assert story.states() == {"V1": "MASTER", "V2": "MASTER"}
+
+
 def test_a_group_of_one_is_allowed() -> None:
     alone = SyncGroup("G1", ("V1",))
     story = Story("V1", groups=(alone,)).start().run_until(NOW + 3.609375)

@@ -361,6 +361,14 @@ def test_a_backup_that_a_reload_makes_the_owner_takes_over_at_once() -> None:
     assert router.priority == 255
 
 
+def test_a_backup_that_is_the_owner_for_a_moment_only_waits_for_its_master_again() -> None:
+    router = started(V2)
+    router.handle(heard(150), NOW)
+    router.handle(Reconfigured(OWNER), NOW + 1)
+    router.handle(Reconfigured(V2), NOW + 1)
+    assert router.deadline == NOW + 1 + 3.609375
+
+
 def test_an_owner_that_a_reload_makes_an_ordinary_router_stays_master_with_its_new_priority() -> None:
     router = master(OWNER)
     router.handle(Reconfigured(V2), NOW + 1)
