@@ -22,7 +22,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyvrrp.model import Route, Rule, VirtualAddress
 from pyvrrp.system.errors import NoPermissionError, SystemRefusalError
 from pyvrrp.system.link import Link, Picture
-from pyvrrp.system.monitor import ADDRESS4, ADDRESS6, LINK, ROUTE4, ROUTE6, RULE4, RULE6, Monitor
+from pyvrrp.system.monitor import ADDRESS4, ADDRESS6, BUFFER, LINK, ROUTE4, ROUTE6, RULE4, RULE6, Monitor
 from pyvrrp.system.routes import address_message, route_message, rule_message
 
 __all__ = ["SPACING", "Kernel", "Link"]
@@ -39,11 +39,14 @@ Loss = Hashable
 
 
 class Kernel:
-    """The kernel's links, addresses, routes and rules; an asynchronous context manager."""
+    """The kernel's links, addresses, routes and rules; an asynchronous context manager.
 
-    def __init__(self) -> None:
+    ``buffer``: bytes in which notifications wait until they are read.
+    """
+
+    def __init__(self, buffer: int = BUFFER) -> None:
         self.commands: Any = AsyncIPRoute()
-        self._monitor = Monitor(LINK, ADDRESS4, ADDRESS6)
+        self._monitor = Monitor(LINK, ADDRESS4, ADDRESS6, buffer=buffer)
         self._picture: Picture | None = None
         self._reading = asyncio.Lock()
         self._lost = False
