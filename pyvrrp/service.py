@@ -45,7 +45,7 @@ SPEAKERS = (NAME, "pyvrrp")
 
 def load_configuration(options: Options) -> Loaded:
     """Return what the configuration says, with what the command line sets over it; raises ConfigError."""
-    loaded = load(options.file)
+    loaded = load(options.file, options.config_id)
     configuration = loaded.configuration
     if options.http is not None:
         configuration = replace(configuration, settings=replace(configuration.settings, http=options.http))

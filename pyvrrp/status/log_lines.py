@@ -12,22 +12,56 @@ from dataclasses import dataclass
 
 from hakit.transcript import Event
 
-PREFIXED = frozenset({
+SAID = frozenset({
+    "addr_list_err",
+    "address_left_behind",
+    "address_list_differs",
     "address_lost",
+    "advert_interval_learned",
+    "advert_interval_restored",
+    "clock_skew",
+    "duplicate_vrid",
+    "fifo_dropped",
+    "fifo_failed",
+    "interval_differs",
+    "loop_lag",
     "lower_priority_discarded",
     "lower_priority_master",
     "master_resigned",
+    "not_heard",
+    "notice",
     "notify_failed",
+    "old_checksum",
+    "operator",
+    "our_address_used",
+    "owner_conflict",
+    "peer_back",
+    "peer_stale",
     "preempt_delay_started",
+    "preempt_delay_stopped",
     "priority",
+    "promotion_refused",
+    "ready",
     "rejected",
+    "reload_refused",
+    "resignation_answered",
+    "script_skipped",
+    "script_timed_out",
+    "split_brain",
+    "split_brain_healed",
     "stalled",
+    "stopped",
     "system_error",
     "takeover_impossible",
+    "unknown_vrid",
+    "warning",
 })  # fmt: skip
-"""Events of an instance whose reason is the whole line."""
-PLAIN = frozenset({"fifo_dropped", "fifo_failed", "notice", "ready", "reload_refused", "stopped", "warning"})
-"""Events of the daemon whose reason is the whole line."""
+"""Events whose reason is the whole line; of an instance, with its name in front."""
+DETAIL = frozenset({"addresses", "group_waits", "link", "resignation_answered"})
+"""As SAID, but only with ``-D``."""
+DAEMON = "pyvrrp"
+"""The source of what is said of no instance."""
+QUORUM = {"succeeded": "gained", "failed": "lost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +74,27 @@ class Line:
 
 def lines(event: Event) -> list[Line]:
     """Return the lines that keepalived would write about ``event``; none for what it does not speak of."""
-    if event.event in PLAIN:
-        return [Line(event.reason, detail=event.get("detail") is True)]
-    if event.event in PREFIXED:
-        return [Line(f"({event.source}) {event.reason}")]
+    if event.event in SAID or event.event in DETAIL:
+        detail = event.event in DETAIL or event.get("detail") is True
+        return [Line(_of(event, event.reason), detail=detail)]
     match event.event:
         case "transition":
             return _transition(event)
-        case "script":
-            return _script(event)
-        case "addresses":
-            return [Line(f"({event.source}) {event.reason}", detail=True)]
+        case "group_transition" if event.get("from") != "INIT" and event.get("to") != "INIT":
+            return [Line(event.reason)]
+        case "script" | "http" | "process":
+            return [Line(_tracker(event))]
         case "announced":
             return _announced(event)
         case "advertised" if event.get("priority") == 0:
             return [Line(f"({event.source}) sent 0 priority", detail=True)]
         case _:
             return []
+
+
+def _of(event: Event, text: str) -> str:
+    """Return ``text`` behind the name of the instance, unless it is the daemon that speaks, or of a group."""
+    return text if event.source == DAEMON or text.startswith("VRRP_Group(") else f"({event.source}) {text}"
 
 
 def _transition(event: Event) -> list[Line]:
@@ -67,31 +105,33 @@ def _transition(event: Event) -> list[Line]:
         case (_, "FAULT"):
             return [Line(f"{who} entering FAULT state ({event.reason})"), Line(f"{who} Entering FAULT STATE")]
         case ("MASTER", "BACKUP"):
-            return [Line(f"{who} {event.reason}"), Line(f"{who} Entering BACKUP STATE")]
+            return [Line(_of(event, event.reason)), Line(f"{who} Entering BACKUP STATE")]
         case ("BACKUP", "MASTER"):
-            return [
-                Line(f"{who} Receive advertisement timeout", detail=True),
-                Line(f"{who} Entering MASTER STATE"),
-            ]
+            timeout = event.reason.startswith("no advertisement")
+            why = Line(f"{who} Receive advertisement timeout" if timeout else _of(event, event.reason), detail=timeout)
+            return [why, Line(f"{who} Entering MASTER STATE")]
         case (_, "INIT"):
             return []
         case _:
             return [Line(f"{who} Entering {after} STATE")]
 
 
-def _script(event: Event) -> list[Line]:
+def _tracker(event: Event) -> str:
     name, status = event.get("name"), event.get("status")
-    if status == "succeeded":
-        return [Line(f"VRRP_Script({name}) succeeded")]
-    return [Line(f"VRRP_Script({name}) failed ({event.reason})")]
+    if event.event == "process":
+        return f"Quorum {QUORUM.get(str(status))} for tracked process {name} ({event.reason})"
+    kind = "VRRP_Script" if event.event == "script" else "VRRP_Http"
+    return f"{kind}({name}) succeeded" if status == "succeeded" else f"{kind}({name}) failed ({event.reason})"
 
 
 def _announced(event: Event) -> list[Line]:
-    address, interface, rounds = event.get("address"), event.get("interface"), event.get("rounds")
-    queued = f"({event.source}) Sending/queueing gratuitous ARPs on {interface} for {address}"
-    sent = f"Sending gratuitous ARP on {interface} for {address}"
+    where, rounds = f"on {event.get('interface')} for {event.get('address')}", event.get("rounds")
+    all_, one = "gratuitous ARPs", "gratuitous ARP"
+    if event.get("family") == 6:
+        all_, one = "Unsolicited Neighbour Adverts", "unsolicited Neighbour Advert"
     assert isinstance(rounds, int)
-    return [Line(queued, detail=True), *[Line(sent, detail=True)] * rounds]
+    queued = Line(f"({event.source}) Sending/queueing {all_} {where}", detail=True)
+    return [queued, *[Line(f"Sending {one} {where}", detail=True)] * rounds]
 
 
 def console_stamp(event: Event) -> str:

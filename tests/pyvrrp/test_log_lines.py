@@ -15,7 +15,7 @@ from pyvrrp.status import logger
 from pyvrrp.status.log_lines import console_stamp, file_stamp, lines
 
 
-def event(name: str, reason: str = "", source: str = "VI_1", /, **values: str | int) -> Event:
+def event(name: str, reason: str = "", source: str = "VI_1", /, **values: str | int | bool) -> Event:
     return Event(1.0, source, name, reason, 1795374760.629328, dict(values))
 
 
@@ -68,6 +68,43 @@ def test_gratuitous_arps_are_listed_one_by_one() -> None:
         "Sending gratuitous ARP on eth0 for 10.9.0.100",
         "Sending gratuitous ARP on eth0 for 10.9.0.100",
     ]
+
+
+def test_unsolicited_neighbour_advertisements_have_keepalived_s_own_words() -> None:
+    told = event("announced", address="fd00::100", interface="eth0", rounds=1, family=6)
+    assert texts(told, detail=True) == [
+        "(VI_1) Sending/queueing Unsolicited Neighbour Adverts on eth0 for fd00::100",
+        "Sending unsolicited Neighbour Advert on eth0 for fd00::100",
+    ]
+    assert texts(told) == []
+
+
+def test_a_group_is_named_by_itself_and_only_when_it_moves() -> None:
+    text = "VRRP_Group(G1) Syncing instances to MASTER state"
+    assert texts(event("group_transition", text, "G1", **{"from": "BACKUP", "to": "MASTER"})) == [text]
+    assert texts(event("group_transition", text, "G1", **{"from": "INIT", "to": "BACKUP"})) == []
+    assert texts(event("group_transition", "VRRP_Group(G1) stopped", "G1", **{"from": "MASTER", "to": "INIT"})) == []
+    synced = event("transition", "VRRP_Group(G1) Syncing", **{"from": "MASTER", "to": "BACKUP"})
+    assert texts(synced) == ["VRRP_Group(G1) Syncing", "(VI_1) Entering BACKUP STATE"]
+
+
+def test_a_promotion_says_that_it_was_one() -> None:
+    told = event("transition", "promoted by an operator", **{"from": "BACKUP", "to": "MASTER"})
+    assert texts(told) == ["(VI_1) promoted by an operator", "(VI_1) Entering MASTER STATE"]
+
+
+def test_trackers_other_than_scripts_are_told_too() -> None:
+    told = event("process", "0 of 1 nginx", "pyvrrp", name="web", status="failed")
+    assert texts(told) == ["Quorum lost for tracked process web (0 of 1 nginx)"]
+    told = event("http", "answered 503", "pyvrrp", name="patroni", status="failed")
+    assert texts(told) == ["VRRP_Http(patroni) failed (answered 503)"]
+
+
+def test_what_has_a_reason_is_told_of_the_instance_or_of_the_daemon() -> None:
+    assert texts(event("split_brain", "10.9.0.2 is master, too")) == ["(VI_1) 10.9.0.2 is master, too"]
+    assert texts(event("system_error", "no memory", "pyvrrp")) == ["no memory"]
+    assert texts(event("notice", "Registering", "pyvrrp", detail=True)) == []
+    assert texts(event("notice", "Registering", "pyvrrp", detail=True), detail=True) == ["Registering"]
 
 
 def test_scripts_and_priorities_read_as_in_keepalived() -> None:
