@@ -43,7 +43,9 @@ CAUSED_BY_US = frozenset({"priority", "stalled"})
 """Observations that no packet can cause; all others are told at most once a second."""
 FAILURES = 2
 """Advertisements in a row that did not leave, after which a master is none."""
-_PEER_S_FAULT = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED, errno.EHOSTDOWN}
+_LINK_S_FAULT = {errno.ENETDOWN, errno.ENETUNREACH, errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL}
+"""What a link that is down causes: that is a fault by itself, unless the configuration says that it is none."""
+_PEER_S_FAULT = {errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.EHOSTDOWN}
 """What a unicast peer that is gone can cause: it says nothing about ourselves."""
 
 
@@ -119,7 +121,7 @@ class Acts:
 
     def _did_not_leave(self, router: Router, priority: int, refused: OSError, *, again: bool) -> None:
         self._tell_refused(router, refused)
-        if priority == RESIGN or not router.is_master:
+        if priority == RESIGN or not router.is_master or refused.errno in _LINK_S_FAULT:
             return
         if isinstance(router.instance.transport, Unicast) and refused.errno in _PEER_S_FAULT:
             return
