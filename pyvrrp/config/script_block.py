@@ -71,6 +71,8 @@ class ScriptBlock:
                 statement, f"({self.name}): vrrp script {keyword} '{text}' must be between 0 and 4294 - ignoring"
             )
             return
+        if seconds % 1:
+            self.notes.advise(statement, f"({self.name}): keepalived 2.2.7 takes whole seconds only for {keyword}")
         if keyword == "interval":
             self.interval = max(seconds, SHORTEST_INTERVAL) if seconds else 1.0
         else:
@@ -127,6 +129,7 @@ class ScriptBlock:
             interval=self.interval,
             timeout=self.timeout,
             weight=self.weight,
+            reverse=self.reverse,
             rise=self.counts["rise"],
             fall=self.counts["fall"],
             init_fail=self.init_fail,
@@ -136,13 +139,35 @@ class ScriptBlock:
 
 TABLE: Table[ScriptBlock] = Table(
     {
-        "script": Keyword(ScriptBlock.set_script),
-        "interval": Keyword(ScriptBlock.set_time),
-        "timeout": Keyword(ScriptBlock.set_time),
-        "rise": Keyword(ScriptBlock.set_count),
-        "fall": Keyword(ScriptBlock.set_count),
-        "weight": Keyword(ScriptBlock.set_weight, most=2),
-        "user": Keyword(ScriptBlock.set_user, most=2),
-        "init_fail": Keyword(ScriptBlock.set_init_fail, parameters=0),
+        "script": Keyword(
+            ScriptBlock.set_script,
+            tier=1,
+            default="required",
+            about="The program to run, with its arguments; no shell.",
+        ),
+        "interval": Keyword(
+            ScriptBlock.set_time, tier=1, default="1 s; 0.001 to 4294", about="Seconds between two runs."
+        ),
+        "timeout": Keyword(
+            ScriptBlock.set_time,
+            tier=1,
+            default="interval; 0.001 to 4294",
+            about="Seconds after which a run has failed.",
+        ),
+        "rise": Keyword(ScriptBlock.set_count, tier=1, default="1", about="Successes in a row until it counts as up."),
+        "fall": Keyword(ScriptBlock.set_count, tier=1, default="1", about="Failures in a row until it counts as down."),
+        "weight": Keyword(
+            ScriptBlock.set_weight,
+            most=2,
+            tier=1,
+            default="0; -253 to 253 [reverse]",
+            about="What a success adds to the priority, or a failure takes away; 0: a failure means FAULT.",
+        ),
+        "user": Keyword(
+            ScriptBlock.set_user, most=2, tier=1, default="script_user", about="User and group that it runs as."
+        ),
+        "init_fail": Keyword(
+            ScriptBlock.set_init_fail, parameters=0, tier=1, default="off", about="It counts as down until it succeeds."
+        ),
     }
 )

@@ -1,76 +1,174 @@
-"""``track_script`` and ``track_interface``: the lines of an instance that name what it depends on.
+"""``track_script``, ``track_interface``, ``track_file``, ``track_process``, ``track_http``: lines that name a tracker.
 
-Laws: pure. As in keepalived, a script has to be defined before the instance that tracks it, and a line that is not
-understood is dropped as a whole, with its message.
+Laws: pure. As in keepalived, what is tracked has to be defined before the block that tracks it, and a line that is not
+understood is dropped as a whole, with its message. Instances and groups have the same lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from hakit.diagnostics import Location
 from pyvrrp.config.keywords import Notes
-from pyvrrp.config.script_block import MAX_WEIGHT
 from pyvrrp.config.tree import Statement
 from pyvrrp.config.values import interface_name, whole
-from pyvrrp.model import Tracked, TrackScript
+from pyvrrp.model import (
+    MAX_WEIGHT,
+    OWNER_PRIORITY,
+    Tracked,
+    Tracker,
+    TrackerKind,
+    TrackFile,
+    TrackHttp,
+    TrackProcess,
+    TrackScript,
+)
+
+_KINDS: dict[type, TrackerKind] = {
+    TrackScript: TrackerKind.SCRIPT,
+    TrackFile: TrackerKind.FILE,
+    TrackProcess: TrackerKind.PROCESS,
+    TrackHttp: TrackerKind.HTTP,
+}
+WIDE = frozenset({TrackerKind.FILE, TrackerKind.PROCESS})
+"""Kinds whose weights may be +/-254, which a value of -1 turns into a FAULT."""
 
 
-@dataclass(frozen=True, slots=True)
-class Defined:
-    """A script that an instance may track, and whether its own block says ``reverse``."""
+@dataclass(slots=True)
+class Trackers:
+    """What has been defined so far and may be tracked, by kind and name."""
 
-    script: TrackScript
-    reverse: bool = False
+    found: dict[tuple[TrackerKind, str], Tracker] = field(default_factory=dict)
+
+    def define(self, tracker: Tracker) -> None:
+        """Let the lines that follow track ``tracker``."""
+        self.found[_KINDS[type(tracker)], tracker.name] = tracker
 
 
-def read_tracked(line: Statement, instance: str, defined: Mapping[str, Defined], notes: Notes) -> Tracked | None:
-    """Return what ``NAME [weight N [reverse|noreverse]]`` stands for, or None with a warning if it is dropped."""
-    name = line.name
-    if name not in defined:
-        notes.warn(line, f"({instance}) track script {name} not found, ignoring...")
-        return None
-    weight, reverse = defined[name].script.weight, defined[name].reverse
-    words = [word.text for word in line.parameters]
-    while words:
-        option = words.pop(0)
-        if option == "weight" and words:
+@dataclass(slots=True)
+class TrackedLines:
+    """The ``track_*`` blocks of one instance or group, ``name``, while they are read."""
+
+    name: str
+    trackers: Trackers
+    notes: Notes
+    found: dict[tuple[TrackerKind, str], Tracked] = field(default_factory=dict)
+
+    def read(self, statement: Statement) -> None:
+        """``track_* { ... }``."""
+        kind = TrackerKind(statement.name)
+        for line in statement.block or ():
+            self._line(kind, line)
+
+    def _line(self, kind: TrackerKind, line: Statement) -> None:
+        default = self._default(kind, line)
+        if default is None:
+            return
+        if default.key in self.found:
+            self.notes.warn(line, f"({self.name}) duplicate {kind.value} {line.name} - ignoring")
+            return
+        found = self._options(default, line)
+        if found is not None:
+            self.found[found.key] = found
+
+    def _default(self, kind: TrackerKind, line: Statement) -> Tracked | None:
+        if kind is TrackerKind.INTERFACE:
             try:
-                weight = whole(words[0], -MAX_WEIGHT - 1, MAX_WEIGHT + 1)
+                return Tracked(interface_name(line.name), kind=kind)
             except ValueError as wrong:
-                notes.warn(line, str(wrong))
-                notes.warn(
-                    line, f"({instance}) track script {name}: weight must be between [-253..253] inclusive, ignoring..."
-                )
+                self.notes.error(line, str(wrong))
                 return None
-            if abs(weight) > MAX_WEIGHT:
-                weight = MAX_WEIGHT if weight > 0 else -MAX_WEIGHT
-                notes.warn(line, f"({instance}) weight for {name} cannot be +/-254. Setting to +/-253")
-            words.pop(0)
-        elif option in {"reverse", "noreverse"}:
-            reverse = option == "reverse"
-        else:
-            notes.warn(line, f"({instance}) unknown track script option {option} - ignoring")
+        tracker = self.trackers.found.get((kind, line.name))
+        if tracker is None:
+            what = kind.value.replace("_", " ")
+            self.notes.warn(line, f"({self.name}) {what} {line.name} not found, ignoring...")
             return None
-    return Tracked(name, weight, reverse)
+        return Tracked(tracker.name, max(-254, min(254, tracker.weight)), tracker.reverse, kind)
+
+    def _options(self, default: Tracked, line: Statement) -> Tracked | None:
+        words = [word.text for word in line.parameters]
+        if not words:
+            return default
+        kind, name = default.kind, default.name
+        what = kind.value.replace("_", " ")
+        interface = kind is TrackerKind.INTERFACE
+        if words[0] in {"reverse", "noreverse"} and len(words) == 1:
+            return Tracked(name, default.weight, words[0] == "reverse", kind)
+        if words[0] != "weight":
+            about = f"{kind.value} {name}" if interface else what
+            self.notes.warn(line, f"({self.name}) unknown {about} option {words[0]} - ignoring")
+            return None
+        if len(words) == 1:
+            about = kind.value if interface else what
+            self.notes.warn(line, f"({self.name}) weight without value specified for {about} {name} - ignoring")
+            return None
+        weight = self._weight(default, words[1], line)
+        if weight is None:
+            return None
+        return Tracked(name, weight, self._direction(default, words[2:], line), kind)
+
+    def _weight(self, default: Tracked, text: str, line: Statement) -> int | None:
+        name, kind = default.name, default.kind
+        try:
+            weight = whole(text, -MAX_WEIGHT - 1, MAX_WEIGHT + 1)
+        except ValueError as wrong:
+            self.notes.warn(line, str(wrong))
+            if kind is TrackerKind.INTERFACE:
+                about = f"weight {text} for {name} must be between [-253..253] inclusive. Ignoring..."
+            elif kind in WIDE:
+                about = (
+                    f"weight for {kind.value.replace('_', ' ')} {name} must be in [-254..254] inclusive. Ignoring..."
+                )
+            else:
+                what = kind.value.replace("_", " ")
+                about = f"{what} {name}: weight must be between [-253..253] inclusive, ignoring..."
+            self.notes.warn(line, f"({self.name}) {about}")
+            return None if kind in {TrackerKind.SCRIPT, TrackerKind.HTTP} else default.weight
+        if abs(weight) > MAX_WEIGHT and kind not in WIDE:
+            weight = MAX_WEIGHT if weight > 0 else -MAX_WEIGHT
+            self.notes.warn(line, f"({self.name}) weight for {name} cannot be +/-254. Setting to +/-253")
+        return weight
+
+    def _direction(self, default: Tracked, words: Sequence[str], line: Statement) -> bool:
+        if not words:
+            return default.reverse
+        if words[0] not in {"reverse", "noreverse", "no_reverse"}:
+            about = f"{default.kind.value} {default.name} weight option {words[0]}"
+            self.notes.warn(line, f"({self.name}) unknown {about} - ignoring")
+            return default.reverse
+        return words[0] == "reverse"
 
 
-def read_interface(line: Statement, instance: str, notes: Notes) -> str | None:
-    """Return the interface of a line of ``track_interface``, or None if it is dropped."""
-    try:
-        name = interface_name(line.name)
-    except ValueError as wrong:
-        notes.error(line, str(wrong))
-        return None
-    words = [word.text for word in line.parameters]
-    if words[:1] == ["weight"] and words[1:] not in (["0"], ["0", "noreverse"]):
-        notes.advise(
-            line,
-            f"({instance}) track_interface {name}: a weight is known to keepalived, not carried out;"
-            " the line has no effect",
-        )
-        return None
-    if words and words[0] != "weight":
-        notes.warn(line, f"({instance}) unknown track_interface {name} option {words[0]} - ignoring")
-        return None
-    return name
+def without_weights(
+    tracked: Sequence[Tracked], name: str, priority: int, place: Statement | Location, notes: Notes
+) -> list[Tracked]:
+    """Return what may be tracked by an owner of the addresses, or else by a member of a group: nothing with a weight.
+
+    A weighted interface of a member becomes one without weight, and so does a file with the default weight; all other
+    lines with weights are dropped, each with keepalived's message.
+    """
+    owner = priority == OWNER_PRIORITY
+    reason = "address_owner" if owner else "SYNC group"
+    kept: list[Tracked] = []
+    for one in tracked:
+        if not one.weight:
+            kept.append(one)
+        elif one.kind is TrackerKind.INTERFACE:
+            what = "address owner" if owner else "SYNC group"
+            weight = "" if owner else "weight "
+            notes.warn(place, f"({name}) ignoring {one.name} tracked interface {weight}due to {what}")
+            if not owner:
+                kept.append(Tracked(one.name, 0, one.reverse, one.kind))
+        elif one.kind is TrackerKind.FILE and one.weight == 1:
+            notes.warn(
+                place, f"({name}) ignoring weight from tracked file {one.name} due to {reason}. specify weight 0"
+            )
+            kept.append(Tracked(one.name, 0, one.reverse, one.kind))
+        elif one.kind in WIDE:
+            what = one.kind.value.removeprefix("track_")
+            notes.warn(place, f"({name}) ignoring tracked {what} {one.name} with weight {one.weight} due to {reason}")
+        else:
+            what = one.kind.value.removeprefix("track_")
+            notes.warn(place, f"({name}) ignoring tracked {what} {one.name} with weights due to {reason}")
+    return kept

@@ -1,4 +1,4 @@
-"""The values behind keywords: numbers, scripts, addresses.
+"""The values behind keywords: numbers, switches, names, scripts.
 
 Laws: pure. What cannot be understood raises ValueError with a sentence, in keepalived's words where it has them. The
 caller knows the place.
@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from ipaddress import IPv4Address, IPv4Interface, ip_interface
-
-from pyvrrp.model import VirtualAddress
 
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}", re.ASCII)
 _ESCAPES = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _ESCAPE = re.compile(r"\\(?:(?P<octal>[0-7]{1,3})|x(?P<hex>[0-9A-Fa-f]{1,2})|c(?P<control>.)|(?P<other>.))", re.DOTALL)
-_SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}  # rtnetlink(7), rtm_scope
-_WITH_VALUE = frozenset({"preferred_lft", "track_group", "peer", "metric"})
-_WITHOUT_VALUE = frozenset({"home", "nodad", "mngtmpaddr", "noprefixroute", "autojoin", "no_track"})
 
 
 def whole(text: str, low: int, high: int) -> int:
@@ -42,6 +35,15 @@ def decimal(text: str, low: float, high: float) -> float:
     if not low <= number <= high:
         raise ValueError(f"number '{text}' outside range [{low:.6f}, {high:.6f}]")
     return number
+
+
+def switch(text: str) -> bool:
+    """Return what ``on``, ``true``, ``yes`` or ``off``, ``false``, ``no`` stands for: keepalived knows no capitals."""
+    if text in {"on", "true", "yes"}:
+        return True
+    if text in {"off", "false", "no"}:
+        return False
+    raise ValueError(f"'{text}' is neither on, true, yes nor off, false, no")
 
 
 def interface_name(text: str) -> str:
@@ -98,83 +100,3 @@ def _unescape(escape: re.Match[str]) -> str:
 def quote_script(words: Sequence[str]) -> str:
     """Return a text that ``split_script`` splits into exactly ``words``."""
     return " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
-
-
-class OtherFamilyError(ValueError):
-    """An address that is not of IPv4, in a version that speaks VRRPv2 only."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddressLine:
-    """A line of ``virtual_ipaddress`` once understood, and what in it is accepted but not carried out."""
-
-    address: VirtualAddress
-    remarks: tuple[str, ...] = ()
-
-
-def address_line(words: Sequence[str]) -> AddressLine:
-    """Return what ``ADDRESS[/LENGTH] [dev IF] [scope S] [label L] [brd B]`` stands for; /32 if no length is given."""
-    interface = _interface(words[0])
-    options: dict[str, str] = {}
-    remarks: list[str] = []
-    rest = list(words[1:])
-    while rest:
-        option = rest.pop(0)
-        if option in _WITHOUT_VALUE:
-            remarks.append(f"'{option}' of an address is known to keepalived, not carried out")
-        elif option in {"dev", "scope", "label", "brd", "broadcast"} | _WITH_VALUE:
-            if not rest:
-                raise ValueError(f"{words[0]}: a value is missing after '{option}'")
-            options["brd" if option == "broadcast" else option] = rest.pop(0)
-        else:
-            remarks.append(f"Unknown configuration entry '{option}' for ip address - ignoring")
-    remarks.extend(
-        f"'{option}' of an address is known to keepalived, not carried out"
-        for option in options
-        if option in _WITH_VALUE
-    )
-    broadcast, remark = _broadcast(interface, options.get("brd", "-"))
-    address = VirtualAddress(
-        interface,
-        device=interface_name(options["dev"]) if "dev" in options else None,
-        label=interface_name(options["label"]) if "label" in options else None,
-        scope=_scope(options["scope"]) if "scope" in options else 0,
-        broadcast=broadcast,
-    )
-    return AddressLine(address, (*remarks, *remark))
-
-
-def _scope(text: str) -> int:
-    if text in _SCOPES:
-        return _SCOPES[text]
-    try:
-        return whole(text, 0, 255)
-    except ValueError as wrong:
-        raise ValueError(f"'{text}' is not a scope: host, link, site, global, nowhere or 0 to 255") from wrong
-
-
-def _interface(text: str) -> IPv4Interface:
-    if "/" in text and not text.rpartition("/")[2].isdecimal():
-        raise ValueError(f"'{text}' is not an address with a prefix length, such as 192.168.50.10/24")
-    try:
-        interface = ip_interface(text)
-    except ValueError as wrong:
-        raise ValueError(f"'{text}' is not an IP address, such as 192.168.50.10/24") from wrong
-    if not isinstance(interface, IPv4Interface):
-        raise OtherFamilyError(f"{text} is an IPv6 address: this version speaks VRRPv2, which has IPv4 only")
-    if interface.ip.is_multicast or interface.ip.is_unspecified or interface.ip.is_loopback:
-        raise ValueError(f"'{text}' cannot be a virtual address: it is a multicast, loopback or zero address")
-    return interface
-
-
-def _broadcast(interface: IPv4Interface, text: str) -> tuple[IPv4Address | None, list[str]]:
-    if text == "-":
-        return None, []
-    if text == "+":
-        if interface.network.prefixlen > 30:
-            return None, [f"Address prefix length {interface.network.prefixlen} too long for broadcast"]
-        return interface.network.broadcast_address, []
-    try:
-        return IPv4Address(text), []
-    except ValueError as wrong:
-        raise ValueError(f"'{text}' is not a broadcast address: an IPv4 address, + or -") from wrong

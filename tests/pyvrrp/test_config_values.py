@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyvrrp.config.values import (
-    OtherFamilyError,
-    address_line,
     decimal,
     interface_name,
     quote_script,
     split_script,
+    switch,
     whole,
 )
 
@@ -87,49 +84,7 @@ def test_an_interface_has_a_name_that_the_kernel_takes() -> None:
             interface_name(text)
 
 
-def test_an_address_without_a_length_is_a_host() -> None:
-    assert address_line(["10.9.0.100"]).address.interface == IPv4Interface("10.9.0.100/32")
-
-
-def test_the_options_of_an_address_are_those_of_ip_address() -> None:
-    line = address_line(["10.9.0.80/24", "dev", "eth0", "scope", "link", "label", "eth0:x", "brd", "+"])
-    address = line.address
-    assert (address.device, address.scope, address.label) == ("eth0", 253, "eth0:x")
-    assert address.broadcast == IPv4Address("10.9.0.255")
-    assert line.remarks == ()
-    assert address_line(["10.9.0.80/24", "broadcast", "10.9.0.254"]).address.broadcast == IPv4Address("10.9.0.254")
-    assert address_line(["10.9.0.80/24", "scope", "200"]).address.scope == 200
-
-
-def test_what_is_not_carried_out_for_an_address_is_named() -> None:
-    assert address_line(["10.9.0.1/24", "noprefixroute", "preferred_lft", "0", "typo", "brd", "-"]).remarks == (
-        "'noprefixroute' of an address is known to keepalived, not carried out",
-        "Unknown configuration entry 'typo' for ip address - ignoring",
-        "'preferred_lft' of an address is known to keepalived, not carried out",
-    )
-    assert address_line(["10.9.2.1/32", "brd", "+"]).remarks == ("Address prefix length 32 too long for broadcast",)
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("300.1.1.1", "'300.1.1.1' is not an IP address"),
-        ("10.0.0.1/255.255.255.0", "is not an address with a prefix length"),
-        ("10.0.0.1/33", "is not an IP address"),
-        ("224.0.0.18", "cannot be a virtual address"),
-        ("127.0.0.1", "cannot be a virtual address"),
-        ("0.0.0.0", "cannot be a virtual address"),
-        ("10.0.0.1 dev", "a value is missing after 'dev'"),
-        ("10.0.0.1 scope moon", "'moon' is not a scope"),
-        ("10.0.0.1 brd moon", "'moon' is not a broadcast address"),
-        ("10.0.0.1 label a/b", "cannot be the name of an interface"),
-    ],
-)
-def test_an_address_that_makes_no_sense_is_refused(line: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        address_line(line.split())
-
-
-def test_ipv6_is_told_apart_from_nonsense() -> None:
-    with pytest.raises(OtherFamilyError, match="VRRPv2, which has IPv4 only"):
-        address_line(["fd00::100/64"])
+def test_a_switch_is_on_or_off_in_six_words() -> None:
+    assert [switch(text) for text in ("on", "true", "yes", "off", "false", "no")] == [True] * 3 + [False] * 3
+    with pytest.raises(ValueError, match="'ON' is neither on"):
+        switch("ON")
