@@ -288,8 +288,12 @@ class Lan:
 
     def joined_at(self, name: str) -> float:
         """When a host first asked for the group of VRRP (of day): where its instance begins."""
-        own = self.addresses[name]
-        return next(one.at for one in self.seen(IGMP) if one.source == own and bytes([224, 0, 0, 18]) in one.body)
+        own, group = self.addresses[name], bytes([224, 0, 0, 18])
+
+        def joined() -> float | None:
+            return next((one.at for one in self.seen(IGMP) if one.source == own and group in one.body), None)
+
+        return poll(joined, 2, f"the IGMP report of {name}")
 
     def advertisements(self) -> list[dict[str, Any]]:
         """What tshark makes of every VRRP packet so far: time, source, priority, whether the checksum is good."""
@@ -323,13 +327,23 @@ class Lan:
         self.capture.stop()
         own = {address for name in names for address in self.sources(name)}
         fields = ("ip.src", "ipv6.src", "vrrp.checksum.status", "_ws.expert.message", "ip.dsfield", "ipv6.tclass")
-        seen = [one for one in self.by_tshark("vrrp", *fields) if one["ip.src"] in own or one["ipv6.src"] in own]
+        seen = [
+            one
+            for one in self.by_tshark("vrrp and not icmp and not icmpv6", *fields)
+            if one["ip.src"] in own or one["ipv6.src"] in own
+        ]
         assert seen, f"tshark saw no advertisement of {names}"
         wrong = [one for one in seen if one["vrrp.checksum.status"] != "1" or "c0" not in "".join(one.values())]
         assert not wrong, f"tshark finds fault with {wrong[:3]}"
-        verdicts = [one for one in self.judged_by_scapy() if one["kind"] == "vrrp" and one["source"] in own]
-        bad = [one for one in verdicts if not one["checksum_good"] or not one.get("ip_checksum_good", True)]
+        told = self.judged_by_scapy()
+        verdicts = [one for one in told if one["kind"] == "vrrp" and one["source"] in own]
+        bad = [one for one in verdicts if not one["checksum_good"] or not one["ip_checksum_good"]]
+        bad += [one for one in told if one["kind"] == "na" and not (one["checksum_good"] and one["ttl"] == 255)]
+        assert len(verdicts) == len(seen)
         assert not bad, f"scapy finds fault with {bad[:3]}"
+        announced = [arp for arp in self.gratuitous_arps() if arp["address"] not in own]
+        wrong = [arp for arp in announced if (arp["destination"], arp["opcode"]) != ("ff:ff:ff:ff:ff:ff", "1")]
+        assert not wrong, f"no gratuitous ARP as it should be: {wrong[:3]}"
 
 
 SEND_RAW = """
