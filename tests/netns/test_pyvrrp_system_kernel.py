@@ -113,9 +113,11 @@ def test_the_source_is_the_primary_address_and_never_a_virtual_one(lab: Lab) -> 
 def test_a_tentative_link_local_address_is_no_source_until_it_is_checked(lab: Lab) -> None:
     host = lab["a"]
     ip_batch(host, ["link add v0 type veth peer name v1", "link set v1 up"]).result()
+    host.run(["sysctl", "-w", "net.ipv6.conf.v0.accept_dad=1"]).check()  # the lab's hosts do without
 
     async def work() -> None:
         host.run(["ip", "link", "set", "v0", "up"]).check()
+        poll(lambda: "tentative" in host.run(["ip", "addr", "show", "v0"]).output, 5, "a tentative address", 0.01)
         async with Kernel() as kernel:  # the kernel tells of such an address only when asked
             found = []
             async with asyncio.timeout(10):
