@@ -12,14 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import stat
+import termios
 
 from hakit import script as scripts
 from hakit.events import EventHub
 from pyvrrp.model import Fifo, GlobalSettings, Script
 
 MODE = 0o644
+LAST_LINES = 0.5
+"""Seconds that a reader has to take the last lines before it is told to end."""
 PATIENCE = 3.0
 """Seconds that a reader has to end after SIGTERM; hakit.script kills it after two."""
 
@@ -107,11 +111,22 @@ class FifoWriter:
         if not stop.done():
             self._hub.publish("fifo_failed", f"notify fifo script {script} {outcome.words}: nobody reads the fifo")
 
+    async def _emptied(self) -> None:
+        """Wait until the reader has taken the last lines, or does not."""
+        assert self._descriptor is not None
+        deadline = asyncio.get_running_loop().time() + LAST_LINES
+        while asyncio.get_running_loop().time() < deadline:
+            waiting = fcntl.ioctl(self._descriptor, termios.FIONREAD, b"\0" * 4)
+            if waiting == b"\0" * 4:
+                return
+            await asyncio.sleep(0.01)  # a pipe tells nobody that it was emptied
+
     async def finish(self) -> None:
         """End the reader, close the pipe, and remove it if it is the one that we have made."""
-        if self._stop is not None and not self._stop.done():
+        if self._reading is not None and not self._reading.done():
+            await self._emptied()
+            assert self._stop is not None
             self._stop.set_result(None)
-        if self._reading is not None:
             await asyncio.wait({self._reading}, timeout=PATIENCE)
             self._reading.cancel()
         if self._descriptor is not None:

@@ -150,8 +150,9 @@ def _addresses(router: RouterPicture) -> Iterator[str]:
 
 def listed(router: RouterPicture, addresses: Sequence[VirtualAddress]) -> Iterator[str]:
     """Yield one line an address, two blanks further in."""
+    device, filtered = device_of(router.instance), not router.instance.accept
     for one in addresses:
-        yield f"  {shown.address(one, device_of(router.instance), held=one.interface in router.held)}"
+        yield f"  {shown.address(one, device, held=one.interface in router.held, filtered=filtered)}"
 
 
 def device_of(instance: Instance) -> str:

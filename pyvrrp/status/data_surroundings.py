@@ -27,6 +27,7 @@ from pyvrrp.status.data_instances import notify_scripts, tracked
 from pyvrrp.status.picture import LinkPicture, Picture, RouterPicture, TrackerPicture
 from pyvrrp.status.shown import yes
 
+_VIRTUAL_MAC = bytes.fromhex("00005e0001"), bytes.fromhex("00005e0002")
 _UNTOUCHED = """\
 NIC netlink status update
 Reset ARP config counter 0
@@ -134,12 +135,18 @@ def _script(script: TrackScript, known: TrackerPicture | None, configuration: Co
     yield f"Fall = {script.fall}"
     yield f"Result = {known.count if known else 0}"
     yield "Insecure = no"
-    yield f"Init state = {'failed' if script.init_fail else 'unknown'}"
+    yield f"Init state = {_init_state(script, known)}"
     yield f"Status = {_status(known)}"
     yield f"Script {shown.owner(script.script.user, script.script.group).replace('uid:gid', 'uid:gid =')}"
     yield "VRRP instances :"
     yield from _tracking(configuration, TrackerKind.SCRIPT, script.name)
     yield f"State = {'running' if known and known.running else 'idle'}"
+
+
+def _init_state(script: TrackScript, known: TrackerPicture | None) -> str:
+    if known is None or known.reading is None:
+        return "failed" if script.init_fail else "init"
+    return "unknown"  # as 2.2.7 calls it from the first result on
 
 
 def _status(known: TrackerPicture | None) -> str:
@@ -240,6 +247,10 @@ def _link(link: LinkPicture, picture: Picture) -> Iterator[str]:
     settling = settings.settling.get(link.name) or settings.settling.get("")
     yield f"Up debounce timer = {int(settling.up * 1_000_000) if settling else 0}us"
     yield f"Down debounce timer = {int(settling.down * 1_000_000) if settling else 0}us"
+    if link.base is not None:
+        yield f"VMAC type private, underlying interface = {link.base}, state = {running}"
+        if link.hardware_address.startswith(_VIRTUAL_MAC):
+            yield "I/f created by keepalived"
     yield f"MTU = {link.mtu}"
     yield f"HW Type = {'LOOPBACK' if link.is_loopback else 'ETHERNET'}"
     yield from _UNTOUCHED.splitlines()

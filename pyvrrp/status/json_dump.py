@@ -114,7 +114,11 @@ def _lists(router: RouterPicture, *, processes: bool) -> dict[str, Json]:
     device = device_of(instance)
 
     def addresses(kind: str) -> list[Json]:
-        return [shown.address(one, device, held=one.interface in router.held) for one in getattr(instance, kind)]
+        filtered = not instance.accept
+        return [
+            shown.address(one, device, held=one.interface in router.held, filtered=filtered)
+            for one in getattr(instance, kind)
+        ]
 
     def names(kind: TrackerKind) -> list[Json]:
         return [line.name for line in instance.tracked if line.kind is kind]

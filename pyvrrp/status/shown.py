@@ -23,8 +23,11 @@ _PROTOCOL = 18
 """RTPROT_KEEPALIVED (rtnetlink.h)."""
 
 
-def address(one: VirtualAddress, interface: str, *, held: bool) -> str:
-    """``10.9.0.101/24 dev eth0 scope global label eth0:1 set``; ``interface`` is that of the instance."""
+def address(one: VirtualAddress, interface: str, *, held: bool, filtered: bool = False) -> str:
+    """``10.9.0.101/24 dev eth0 scope global label eth0:1 set``; ``interface`` is that of the instance.
+
+    ``filtered``: the firewall drops what is sent to it (no_accept).
+    """
     is_v6, network = one.interface.version == 6, one.interface.network
     words = [str(one.ip) if network.prefixlen == network.max_prefixlen else str(one.interface)]
     if one.broadcast is not None:
@@ -43,6 +46,7 @@ def address(one: VirtualAddress, interface: str, *, held: bool) -> str:
         "autojoin": one.autojoin,
         "no_track": not one.tracked,
         "set": held,
+        "nftable_set": held and filtered,
     }
     return " ".join([*words, *(word for word, is_set in flags.items() if is_set)])
 
@@ -69,7 +73,8 @@ def route(one: Route) -> str:
     words += ["dev", one.device] if one.device is not None else []
     words += ["table", str(one.table)] if one.table != TABLE_MAIN else []
     words += ["tos", f"0x{one.tos:x}"] if one.tos else []
-    words += ["proto", str(_PROTOCOL if one.protocol is None else one.protocol)]
+    if one.protocol is not None or one.tracked or one.device is None:  # an explicit no_track leaves it out in 2.2.7
+        words += ["proto", str(_PROTOCOL if one.protocol is None else one.protocol)]
     words += ["scope", str(one.scope)] if one.scope is not None else []
     words += ["metric", str(one.priority)] if one.priority is not None else []
     words += ["onlink"] if one.onlink else []
