@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from scapy.config import conf
-from scapy.layers.inet import IP
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6, in6_chksum
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6, _ICMPv6Error, in6_chksum
 from scapy.layers.ipsec import AH
 from scapy.layers.l2 import ARP
 from scapy.layers.vrrp import VRRP, VRRPv3
@@ -20,6 +20,8 @@ TRAILER_LENGTH = 28
 def judge(packet: Any) -> dict[str, object] | None:
     if packet.haslayer(ICMPv6ND_NA):
         return judge_neighbour_advertisement(packet)
+    if packet.haslayer(ICMP) or packet.haslayer(_ICMPv6Error):
+        return None  # it quotes what it could not deliver: nobody sent that
     for layer in (VRRP, VRRPv3):
         if packet.haslayer(layer):
             return judge_advertisement(packet, packet[layer])
