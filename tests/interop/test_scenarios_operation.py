@@ -26,7 +26,6 @@ SECOND = "10.88.2.60"
 def test_22_a_reload_changes_the_difference_and_nothing_else(program: str, tmp_path: Path) -> None:
     kept, gone, new = f"{VIP}/24", "10.88.2.51/24", "10.88.2.52/24"
     with Pair(tmp_path) as lan:
-        lan.start("right", "keepalived" if program == "pyvrrp" else "pyvrrp", whole(instance(60)))
         lan.start("left", program, whole(instance(200, addresses=(kept, gone))))
         lan.until_held_by("left", within=5)
         lan.until_held_by("left", within=1, address="10.88.2.51")

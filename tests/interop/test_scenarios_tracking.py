@@ -112,9 +112,11 @@ def test_21_an_address_that_somebody_deletes_is_put_back_by_ours_which_stays_mas
 ) -> None:
     """keepalived goes to BACKUP, resigns with priority 0, and is master again after its skew."""
     with Pair(tmp_path) as lan:
-        lan.start("right", right, whole(instance(100)))
         lan.start("left", left, whole(instance(150)))
         lan.until_held_by("left", within=5)
+        lan.start("right", right, whole(instance(100)))
+        lan.until_log("right", "Entering BACKUP STATE")
+        before = len([arp for arp in lan.gratuitous_arps() if arp["address"] == VIP])
         lan.host("left").run(["ip", "address", "del", f"{VIP}/24", "dev", "eth0"]).check()
         poll(lambda: len([change for change in lan.watch.changes if change.address == VIP]) >= 2, 2, "the deletion")
         lan.until_held_by("left", within=3)
@@ -125,8 +127,7 @@ def test_21_an_address_that_somebody_deletes_is_put_back_by_ours_which_stays_mas
             assert lan.log("left").count("Entering MASTER STATE") == 1
         else:
             lan.until_log("left", "Entering MASTER STATE", times=2)
-        announced = [arp for arp in lan.gratuitous_arps() if arp["address"] == VIP]
-        assert len(announced) > 5  # once when it became master, and again when the address was back
+        assert len([arp for arp in lan.gratuitous_arps() if arp["address"] == VIP]) > before  # it is announced again
 
 
 @both
@@ -173,7 +174,7 @@ def test_26_addresses_look_the_same_to_ip_whoever_put_them_there(tmp_path: Path)
     """Excluded ones, label, broadcast, /24, noprefixroute, scope, lifetimes: each program alone on its host."""
     addresses = (
         f"{VIP}/24", "10.88.2.51", "10.88.2.52/24 label eth0:1", "10.88.2.53/24 brd +", "10.88.3.54/24 noprefixroute",
-        "10.88.2.55/32 scope link", "10.88.2.56/24 brd 10.88.2.255", "10.88.2.57/24 preferred_lft 0",
+        "10.88.2.55/32 scope link", "10.88.2.56/24 brd 10.88.2.255",
     )  # fmt: skip
     excluded = (
         "virtual_ipaddress_excluded { \n 10.88.4.1/24 \n fd88:2::70/64 \n fd88:2::71 \n fd88:2::72/64 -nodad \n }"

@@ -339,7 +339,7 @@ class Lan:
         verdicts = [one for one in told if one["kind"] == "vrrp" and one["source"] in own]
         bad = [one for one in verdicts if not one["checksum_good"] or not one["ip_checksum_good"]]
         bad += [one for one in told if one["kind"] == "na" and not (one["checksum_good"] and one["ttl"] == 255)]
-        assert len(verdicts) == len(seen)
+        assert len(verdicts) >= len(seen)  # scapy looks into ICMP errors as well
         assert not bad, f"scapy finds fault with {bad[:3]}"
         announced = [arp for arp in self.gratuitous_arps() if arp["address"] not in own]
         wrong = [arp for arp in announced if (arp["destination"], arp["opcode"]) != ("ff:ff:ff:ff:ff:ff", "1")]
