@@ -126,4 +126,7 @@ def reconfigure(router: VirtualRouter, state: Backup, before: Instance, waited: 
     )
     moved = router.master_down_interval - waited
     if moved:
-        router.state = replace(router.state, master_down_at=max(now, state.master_down_at + moved))
+        # Whose master has resigned waits for the skew alone, so with another interval that is the least it has to wait.
+        times = [(one.advert_interval, one.down_timer_adverts, one.version) for one in (before, instance)]
+        soonest = now if times[0] == times[1] else now + router.skew_time
+        router.state = replace(router.state, master_down_at=max(soonest, state.master_down_at + moved))

@@ -130,7 +130,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.builds(FaultRaised, st.sampled_from(["interface eth0 down", "script chk"])),
     st.builds(FaultCleared, st.sampled_from(["interface eth0 down", "script chk"])),
     st.builds(PriorityChanged, st.sampled_from([1, 98, 100, 254])),
-    st.sampled_from([TakeOver("operator"), GiveUp("operator")]),
+    st.sampled_from([TakeOver("operator"), GiveUp("operator"), Tick()]),
 )
 
 Hand = Callable[[Event, float], object]
@@ -273,14 +273,18 @@ class JudgedEnsemble:
 
 @settings(max_examples=150, deadline=None)
 @given(
+    st.booleans(),
     st.tuples(*(an_instance(name) for name in NAMES)),
     st.lists(st.tuples(st.sampled_from(NAMES), STEPS), max_size=40),
 )
-def test_a_group_moves_as_one_through_any_story(instances: tuple[Instance, ...], steps: list[tuple[str, Step]]) -> None:
+def test_a_group_moves_as_one_through_any_story(
+    begins_as_master: bool, instances: tuple[Instance, ...], steps: list[tuple[str, Step]]
+) -> None:
     together = JudgedEnsemble(instances)
     for name in NAMES:
         together.hand(name, Startup(), NOW)
-    now = NOW
+    now = together.tick(NOW + 20, 0.0) if begins_as_master else NOW
+    assert together.group_state in ({"MASTER"} if begins_as_master else {"MASTER", "BACKUP"})
     for name, step in steps:
         if isinstance(step, Passes):
             now = together.tick(now + step.seconds, step.late)

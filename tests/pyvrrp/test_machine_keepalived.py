@@ -320,7 +320,16 @@ def test_a_backup_s_deadline_follows_the_new_intervals() -> None:
     router.handle(Reconfigured(replace(V2, advert_interval=2.0)), NOW + 1)
     assert router.deadline == pytest.approx(NOW + 6.609375, abs=1e-9)
     router.handle(Reconfigured(replace(V2, advert_interval=1.0, down_timer_adverts=1)), NOW + 3)
-    assert router.deadline == NOW + 3
+    assert router.deadline == NOW + 3.609375
+    router.handle(Reconfigured(replace(V2, advert_interval=1.0, down_timer_adverts=1, priority=200)), NOW + 3.5)
+    assert router.deadline == NOW + 3.5
+
+
+def test_a_reload_does_not_shorten_the_wait_for_the_successor_of_a_master_that_resigned() -> None:
+    router = started(replace(V2, advert_interval=5.0))
+    router.handle(heard(0), NOW)
+    router.handle(Reconfigured(V2), NOW)
+    assert router.deadline == NOW + 0.609375
 
 
 def test_a_learned_interval_stays_over_a_reload_unless_the_version_is_another() -> None:

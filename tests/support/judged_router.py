@@ -17,9 +17,18 @@ from pyvrrp.protocol.effects import (
     Transitioned,
     WantsMaster,
 )
-from pyvrrp.protocol.events import AdvertisementReceived, Event, Reconfigured, Tick
+from pyvrrp.protocol.events import (
+    AdvertisementReceived,
+    Event,
+    FaultCleared,
+    FaultRaised,
+    Reconfigured,
+    Shutdown,
+    SyncToMaster,
+    Tick,
+)
 from pyvrrp.protocol.machine import VirtualRouter
-from pyvrrp.protocol.states import Backup, Fault, Master, State
+from pyvrrp.protocol.states import Backup, Fault, Initialize, Master, State
 
 TOLERANCE = 1e-6
 """Seconds: the machine reckons in whole microseconds."""
@@ -39,6 +48,10 @@ class JudgedRouter(VirtualRouter):
     """When the last advertisement came that forbids a takeover: of at least our priority; with nopreempt, any."""
     resigned_at: float | None = None
     """When the last advertisement of priority 0 came, if none of the others has come since."""
+    has_asked = False
+    """Whether it has asked its group for MASTER, and heard nobody since whom it would have to follow."""
+    causes: frozenset[str] = frozenset()
+    """What was raised and not cleared since the last end."""
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Return what the machine returns, after judging it."""
@@ -48,6 +61,8 @@ class JudgedRouter(VirtualRouter):
         self._addresses_only_while_master(effects)
         self._who_may_advertise(before, effects, priority)
         self._no_early_takeover(before, event, effects, interval, now)
+        self._asks_before_it_goes(before, event, effects)
+        self._is_faulty_while_there_are_causes(event)
         self._yields_at_once(before, event, effects, priority)
         self._announces_in_order(effects)
         self._one_timer()
@@ -64,7 +79,7 @@ class JudgedRouter(VirtualRouter):
         if theirs == 0:
             self.resigned_at = now
         elif theirs >= priority or not self.instance.preempt:
-            self.heard_at, self.resigned_at = now, None
+            self.heard_at, self.resigned_at, self.has_asked = now, None, False
 
     def _addresses_only_while_master(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -101,6 +116,28 @@ class JudgedRouter(VirtualRouter):
             assert now >= self.resigned_at + skew - TOLERANCE, "S7: sooner than Skew_Time after a resignation"
         elif self.heard_at is not None and isinstance(before.master_priority, int) and before.follows:
             assert now >= self.heard_at + down - TOLERANCE, "S7, S9: the last master is not down yet"
+
+    def _asks_before_it_goes(self, before: State, event: Event, effects: list[Effect]) -> None:
+        if any(isinstance(effect, WantsMaster) for effect in effects):
+            self.has_asked = True
+        if isinstance(event, SyncToMaster) and isinstance(before, Backup):
+            assert self.has_asked, "S7, S12: its group took it along, but it would not have gone itself"
+        if not isinstance(self.state, Backup):
+            self.has_asked = False
+
+    def _is_faulty_while_there_are_causes(self, event: Event) -> None:
+        match event:
+            case FaultRaised(cause):
+                self.causes |= {cause}
+            case FaultCleared(cause):
+                self.causes -= {cause}
+            case Shutdown():
+                self.causes = frozenset()
+        match self.state:
+            case Initialize(causes) | Fault(causes):
+                assert causes == self.causes, "S13: causes have drifted"
+            case _:
+                assert not self.causes, f"S12: {self.state.name} with {set(self.causes)}"
 
     def _yields_at_once(self, before: State, event: Event, effects: list[Effect], priority: int) -> None:
         if not isinstance(before, Master) or not isinstance(event, AdvertisementReceived):
