@@ -113,24 +113,28 @@ class Firewall:
         self._priority = priority
         self._stands = False
 
-    async def apply(self, found: Wanted) -> None:
-        """Make the tables say ``found``; raises SystemRefusalError if nft is missing or refuses.
+    async def apply(self, found: Wanted) -> str | None:
+        """Make the tables say ``found``; nothing is run where nothing is needed.
 
-        Nothing is run where nothing is needed.
+        Returns a warning if nft is missing and only the VMACs want it: they work without. Raises SystemRefusalError
+        if it is missing and addresses must not be answered, or if it refuses.
         """
         if found.is_empty and not self._stands:
-            return
-        await self._run(script(found, self._table, self._priority))
+            return None
+        program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin")
+        if program is None and not (found.closed or found.closed_on):
+            return "Warning - nft is not installed: IGMP and MLD of VMAC interfaces bear the virtual MAC address"
+        if program is None:
+            raise SystemRefusalError("no_accept and strict mode need the program nft: install nftables")
+        await self._run(program, script(found, self._table, self._priority))
         self._stands = not found.is_empty
+        return None
 
     async def close(self) -> None:
         """Delete the tables, if they stand."""
         await self.apply(Wanted())
 
-    async def _run(self, text: str) -> None:
-        program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin")
-        if program is None:
-            raise SystemRefusalError("no_accept, strict mode and use_vmac need the program nft: install nftables")
+    async def _run(self, program: str, text: str) -> None:
         process = await asyncio.create_subprocess_exec(
             program, "-f", "-", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -123,8 +123,7 @@ class Holding:
     def _losses(self) -> set[Loss]:
         losses: set[Loss] = {("link",)}
         for route in self.routes:
-            network = route.destination
-            losses.add(("route", family_number(network.version), route.table, str(network)))
+            losses.add(_loss_of(route))
             if route.source is not None:
                 losses.add(("address", str(route.source)))
         if self.rules:
@@ -135,16 +134,21 @@ class Holding:
         """Return whether something that is held is not, or may not be, in the kernel, as far as that has told."""
         if self._doubtful:
             return True
-        lost = ((held, self._where(held)) for held in self.addresses)
+        lost = ((held, self._where(held)) for held in self.addresses if held.tracked)
         return any(link is not None and as_kept(held) not in link.addresses for held, link in lost)
 
     async def restore(self, by_name: dict[str, Link]) -> list[tuple[VirtualAddress, Link]]:
-        """Put back what is not in the kernel (``by_name``: its links now); returns the addresses that came back."""
+        """Put back what is not in the kernel (``by_name``: its links now); returns the addresses that came back.
+
+        What is marked ``no_track`` stays away until the next transition to master (keepalived.conf(5)).
+        """
         back = []
-        for address in list(self.addresses):
+        for address in [one for one in self.addresses if one.tracked]:
             link = by_name.get(self._name_of(address))
             if link is not None and as_kept(address) not in link.addresses:
-                self._tell("address_lost", f"{address} was removed from {link.name} by somebody else: putting it back")
+                who = self._kernel.who_removed(("address", str(address.ip)))
+                text = f"{address} was removed from {link.name} by {who}: putting it back"
+                self._tell("address_lost", text, address=str(address), interface=link.name, who=who)
                 if await self._set_address(address):
                     back.append((address, link))
         if self._doubtful:
@@ -154,9 +158,18 @@ class Holding:
 
     async def _restore_routes(self) -> None:
         """Add all routes and rules again: the kernel says which of them it did not have any more."""
-        for route in list(self.routes):
+        for route in [one for one in self.routes if one.tracked]:
             if await self._try(self._kernel.add_route(route)):
-                self._tell("address_lost", f"the route {route} was gone: put back", route=str(route))
-        for rule in list(self.rules):
+                who = self._kernel.who_removed(_loss_of(route))
+                text = f"the route {route} was removed by {who}: put back"
+                self._tell("address_lost", text, route=str(route), who=who)
+        for rule in [one for one in self.rules if one.tracked]:
             if await self._try(self._kernel.add_rule(rule)):
-                self._tell("address_lost", f"the rule {rule} was gone: put back", rule=str(rule))
+                who = self._kernel.who_removed(("rule",))
+                text = f"the rule {rule} was removed by {who}: put back"
+                self._tell("address_lost", text, rule=str(rule), who=who)
+
+
+def _loss_of(route: Route) -> Loss:
+    network = route.destination
+    return "route", family_number(network.version), route.table, str(network)

@@ -14,6 +14,7 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable, Hashable, Iterable
+from pathlib import Path
 from typing import Any, Self
 
 from pyroute2 import AsyncIPRoute
@@ -31,6 +32,8 @@ SPACING = 0.05
 """Seconds between two reports of changes, unless a link went up or down: that is said at once."""
 _REQUEST_ACK, _CREATE, _EXCLUSIVE = 0x5, 0x400, 0x200
 _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _NEWRULE, _DELRULE = 20, 21, 24, 25, 32, 33
+_REMOVALS = frozenset({"RTM_DELADDR", "RTM_DELROUTE", "RTM_DELRULE"})
+_MOST_REMOVERS = 4096
 _GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ESRCH, errno.ENOENT)
 
 Changed = Callable[[], Awaitable[None]]
@@ -53,6 +56,7 @@ class Kernel:
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
         self._losses: dict[Loss, list[Callable[[], None]]] = {}
+        self._removers: dict[Loss, str] = {}
 
     async def __aenter__(self) -> Self:
         await self.commands.__aenter__()
@@ -98,6 +102,8 @@ class Kernel:
 
     def _take_in(self, message: Any) -> None:
         kind = message["event"]
+        if kind in _REMOVALS:
+            self._note_who(message)
         if kind in {"RTM_DELROUTE", "RTM_DELRULE"}:
             self._take_in_loss(message)
             return
@@ -113,18 +119,29 @@ class Kernel:
                 self._urgent.set()
                 self._lose(("link",))  # the kernel drops routes then, in IPv4 without a word
         elif kind == "RTM_DELADDR":
-            self._lose(("address", message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")))
+            self._lose(_what(message))
             if not self._picture.has_addresses(message["index"], 4):
                 self._lose(("link",))
 
     def _take_in_loss(self, message: Any) -> None:
-        if message["event"] == "RTM_DELRULE":
-            self._lose(("rule",))
+        self._lose(_what(message))
+
+    def _note_who(self, message: Any) -> None:
+        """Remember which process has removed something: netlink(7) gives the sender of the request (its port)."""
+        process = message["header"]["pid"]
+        if process in {0, os.getpid()}:
             return
-        table = message.get_attr("RTA_TABLE") or message["table"]
-        empty = "0.0.0.0" if message["family"] == socket.AF_INET else "::"
-        destination = f"{message.get_attr('RTA_DST') or empty}/{message['dst_len']}"
-        self._lose(("route", message["family"], table, destination))
+        try:
+            name = Path(f"/proc/{process}/comm").read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            name = "which has ended since"
+        if len(self._removers) >= _MOST_REMOVERS:
+            self._removers.clear()
+        self._removers[_what(message)] = f"process {process}, {name}"
+
+    def who_removed(self, loss: Loss) -> str:
+        """Return who has removed this, as far as the kernel has told; asked once, it is forgotten."""
+        return self._removers.pop(loss, "somebody else")
 
     # --- Watching -------------------------------------------------------------------------------------------------
 
@@ -222,3 +239,16 @@ class Kernel:
         except OSError as refused:  # the request did not even fit (pyroute2 passes some errors on as they are)
             raise SystemRefusalError(f"cannot {act}: {refused}") from None
         return True
+
+
+def _what(message: Any) -> Loss:
+    """Return what a message says is gone."""
+    match message["event"]:
+        case "RTM_DELADDR":
+            return "address", message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+        case "RTM_DELRULE":
+            return ("rule",)
+        case _:
+            empty = "0.0.0.0" if message["family"] == socket.AF_INET else "::"
+            destination = f"{message.get_attr('RTA_DST') or empty}/{message['dst_len']}"
+            return "route", message["family"], message.get_attr("RTA_TABLE") or message["table"], destination

@@ -10,7 +10,7 @@ RFC 5798 section 7.3; ip-link(8), macvlan.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Interface
 
@@ -91,6 +91,8 @@ class Vmacs:
                 made.append(called[name])
             elif name not in self.raised:
                 await self._prepare(instance, called[name], links)
+            else:
+                await self._lend_source(instance, called[name], links)
             self.raised[name] = Raised(called[name], instance.interface)
         return made
 
@@ -117,9 +119,25 @@ class Vmacs:
         if name not in links:
             raise SystemRefusalError(f"({instance.name}) the interface {name} is gone as soon as it was made")
         await self._ask(name, "set", index=links[name].index, state="up")
-        local = links[instance.interface].source((), 6) if instance.family == 6 else None
-        if local is not None and instance.vmac is not None and not instance.vmac.xmit_base:
+        await self._lend_source(instance, name, links)
+
+    async def _lend_source(self, instance: Instance, name: str, links: dict[str, Link]) -> None:
+        """Give it the link-local address of the interface below, as soon as that has one: to send from in IPv6."""
+        if instance.family == 4 or instance.vmac is None or instance.vmac.xmit_base or name not in links:
+            return
+        local = links[instance.interface].source((), 6)
+        if local is not None and local not in {one.ip for one in links[name].addresses}:
             await self._kernel.add(links[name], link_local(local))
+
+    def lacks_source(self, instance: Instance, links: Mapping[str, Link]) -> bool:
+        """Return whether ``ensure`` has to be called for ``instance``: the interface below has its address now."""
+        raised, base = self.raised.get(instance.name), links.get(instance.interface)
+        if instance.family == 4 or raised is None or base is None or raised.name not in links:
+            return False
+        if instance.vmac is None or instance.vmac.xmit_base:
+            return False
+        local = base.source((), 6)
+        return local is not None and local not in {one.ip for one in links[raised.name].addresses}
 
     def _change_settings(self, instance: Instance, name: str) -> None:
         settings, base = self._settings, instance.interface
