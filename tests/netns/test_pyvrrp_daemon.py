@@ -35,6 +35,7 @@ from pyvrrp.model import (
     VirtualAddress,
 )
 from pyvrrp.protocol.reception import own_advertisement
+from pyvrrp.wire import ipv4
 from pyvrrp.wire.ipv4 import VRRP_GROUP, Packet
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(90)]
@@ -97,7 +98,7 @@ def test_refused_packets_change_a_counter_and_nothing_else(pair: Pair) -> None:
     forged = Instance("VI_1", "eth0", 51, priority=254, authentication=Authentication(AuthType.PASS, b"guess"))
     packet = Packet(IPv4Address(ADDRESSES["right"]), VRRP_GROUP, own_advertisement(forged, 254).encode())
     python = f"{ENVIRONMENT}/bin/python"
-    pair.host("right").run([python, "-c", SEND_RAW, packet.encode().hex(), "100", "0.03"], timeout=20).check()
+    pair.host("right").run([python, "-c", SEND_RAW, ipv4.encode(packet).hex(), "100", "0.03"], timeout=20).check()
     after = status(pair.host("left"))
     assert after["state"] == "MASTER"
     assert after["statistics"]["auth_failure"] - before["statistics"]["auth_failure"] == 100
@@ -226,7 +227,7 @@ def test_a_flood_of_lower_advertisements_fills_neither_the_log_nor_the_network(p
     for priority in (50, 0):
         message = own_advertisement(lower, priority).encode()
         packet = Packet(IPv4Address(ADDRESSES["right"]), VRRP_GROUP, message)
-        pair.host("right").run([python, "-c", SEND_RAW, packet.encode().hex(), "500", "0.002"], timeout=20).check()
+        pair.host("right").run([python, "-c", SEND_RAW, ipv4.encode(packet).hex(), "500", "0.002"], timeout=20).check()
     took = time.monotonic() - begun
     after = status(pair.host("left"))["statistics"]
     assert after["advert_rcvd"] - before["advert_rcvd"] == 1000

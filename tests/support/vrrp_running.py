@@ -103,6 +103,12 @@ class Running:
         """Return when an instance came to this state."""
         return self.until_event("transition", within, since, whose=whose, to_=state)
 
+    def until_master(self, *whose: str, within: float = 5.0) -> None:
+        """Wait until these instances are master, and their addresses there and announced."""
+        for name in whose or ("VI_1",):
+            became = self.until_state("MASTER", name, within)
+            self.until_event("announced", within, became.at, whose=name)
+
     def count(self, name: str, since: float = 0.0) -> int:
         """How many events of this name there were."""
         with self._news:
