@@ -18,9 +18,12 @@ from hakit.diagnostics import ConfigError, Diagnostic, Findings, Location
 from pyvrrp.config.expand import Expansion, Outside
 from pyvrrp.config.include import Included, SkippedError
 from pyvrrp.config.keepalived import build
+from pyvrrp.config.surroundings import KeyFile, Surroundings, named_numbers
 from pyvrrp.config.tree import statements_of
 from pyvrrp.config.yaml_text import read_yaml
 from pyvrrp.model import Configuration
+
+IPROUTE2 = (Path("/etc/iproute2"), Path("/usr/share/iproute2"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def read(
     text = decode(content, file)
     findings = Findings()
     if file.endswith((".yaml", ".yml")):
-        return Loaded(read_yaml(text, file, findings), findings.warnings, (file,))
+        return Loaded(read_yaml(text, file, findings, surroundings()), findings.warnings, (file,))
     outside = Outside(
         config_id=os.uname().nodename.partition(".")[0] if config_id is None else config_id,
         environment=os.environ if environment is None else environment,
@@ -88,8 +91,37 @@ def read(
         reader=IncludedFiles(),
     )
     lines = Expansion(text, file, findings, outside)
-    configuration = build(statements_of(lines, file, findings), findings, file)
+    configuration = build(statements_of(lines, file, findings), findings, file, surroundings=surroundings())
     return Loaded(configuration, findings.warnings, tuple(lines.files))
+
+
+def surroundings() -> Surroundings:
+    """Return the names that this host has for routing tables and the like, and a reader of files with keys."""
+    return Surroundings(
+        scopes=_names("rt_scopes"),
+        tables=_names("rt_tables"),
+        protocols=_names("rt_protos"),
+        groups=_names("group"),
+        realms=_names("rt_realms"),
+        read_key=read_key,
+    )
+
+
+def _names(table: str) -> Mapping[str, int]:
+    directory = next((path for path in IPROUTE2 if (path / table).is_file()), IPROUTE2[0])
+    texts: list[str] = []
+    for path in (directory / table, *sorted((IPROUTE2[0] / f"{table}.d").glob("*.conf"))):
+        try:
+            texts.append(path.read_text(errors="replace"))
+        except OSError:
+            continue  # without the file, the names that iproute2 fixes hold
+    return named_numbers(table, texts)
+
+
+def read_key(path: str) -> KeyFile:
+    """Return the file with a key of ``auth_hmac``; raises OSError."""
+    with Path(path).open("rb") as file:
+        return KeyFile(file.read(4096), exposed=bool(os.fstat(file.fileno()).st_mode & 0o077))
 
 
 def decode(content: bytes, file: str) -> str:

@@ -6,7 +6,7 @@ iproute2 fixes (rtnetlink(7), /etc/iproute2) and a reader that has no files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -17,6 +17,21 @@ PROTOCOLS = MappingProxyType(
 )
 GROUPS = MappingProxyType({"default": 0})
 REALMS = MappingProxyType({"cosmos": 0})
+
+
+_FIXED = {"rt_scopes": SCOPES, "rt_tables": TABLES, "rt_protos": PROTOCOLS, "group": GROUPS, "rt_realms": REALMS}
+
+
+def named_numbers(table: str, texts: Iterable[str]) -> Mapping[str, int]:
+    """Return the names of ``table`` that are fixed, and those in files of /etc/iproute2: a number and a name a line."""
+    names = dict(_FIXED[table])
+    for line in (line.partition("#")[0].split() for text in texts for line in text.splitlines()):
+        try:
+            if len(line) == 2:
+                names[line[1]] = int(line[0], 0)
+        except ValueError:
+            continue  # ip(8) says nothing of such a line either
+    return MappingProxyType(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from hakit.diagnostics import ConfigError, Findings, Location, did_you_mean
 from pyvrrp.config.keepalived import build
+from pyvrrp.config.surroundings import Surroundings
 from pyvrrp.config.tree import SCRIPT_VALUED, Statement, Word
 from pyvrrp.config.values import quote_script
 from pyvrrp.model import Configuration
@@ -125,7 +126,7 @@ class _Translation:
         self._findings.error(location, message, self._source(Word("", location)))
 
 
-def read_yaml(text: str, file: str, findings: Findings) -> Configuration:
+def read_yaml(text: str, file: str, findings: Findings, surroundings: Surroundings | None = None) -> Configuration:
     """Return what a YAML text says; warnings go to ``findings``, errors raise ConfigError."""
     import yaml  # late: a daemon that reads a keepalived.conf has no need of it
 
@@ -147,4 +148,4 @@ def read_yaml(text: str, file: str, findings: Findings) -> Configuration:
         raise ConfigError.at(place, f"not YAML: {wrong.problem or wrong.context}") from wrong
     except (yaml.YAMLError, ValueError, OverflowError) as wrong:
         raise ConfigError.at(Location(file, 1, 1), f"not YAML: {str(wrong).splitlines()[0]}") from wrong
-    return build(statements, findings, file, strict=True)
+    return build(statements, findings, file, strict=True, surroundings=surroundings)
