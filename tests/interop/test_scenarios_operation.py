@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -143,25 +144,27 @@ def test_28_dumps_have_the_shape_of_keepalived_s(tmp_path: Path) -> None:
             lan.until_held_by(*({"left"} if number == 0 else {"left", "right"}), within=5)
             dumps[name] = {}
             for file, sign in (("data", signal.SIGUSR1), ("stats", signal.SIGUSR2), ("json", JSON_SIGNAL)):
-                lan.signal(name, sign)
                 path = f"/tmp/keepalived.{file}"  # noqa: S108
-                text = poll(lambda path=path, name=name: whole_dump(lan, name, path), 5, path)
-                dumps[name][file] = text
+                dumps[name][file] = poll(lambda name=name, path=path, sign=sign: dump(lan, name, path, sign), 5, path)
     assert labels(dumps["left"]["stats"]) == labels(dumps["right"]["stats"])
     assert keys(json.loads(dumps["left"]["json"])) == keys(json.loads(dumps["right"]["json"]))
     mine, theirs = labels(dumps["left"]["data"]), labels(dumps["right"]["data"])
     assert block(mine) == block(theirs)
 
 
-def whole_dump(lan: Lan, name: str, path: str) -> str | None:
-    """A dump that is complete: keepalived renames it into place before it is written."""
-    text = lan.host(name).read_file(path)
-    if path.endswith("json"):
-        try:
-            json.loads(text)
-        except ValueError:
-            return None
-        return text
+def dump(lan: Lan, name: str, path: str, sign: int) -> str | None:
+    """A dump that is complete (keepalived renames it into place before it is written) and shows the address as set."""
+    lan.signal(name, sign)
+    text = poll(lambda: whole_text(lan.host(name).read_file(path)), 2, path, every=0.02)
+    return None if path.endswith("data") and text.count("scope global set") < 2 else text
+
+
+def whole_text(text: str) -> str | None:
+    """The text, if it does not end in the middle."""
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):
+            return text if json.loads(text) else None
+        return None
     return text if text.endswith("\n") and len(text) > 200 else None
 
 
