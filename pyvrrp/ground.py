@@ -53,7 +53,9 @@ class Ground:
         instances = self._configuration.instances
         await self._vmacs.ensure(instances)
         raised = {name: (one.name, one.base) for name, one in self._vmacs.raised.items()}
-        await self._firewall.apply(firewall.wanted(instances, raised))
+        warning = await self._firewall.apply(firewall.wanted(instances, raised))
+        if warning is not None:
+            self._tell("warning", warning)
 
     def is_disturbed(self) -> bool:
         """Return whether something is not in its place: after a change of links."""
@@ -64,7 +66,7 @@ class Ground:
         lacks_vmac = any(
             self._link(vmac_name) is None and self._link(by_name[name].interface) is not None
             for name, vmac_name in names.items()
-        )
+        ) or any(self._vmacs.lacks_source(by_name[name], self._link) for name in names)
         return lacks_vmac or self._static.misses()
 
     async def mend(self) -> None:

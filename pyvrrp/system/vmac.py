@@ -10,7 +10,7 @@ RFC 5798 section 7.3; ip-link(8), macvlan.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Interface
 
@@ -129,15 +129,14 @@ class Vmacs:
         if local is not None and local not in {one.ip for one in links[name].addresses}:
             await self._kernel.add(links[name], link_local(local))
 
-    def lacks_source(self, instance: Instance, links: Mapping[str, Link]) -> bool:
+    def lacks_source(self, instance: Instance, link: Callable[[str], Link | None]) -> bool:
         """Return whether ``ensure`` has to be called for ``instance``: the interface below has its address now."""
-        raised, base = self.raised.get(instance.name), links.get(instance.interface)
-        if instance.family == 4 or raised is None or base is None or raised.name not in links:
-            return False
-        if instance.vmac is None or instance.vmac.xmit_base:
+        raised, base = self.raised.get(instance.name), link(instance.interface)
+        own = link(raised.name) if raised is not None else None
+        if instance.family == 4 or base is None or own is None or instance.vmac is None or instance.vmac.xmit_base:
             return False
         local = base.source((), 6)
-        return local is not None and local not in {one.ip for one in links[raised.name].addresses}
+        return local is not None and local not in {one.ip for one in own.addresses}
 
     def _change_settings(self, instance: Instance, name: str) -> None:
         settings, base = self._settings, instance.interface
