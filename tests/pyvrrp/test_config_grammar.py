@@ -183,7 +183,7 @@ def test_what_was_put_in_place_stands_where_it_was_used() -> None:
     found = statements_of(Expansion(text, "k.conf", findings, OUTSIDE), "k.conf", findings)
     assert [(word.text, word.location.line, word.location.column) for one in found for word in one.words] == [
         ("interface", 5, 2), ("eth", 5, 12), ("0", 5, 12), ("end", 5, 17),
-        ("one", 6, 2), ("two", 6, 3), ("v", 7, 12), ("1", 7, 14),
+        ("one", 6, 2), ("two", 6, 2), ("v", 7, 12), ("1", 7, 14),
     ]  # fmt: skip
     assert found[0].source == " interface ${X} end"
 
