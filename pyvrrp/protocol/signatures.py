@@ -89,5 +89,5 @@ class Signatures:
         """Take the sequence number of an accepted packet as the last one of ``source``."""
         self._marks.pop(source, None)
         self._marks[source] = signature.sequence
-        if isinstance(transport, Multicast) and len(self._marks) > MOST_MULTICAST_SENDERS:
+        while isinstance(transport, Multicast) and len(self._marks) > MOST_MULTICAST_SENDERS:
             del self._marks[next(iter(self._marks))]

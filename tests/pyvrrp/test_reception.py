@@ -583,3 +583,15 @@ def test_the_old_checksum_is_no_way_around_the_check_of_other_kinds() -> None:
     payload = message.encode(pseudo_header(THEIRS, VRRP_GROUP, 12))
     packet = Packet(THEIRS, IPv4Address("224.0.0.81"), payload)
     assert refusal(packet, Reception(to_other_group)).counter == "checksum_err"
+
+
+def test_a_reload_from_peers_to_a_group_keeps_four_senders() -> None:
+    peers = [IPv4Address(f"192.168.50.{number}") for number in range(20, 28)]
+    instance = replace(SIGNED, transport=Unicast(tuple(UnicastPeer(one) for one in (OURS, *peers))))
+    reception = Reception(instance)
+    for sender in peers:
+        reception.accept(Transmission(instance).packets(90, sender, NOW)[0], OURS, NOW)
+    reception.reconfigured(SIGNED)
+    reception.accept(signed_by(peers[0], NOW + 1), OURS, NOW)
+    assert refusal(signed_by(peers[7]), reception).counter == "auth_ext_replay"
+    assert reception.accept(signed_by(peers[4]), OURS, NOW).priority == 90
