@@ -42,14 +42,8 @@ def as_kept(address: VirtualAddress) -> Interface:
 
 
 def preferred_lifetime(address: VirtualAddress) -> int:
-    """Return the seconds for which new connections may begin from ``address``.
-
-    A /128 is deprecated from the start, unless the file says otherwise: so that no connection of the host's own takes
-    an address that may be gone in a second (keepalived.conf(5), ``preferred_lft``).
-    """
-    if address.preferred_lft is not None:
-        return address.preferred_lft
-    return 0 if address.ip.version == 6 and as_kept(address).network.prefixlen == 128 else FOREVER
+    """Return the seconds for which new connections may begin from ``address``; in IPv4 keepalived sets no limit."""
+    return FOREVER if address.preferred_lft is None or address.ip.version == 4 else address.preferred_lft
 
 
 def address_message(index: int, address: VirtualAddress, *, whole: bool = True) -> Any:

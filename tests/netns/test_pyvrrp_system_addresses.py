@@ -20,7 +20,7 @@ from halab.namespace import Host
 from halab.parts.daemons import Speaker
 from halab.topology import Lab, ip_batch, simple
 from halab.wait import hold, poll
-from pyvrrp.model import FOREVER, GratuitousArp, Instance, Nexthop, Route, Rule, Spacing, VirtualAddress
+from pyvrrp.model import GratuitousArp, Instance, Nexthop, Route, Rule, Spacing, VirtualAddress
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(90)]
 
@@ -38,15 +38,15 @@ ADDRESSES = (
     address("10.8.0.103/24", broadcast=IPv4Address("10.8.0.255"), noprefixroute=True),
     address("10.7.0.104/24", scope=253),
     address("10.7.0.105/32", peer=ip_interface("10.7.1.1/32")),
-    address("10.6.0.106/24"),
+    address("10.6.0.106/24", preferred_lft=0),
 )
 EXCLUDED = (
     address("10.9.1.1/24"),
     address("fd00::5/64"),
-    address("fd00::6/128"),
+    address("fd00::6/128", preferred_lft=0),
     address("fd00::7/64", dad=True),
     address("fd00::8/64", home=True, noprefixroute=True),
-    address("fd00::9/128", preferred_lft=FOREVER),
+    address("fd00::9/128"),
     address("fe80::77/64"),
 )
 
@@ -101,7 +101,7 @@ vrrp_instance VI_1 {
     10.8.0.103/24 brd 10.8.0.255 noprefixroute
     10.7.0.104/24 scope link
     10.7.0.105/32 peer 10.7.1.1
-    10.6.0.106/24
+    10.6.0.106/24 preferred_lft 0
   }
   virtual_ipaddress_excluded {
     10.9.1.1/24
