@@ -59,11 +59,11 @@ def _state(router: RouterPicture) -> Iterator[str]:
         yield f"Master priority = {priority}"
         if instance.version == 3:
             yield f"Master advert int = {router.advert_interval:.2f} sec"
-    if isinstance(instance.transport, Unicast):
-        yield "Flags:"
+    # nopreempt and use_vmac are flags without a text of their own: 2.2.7 then writes the bare heading.
+    unicast = isinstance(instance.transport, Unicast)
+    yield "Flags:" if unicast or not instance.preempt or instance.vmac is not None else "Flags: none"
+    if unicast:
         yield "  Using unicast"
-    else:
-        yield "Flags: none"
     yield f"Wantstate = {router.wanted}"
     yield "Number of config faults = 0"
     yield f"Number of interface and track script faults = {len(router.faults)}"

@@ -38,12 +38,13 @@ Reset promote_secondaries counter 0"""
 
 
 def sockets(picture: Picture) -> list[str]:
-    """Return the lines of ``VRRP Sockpool``: one block a socket, with the instances behind it, the latest first."""
+    """Return the lines of ``VRRP Sockpool``: one block a socket, with the instances behind it by their VRIDs."""
     pool: dict[tuple[object, ...], list[RouterPicture]] = {}
     for router in picture.routers:
-        pool.setdefault(_endpoint(router), []).insert(0, router)
+        pool.setdefault(_endpoint(router), []).append(router)
     lines: list[str] = []
     for sharing in pool.values():
+        sharing.sort(key=lambda router: router.instance.virtual_router_id)
         receiving, sending = sharing[0].descriptors
         lines.append(f" fd_in {receiving} fd_out = {sending}")
         lines += shown.indented(3, _socket(sharing))
