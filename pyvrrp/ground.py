@@ -50,12 +50,17 @@ class Ground:
             await self._static.apply(configuration)
 
     async def _raise_vmacs(self) -> None:
-        instances = self._configuration.instances
-        await self._vmacs.ensure(instances)
-        raised = {name: (one.name, one.base) for name, one in self._vmacs.raised.items()}
+        # The rules first: not even the first frame of a VMAC may teach a switch its address while this is a backup.
+        instances, names = self._configuration.instances, vmac_names(self._configuration)
+        raised = {
+            one.name: (names[one.name], one.interface)
+            for one in instances
+            if one.name in names and self._link(one.interface) is not None
+        }
         warning = await self._firewall.apply(firewall.wanted(instances, raised))
         if warning is not None:
             self._tell("warning", warning)
+        await self._vmacs.ensure(instances)
 
     def is_disturbed(self) -> bool:
         """Return whether something is not in its place: after a change of links."""
@@ -98,7 +103,7 @@ class Ground:
     async def close(self) -> None:
         """Take everything away."""
         async with self._changing:
-            for closing in (self._static.close(), self._firewall.close(), self._vmacs.close()):
+            for closing in (self._static.close(), self._vmacs.close(), self._firewall.close()):
                 try:
                     await closing
                 except SystemRefusalError as refused:
