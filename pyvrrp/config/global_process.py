@@ -182,7 +182,7 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
     "umask": Keyword(set_umask, most=16, tier=3, default="IWGRP | IWOTH", about="Rights that new files do not get."),
     "state_dump_file": Keyword(set_dump, tier=3, default="keepalived.data in TMPDIR", about="Where SIGUSR1 writes."),
     "stats_dump_file": Keyword(set_dump, tier=3, default="keepalived.stats in TMPDIR", about="Where SIGUSR2 writes."),
-    "json_dump_file": Keyword(set_dump, tier=3, default="keepalived.json in TMPDIR", about="Where the JSON signal writes."),
+    "json_dump_file": Keyword(set_dump, tier=3, default="keepalived.json in TMPDIR", about="Where SIGRTMIN+2 writes."),
     "json_version": Keyword(set_json_version, tier=3, default="1; 1 or 2", about="Shape of the JSON dump."),
     "reload_time_file": Keyword(set_reload, tier=3, default="none", about="File that says when to reload."),
     "reload_repeat": Keyword(set_reload_repeat, parameters=0, tier=3, default="off", about="Reload every day then."),

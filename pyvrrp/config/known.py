@@ -31,48 +31,55 @@ class Known:
     disposition: Disposition = Disposition.ACCEPTED
 
 
-def _words(text: str) -> tuple[Known, ...]:
-    return tuple(Known(name) for name in text.split())
+def _words(text: str, why: str, tier: int = 3) -> tuple[Known, ...]:
+    return tuple(Known(name, why, tier) for name in text.split())
 
 
-ROOT = _words("""
-include includer includem includew includeb includea
-linkbeat_use_polling net_namespace net_namespace_ipvs namespace_with_ipsets use_pid_dir instance child_wait_time
-track_group static_ipaddress static_routes static_rules vrrp_sync_group garp_group linkbeat_interfaces
-interface_up_down_delays vrrp_track_process track_file vrrp_track_file bfd_instance virtual_server virtual_server_group
-SSL
-""")
+_IPVS = "IPVS is not part of this program"
+_BFD = "BFD is not part of this program"
+_SNMP = "there is no SNMP agent: metrics are served where http_listen says"
+_DBUS = "there is no D-Bus service: `pyvrrp ctl` speaks to the control socket"
+_OVERRUN = "after an overrun everything is read anew"
+_FILES = "no configuration is copied to files"
+_NFTABLES = "nftables is used in every case"
 
-GLOBAL_DEFS = _words("""
-process_names process_name vrrp_process_name checker_process_name lvs_process_name bfd_process_name use_symlink_paths
-set_supplementary_groups notification_email_from smtp_server smtp_helo_name smtp_connect_timeout notification_email
-smtp_alert startup_script startup_script_timeout shutdown_script shutdown_script_timeout max_auto_priority
-min_auto_priority_delay smtp_alert_vrrp smtp_alert_checker checker_log_all_failures dynamic_interfaces no_email_faults
-disable_local_igmp v3_checksum_as_v2 lvs_timeouts lvs_flush lvs_flush_on_stop lvs_flush_onstop lvs_sync_daemon
-vrrp_mcast_group4 vrrp_mcast_group6 vrrp_garp_interval vrrp_gna_interval vrrp_min_garp vrrp_garp_extra_if
-vrrp_vmac_garp_intvl vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert vrrp_iptables vrrp_ipsets nftables
-nftables_priority nftables_ifindex vrrp_check_unicast_src vrrp_skip_check_adv_addr vrrp_strict vrrp_priority
-vrrp_no_swap vrrp_rt_priority vrrp_cpu_affinity vrrp_rlimit_rttime vrrp_rlimit_rtime nftables_ipvs* nftables_counters
-notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script vrrp_notify_priority_changes
-fifo_write_vrrp_states_on_reload lvs_notify_fifo lvs_notify_fifo_script checker_* bfd_* snmp_socket enable_traps
-enable_snmp_vrrp enable_snmp_keepalived enable_snmp_rfc enable_snmp_rfcv2 enable_snmp_rfcv3 enable_snmp_checker
-snmp_*_stats_update_interval enable_dbus dbus_service_name dbus_no_interface_name vrrp_netlink_*_rcv_bufs
-vrrp_netlink_*_rcv_bufs_force process_monitor_rcv_bufs process_monitor_rcv_bufs_force lvs_netlink_* rs_init_notifies
-no_checker_emails vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier vrrp_startup_delay vrrp_delay_after_boot
-log_unknown_vrids vrrp_owner_ignore_adverts vmac_prefix vmac_addr_prefix umask random_seed reload_check_config
-reload_time_file reload_repeat reload_file include_check config_save_dir tmp_config_directory data_use_instance
-json_version iproute_usr_dir iproute_etc_dir state_dump_file stats_dump_file json_dump_file lvs_*
-""")
+ROOT = (
+    *_words("virtual_server virtual_server_group SSL net_namespace_ipvs namespace_with_ipsets", _IPVS),
+    *_words("linkbeat_use_polling linkbeat_interfaces", "the kernel tells of every change of a link"),
+    Known("child_wait_time", "there are no child processes to wait for"),
+)
 
-VRRP_INSTANCE = _words("""
-use_vmac use_vmac_addr vmac_xmit_base use_ipvlan unicast_peer unicast_fault_no_peer check_unicast_src
-old_unicast_checksum native_ipv6 vrf dont_track_primary track_file track_process track_bfd mcast_src_ip unicast_src_ip
-mcast_dst_ip track_src_ip unicast_ttl virtual_ipaddress_excluded no_virtual_ipaddress promote_secondaries
-linkbeat_use_polling v3_checksum_as_v2 virtual_routes virtual_rules accept no_accept skip_check_adv_addr strict_mode
-debug notify_deleted notify_master_rx_lower_pri smtp_alert notify_priority_changes lvs_sync_daemon_interface
-timer_expired_backup thread_timer_expired garp_extra_if vmac_garp_intvl lower_prio_no_advert
-higher_prio_send_advert owner_ignore_adverts kernel_rx_buf_size auth_hmac neighbour_ip
-""")
+GLOBAL_DEFS = (
+    Known("max_auto_priority", "the process keeps the priority that vrrp_rt_priority gives it", tier=2),
+    Known("min_auto_priority_delay", "the process keeps the priority that vrrp_rt_priority gives it"),
+    *_words("vrrp_iptables vrrp_ipsets", _NFTABLES),
+    Known("nftables_ifindex", "rules name interfaces, not their numbers"),
+    Known("nftables_counters", "rules have no counters"),
+    *_words("vrrp_netlink_*_rcv_bufs vrrp_netlink_*_rcv_bufs_force", _OVERRUN),
+    *_words("process_monitor_rcv_bufs process_monitor_rcv_bufs_force", _OVERRUN),
+    Known("vrrp_rx_bufs_multiplier", "only a vrrp_rx_bufs_policy in bytes is carried out"),
+    Known("vmac_addr_prefix", "the names of all VMACs begin with vmac_prefix"),
+    *_words("config_save_dir tmp_config_directory", _FILES),
+    Known("data_use_instance", "state_dump_file and its like say where dumps go"),
+    *_words("iproute_usr_dir iproute_etc_dir", "names of tables and scopes are looked up where iproute2 has them"),
+    Known("use_symlink_paths", "scripts are run by the path that stands in the file"),
+    Known("set_supplementary_groups", "scripts run with the groups of their user"),
+    *_words("enable_dbus dbus_service_name dbus_no_interface_name", _DBUS),
+    *_words(
+        "snmp_socket enable_traps enable_snmp_vrrp enable_snmp_keepalived enable_snmp_rfc enable_snmp_rfcv2", _SNMP
+    ),
+    *_words("enable_snmp_rfcv3 snmp_*_stats_update_interval", _SNMP),
+    *_words("bfd_process_name bfd_*", _BFD),
+    *_words("enable_snmp_checker rs_init_notifies no_checker_emails", _IPVS),
+    *_words("checker_process_name lvs_process_name checker_log_all_failures lvs_timeouts lvs_flush", _IPVS),
+    *_words("lvs_flush_on_stop lvs_flush_onstop lvs_sync_daemon lvs_notify_fifo lvs_notify_fifo_script", _IPVS),
+    *_words("lvs_netlink_* lvs_* checker_* nftables_ipvs*", _IPVS),
+)
+
+VRRP_INSTANCE = (
+    Known("lvs_sync_daemon_interface", _IPVS),
+    Known("neighbour_ip", "its time is over in keepalived, too"),
+)
 
 
 def find(name: str, known: Sequence[Known]) -> Known | None:
