@@ -48,7 +48,8 @@ def ask_group(router: VirtualRouter, state: Backup, reason: Reason, now: float) 
         SMALLEST_SKEW, router.instance.version, router.master_adver_interval
     )
     wanted = state.wants_master or reason
-    router.state = replace(state, master_down_at=now + wait, wants_master=wanted, has_slept=False, follows=False)
+    state = _without_master(state) if state.follows else state
+    router.state = replace(state, master_down_at=now + wait, wants_master=wanted, has_slept=False)
     return [WantsMaster(wanted)]
 
 
@@ -82,9 +83,15 @@ def receive(router: VirtualRouter, state: Backup, event: AdvertisementReceived, 
 def _expect_successor(router: VirtualRouter, state: Backup, event: AdvertisementReceived, now: float) -> list[Effect]:
     skew = router.skew_time
     begin = max(now, state.listens_until or now)
-    router.state = replace(state, master_down_at=begin + skew, has_slept=False, follows=False)
+    state = _without_master(state) if event.source == state.master else replace(state, follows=False)
+    router.state = replace(state, master_down_at=begin + skew, has_slept=False)
     text = f"Backup received priority 0 advertisement from {event.source}: waiting Skew_Time {skew:.6f} s"
     return [Observed("master_resigned", Reason("RFC 3768 6.4.2", text))]
+
+
+def _without_master(state: Backup) -> Backup:
+    """Forget a master that is gone, so that nobody takes it for one that is there."""
+    return replace(state, master=None, master_priority=None, follows=False)
 
 
 def _accept(router: VirtualRouter, state: Backup, event: AdvertisementReceived, now: float) -> list[Effect]:

@@ -136,6 +136,18 @@ def test_ties_between_ipv6_masters_go_to_the_higher_address() -> None:
         assert isinstance(router.state, state)
 
 
+def test_a_master_that_has_resigned_is_no_longer_named_and_heard_anew_when_it_comes_back() -> None:
+    router = started(V2)
+    router.handle(heard(150), NOW)
+    router.handle(heard(0, LOWER), NOW + 0.5)
+    assert isinstance(router.state, Backup)
+    assert router.state.master == HIGHER
+    router.handle(heard(0, HIGHER), NOW + 1)
+    assert isinstance(router.state, Backup)
+    assert router.state.master is None
+    assert router.handle(heard(150), NOW + 1.1) == [MasterHeard(HIGHER, 150)]
+
+
 # --- The startup delay ---------------------------------------------------------------------------------------------
 
 
