@@ -74,7 +74,8 @@ class Acts:
             case AddAddresses():
                 router.addresses.add()
             case RemoveAddresses():
-                router.addresses.remove()
+                if not (self._fleet.stopping and self._fleet.keeps_addresses):
+                    router.addresses.remove()
             case Announce(rounds):
                 router.addresses.announce(rounds)
             case Notify(state, priority):
@@ -185,6 +186,8 @@ class Acts:
                 self.tell(router, found.event, found.reason, **found.values)
         elif effect.before == "MASTER":
             router.statistics.count("release_master")
+        if effect.before == "FAULT" and isinstance(router.instance.transport, Unicast):
+            self._fleet.announce_source(router)
         self.tell(router, "transition", effect.reason.text, rule=effect.reason.rule, **values)
 
     def _heard(self, router: Router, address: Address, priority: int) -> None:

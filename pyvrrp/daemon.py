@@ -61,12 +61,14 @@ async def finished_within(seconds: float, works: Sequence[Coroutine[object, obje
 class Daemon:
     """Carries out a configuration until it is told to stop."""
 
-    def __init__(self, configuration: Configuration, hub: EventHub) -> None:
+    def __init__(self, configuration: Configuration, hub: EventHub, *, keep_addresses: bool = False) -> None:
+        """``keep_addresses``: the stop leaves addresses, routes and rules where they are (--dont-release-vrrp)."""
         self.configuration = configuration
         self.hub = hub
         self.links: Mapping[str, Link] = {}
         self.loops = TrackingLoops(hub, self._tracker_changed, self.start)
         self.fleet = Fleet(hub, self)
+        self.fleet.keeps_addresses = keep_addresses
         self._loop = asyncio.get_running_loop()
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Future[None]] = set()
@@ -258,6 +260,11 @@ class Daemon:
         self.links = await kernel.links()
         self.fleet.links_changed()
         self._mend()
+
+    def announce(self, link: Link, address: Address) -> None:
+        """Broadcast once where ``address`` lives."""
+        assert self._announcer is not None
+        self._announcer.announce(link, address, lambda _: None)  # what cannot be said cannot be helped
 
     def static_faults(self) -> Mapping[str, frozenset[str]]:
         """Return the causes of FAULT by instance that come from static addresses, routes and rules."""

@@ -61,6 +61,9 @@ class Surroundings(Protocol):
     def static_faults(self) -> Mapping[str, frozenset[str]]:
         """Return the causes of FAULT by instance that come from static addresses, routes and rules."""
 
+    def announce(self, link: Link, address: Address) -> None:
+        """Broadcast once where ``address`` lives."""
+
 
 class Fleet:
     """The routers by instance name, in the order of the configuration."""
@@ -70,6 +73,7 @@ class Fleet:
         self.group_notifiers: dict[str, Notifier] = {}
         self.maintenance = False
         self.stopping = False
+        self.keeps_addresses = False
         self.settled = Settled(surroundings.configuration.settings.settling)
         self._hub = hub
         self._around = surroundings
@@ -80,8 +84,10 @@ class Fleet:
         self.ensemble = Ensemble({}, ())
         self._trackers_of: dict[Key, list[str]] = {}
         self._virtual: frozenset[Address] = frozenset()
+        self._used: set[str] = set()
         self._settling: asyncio.TimerHandle | None = None
         self._listens_until = 0.0
+        self._seen: Mapping[str, Link] = surroundings.links
 
     def listen_first(self, seconds: float) -> None:
         """Have every router that starts within ``seconds`` from now only listen until then (vrrp_startup_delay)."""
@@ -102,6 +108,8 @@ class Fleet:
         self._virtual = frozenset(
             address.ip for instance in configuration.instances for address in (*instance.addresses, *instance.excluded)
         )
+        tracked = {name for instance in configuration.instances for name in instance.track_interfaces}
+        self._used = tracked.union(*(needs(instance) for instance in configuration.instances))
         self.settled.settling = configuration.settings.settling
         self.intake.log_unknown = configuration.settings.log_unknown_vrids
 
@@ -192,7 +200,35 @@ class Fleet:
             self._settling = None
         if due is not None:
             self._settling = self._loop.call_at(due, self.links_changed)
+        moved = self._tell_links()
         self.track(self.routers)
+        for router in self.routers.values():
+            used = {router.instance.interface, *(router.addresses.interface_of(one) for one in router.addresses.held)}
+            if router.is_master and not moved.isdisjoint(used):
+                # RFC 5798 says nothing of it; switches and hosts have to learn the new place or address all the same.
+                router.addresses.announce(router.instance.garp.repeat)
+
+    def _tell_links(self) -> set[str]:
+        """Tell which interfaces have come up or gone down; returns those that are back, or have another MAC address."""
+        before, after = self._seen, self._around.links
+        self._seen = after
+        moved = set()
+        for name in before.keys() | after.keys():
+            old, new = before.get(name), after.get(name)
+            was_up, is_up = old is not None and old.is_up, new is not None and new.is_up
+            if was_up is not is_up and name in self._used:
+                text = f"Netlink reports {name} {'up' if is_up else 'down'}"
+                self._hub.publish("link", text, name=name, up=is_up)
+            if old is not None and new is not None and is_up:
+                if not was_up or old.hardware_address != new.hardware_address:
+                    moved.add(name)
+        return moved
+
+    def announce_source(self, router: Router) -> None:
+        """Have the neighbours learn where a unicast router lives: its advertisements wait for no ARP then."""
+        link = self._around.links.get(router.instance.interface)
+        if link is not None and link.is_up and not router.machine.source.is_unspecified:
+            self._around.announce(link, router.machine.source)
 
     def tracker_changed(self, key: Key) -> None:
         """Bring those in line that track this."""

@@ -106,7 +106,7 @@ class Program:
             for found in loopback_interfaces(configuration):
                 raise SystemRefusalError(found.message)
             await self._run_script("startup", configuration)
-            self._daemon = Daemon(configuration, self.hub)
+            self._daemon = Daemon(configuration, self.hub, keep_addresses=self._options.keep_addresses)
             self._answer_signals()
             async with AsyncExitStack() as opened:
                 await self._open(opened)
@@ -118,8 +118,8 @@ class Program:
             self.hub.publish("warning", str(wrong))
             raise
         finally:
-            for line in process.used():
-                self.hub.publish("notice", line, detail=line.startswith("Stopped"))
+            for line in process.used() if self._options.detail else ["Stopped"]:
+                self.hub.publish("notice", line)
             self.hub.publish("stopped", f"Stopped {KEEPALIVED}")
 
     async def _open(self, opened: AsyncExitStack) -> None:

@@ -18,7 +18,7 @@ from pyvrrp.version import KEEPALIVED
 if TYPE_CHECKING:
     from pyvrrp.system.link import Link
 
-WIDTH = 106
+WIDTH = 100
 """Characters of a line with the command line, before it is folded."""
 _CALLED = "Command line:"
 _VRRP, _AH = 112, 51

@@ -180,6 +180,18 @@ def test_it_goes_into_the_namespace_that_it_is_told(pair: Pair) -> None:
     assert "cannot enter network namespace red: /run/netns/red: No such file or directory" in missing.errors
 
 
+def test_dont_release_vrrp_leaves_the_address_and_still_resigns(pair: Pair) -> None:
+    host = pair.host("left")
+    start(host, *FLAGS, "-V").check()
+    pair.until_held_by("left", within=6)
+    end(host, pid_of(host))
+    assert pair.watch.holders(VIP) == {"left"}
+    assert pair.adverts("left")[-1].priority == 0
+    start(host, *FLAGS).check()  # what was left is cleared away before its first state
+    pair.until_held_by(within=3)
+    end(host, pid_of(host))
+
+
 def test_systemd_is_told_when_it_is_ready_reloads_and_stops(pair: Pair) -> None:
     host = pair.host("left")
     listen = (
