@@ -5,13 +5,14 @@ S9 preemption; S10 announcements; S11 timers; S12 groups move as one; S13 pure p
 clock but the one given; S19 notifications are the transitions; S20 listen after a stall. The first group is in
 ``judged_router.py``, checked after every event. L1 one master; L2 takeover in time; L3 after a heal; L4 no flaps.
 
-A failing story is printed by hypothesis in full, as the events that it takes; ``@reproduce_failure`` or a seed
-(``--hypothesis-seed``) brings it back.
+A failing story is printed in full, as the shortest list of events that still fails. The stories are the same in every
+run; ``INVARIANT_STORIES=20000`` has so many new ones told by each test, and a failure prints what brings it back.
 """
 
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
@@ -51,6 +52,14 @@ ADDRESSES: dict[int, tuple[Address, ...]] = {
     4: tuple(IPv4Address(f"192.168.50.{n}") for n in (1, 11, 12)),
     6: tuple(IPv6Address(f"fe80::{n}") for n in (1, 11, 12)),
 }
+
+FRESH = int(os.environ.get("INVARIANT_STORIES", "0"))
+
+
+def stories(number: int) -> settings:
+    """Return how many stories to tell: ``number`` that are always the same, or as many new ones as are asked for."""
+    return settings(max_examples=FRESH or number, derandomize=not FRESH, deadline=None, print_blob=True)
+
 
 # --- One router ---------------------------------------------------------------------------------------------------
 
@@ -179,7 +188,7 @@ def fire_until(
     return tick
 
 
-@settings(max_examples=300, deadline=None)
+@stories(300)
 @given(an_instance(), a_story(st.one_of(STEPS, STEPS, STEPS, STEPS, st.just(Shutdown()))))
 def test_a_router_keeps_every_invariant_through_any_story(instance: Instance, steps: list[Step]) -> None:
     router = JudgedRouter(instance, ADDRESSES[instance.family][1])
@@ -190,7 +199,7 @@ def test_a_router_keeps_every_invariant_through_any_story(instance: Instance, st
     assert not router.has_addresses, "S14"
 
 
-@settings(max_examples=50, deadline=None)
+@stories(50)
 @given(an_instance(), a_story(STEPS))
 def test_the_same_story_has_the_same_effects(instance: Instance, steps: list[Step]) -> None:
     """S16: no other clock, no chance, nothing remembered outside of the router."""
@@ -206,7 +215,7 @@ def test_the_same_story_has_the_same_effects(instance: Instance, steps: list[Ste
     assert traces[0] == traces[1]
 
 
-@settings(max_examples=100, deadline=None)
+@stories(100)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.booleans()), max_size=30))
 def test_priority_is_what_the_readings_say_whatever_came_before(changes: list[tuple[str, bool]]) -> None:
     """S13: from scratch, and step by step through the machine, it is the same number."""
@@ -278,7 +287,7 @@ class JudgedEnsemble:
         return end
 
 
-@settings(max_examples=150, deadline=None)
+@stories(150)
 @given(
     st.booleans(),
     st.tuples(*(an_instance(name) for name in NAMES)),
@@ -395,7 +404,7 @@ def best(lan: Lan, alive: Iterable[int]) -> int:
     return max(alive, key=lambda n: lan.routers[n].priority)
 
 
-@settings(max_examples=80, deadline=None)
+@stories(80)
 @given(a_lan())
 def test_a_lan_has_exactly_one_master_and_it_is_the_highest(lan: Lan) -> None:
     """L1: within the Master_Down_Interval of the best, an interval and the delay."""
@@ -404,7 +413,7 @@ def test_a_lan_has_exactly_one_master_and_it_is_the_highest(lan: Lan) -> None:
     assert lan.masters == [highest]
 
 
-@settings(max_examples=40, deadline=None)
+@stories(40)
 @given(a_lan(preempt=False), st.integers(0, 10))
 def test_without_preemption_the_incumbent_stays_master_whoever_comes(lan: Lan, choice: int) -> None:
     """L1 and S9: a router of priority 254 that comes later is not obeyed, and does not take over."""
@@ -422,7 +431,7 @@ def test_without_preemption_the_incumbent_stays_master_whoever_comes(lan: Lan, c
     assert lan.masters == incumbents
 
 
-@settings(max_examples=60, deadline=None)
+@stories(60)
 @given(a_lan())
 def test_after_a_planned_stop_the_next_takes_over_within_its_skew(lan: Lan) -> None:
     """L2."""
@@ -436,7 +445,7 @@ def test_after_a_planned_stop_the_next_takes_over_within_its_skew(lan: Lan) -> N
     assert lan.masters == [successor]
 
 
-@settings(max_examples=60, deadline=None)
+@stories(60)
 @given(a_lan())
 def test_after_a_crash_the_next_takes_over_within_its_master_down_interval(lan: Lan) -> None:
     """L2: counted from the last advertisement."""
@@ -449,7 +458,7 @@ def test_after_a_crash_the_next_takes_over_within_its_master_down_interval(lan: 
     assert [n for n in lan.masters if n != crashed] == [successor]
 
 
-@settings(max_examples=60, deadline=None)
+@stories(60)
 @given(a_lan(), st.integers(1, 4))
 def test_after_a_split_is_healed_one_master_is_left_within_an_interval(lan: Lan, cut: int) -> None:
     """L3 and L1: one master in each part, and one in the whole."""
@@ -463,7 +472,7 @@ def test_after_a_split_is_healed_one_master_is_left_within_an_interval(lan: Lan,
     assert lan.masters == [best(lan, range(len(lan.routers)))]
 
 
-@settings(max_examples=60, deadline=None)
+@stories(60)
 @given(a_lan(), st.data())
 def test_nothing_moves_while_fewer_than_three_advertisements_in_a_row_are_lost(lan: Lan, data: st.DataObject) -> None:
     """L4."""

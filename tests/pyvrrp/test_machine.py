@@ -445,6 +445,8 @@ ANY_EVENT = st.one_of(
     st.builds(FaultCleared, st.sampled_from(["eth0", "check"])),
     st.builds(PriorityChanged, st.sampled_from([1, 98, 100, 254])),
     st.builds(SourceChanged, st.sampled_from([OURS, HIGHER])),
+    st.sampled_from([TakeOver("operator"), GiveUp("operator"), Reconfigured(PLAIN), Reconfigured(OWNER)]),
+    st.sampled_from([SyncToMaster("G1"), SyncToBackup("G1", "VI_2"), SyncAnnouncement("G1", "VI_2")]),
 )
 ANY_INSTANCE = st.sampled_from([
     PLAIN, OWNER, replace(PLAIN, preempt=False), replace(PLAIN, preempt_delay=2.0),
