@@ -12,7 +12,7 @@ from pyvrrp.config.instance_block import NOTIFY_ABOUT, TRACK_ABOUT
 from pyvrrp.config.keywords import Keyword, Notes, Table
 from pyvrrp.config.known import Disposition
 from pyvrrp.config.notify_lines import NotifyLines
-from pyvrrp.config.tracking import TrackedLines, Trackers
+from pyvrrp.config.tracking import TrackedLines, Trackers, in_order
 from pyvrrp.config.tree import Statement
 from pyvrrp.model import Instance, SyncGroup
 
@@ -91,7 +91,7 @@ class GroupBlock:
         return SyncGroup(
             self.name,
             tuple(self.members),
-            tracked=tuple(self.tracked.found.values()),
+            tracked=in_order(self.tracked.found.values()),
             notify=self.notify.scripts,
             notify_priority_changes=bool(self.notify.priority_changes),
             uses_weights=self.uses_weights,

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pyvrrp.config.instance_protocol import DEFAULT_PRIORITY
 from pyvrrp.config.instance_state import InstanceBlock
-from pyvrrp.config.tracking import without_weights
+from pyvrrp.config.tracking import in_order, without_weights
 from pyvrrp.model import (
     OWNER_PRIORITY,
     Authentication,
@@ -347,7 +347,7 @@ class _Settled:
         found = list(block.tracked.found.values())
         if self.owner:
             found = without_weights(found, block.name, self.priority, block.statement, block.notes)
-        return tuple(found)
+        return in_order(found)
 
     def _has_addresses(self) -> bool:
         block = self.block

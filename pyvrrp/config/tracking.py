@@ -6,7 +6,7 @@ understood is dropped as a whole, with its message. Instances and groups have th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hakit.diagnostics import Location
@@ -138,6 +138,12 @@ class TrackedLines:
             self.notes.warn(line, f"({self.name}) unknown {about} - ignoring")
             return default.reverse
         return words[0] == "reverse"
+
+
+def in_order(tracked: Iterable[Tracked]) -> tuple[Tracked, ...]:
+    """Return what is tracked kind by kind, in the order of TrackerKind: wherever the blocks stand, the model is one."""
+    kinds = list(TrackerKind)
+    return tuple(sorted(tracked, key=lambda one: kinds.index(one.kind)))
 
 
 def without_weights(

@@ -98,7 +98,7 @@ def test_an_empty_document_is_an_empty_configuration() -> None:
         (REQUIRED + "    nopreempt: maybe\n", "c.yaml:6:16: 'nopreempt' is a switch: true or false"),
         (REQUIRED + "    nopreempt: []\n", "c.yaml:6:16: 'nopreempt' has to be a single value"),
         (REQUIRED + "    priority:\n", "c.yaml:6:5: *** Configuration line starting `priority` is missing"),
-        (REQUIRED + "    track_interface: [[eth1]]\n", "c.yaml:6:23: 'track_interface' has to be a single value"),
+        (REQUIRED + "    track_interface: [[[eth1]]]\n", "c.yaml:6:24: 'track_interface' has to be a single value"),
         (REQUIRED + "    authentication: {auth_typ: AH}\n", "c.yaml:6:22: Unknown keyword '********'"),
         (REQUIRED + "    authentication: PASS\n", "c.yaml:6:5: Missing '{' at beginning of configuration block"),
         (REQUIRED + "    notify: []\n", "c.yaml:6:5: *** Configuration line starting `notify` is missing"),
