@@ -259,6 +259,8 @@ class Daemon:
     async def _read_links(self, kernel: Kernel) -> None:
         self.links = await kernel.links()
         self.fleet.links_changed()
+        if self.configuration.track_groups:
+            self.fleet.track(self.fleet.routers)
         self._mend()
 
     def announce(self, link: Link, address: Address) -> None:

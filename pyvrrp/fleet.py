@@ -85,6 +85,7 @@ class Fleet:
         self._trackers_of: dict[Key, list[str]] = {}
         self._virtual: frozenset[Address] = frozenset()
         self._used: set[str] = set()
+        self._last_shape: dict[str, object] | None = None
         self._settling: asyncio.TimerHandle | None = None
         self._listens_until = 0.0
         self._seen: Mapping[str, Link] = surroundings.links
@@ -110,6 +111,7 @@ class Fleet:
         )
         tracked = {name for instance in configuration.instances for name in instance.track_interfaces}
         self._used = tracked.union(*(needs(instance) for instance in configuration.instances))
+        self._last_shape = None
         self.settled.settling = configuration.settings.settling
         self.intake.log_unknown = configuration.settings.log_unknown_vrids
 
@@ -189,9 +191,11 @@ class Fleet:
     # --- Links and trackers ---------------------------------------------------------------------------------------
 
     def links_changed(self) -> None:
-        """Bring everything in line with the links as they are now."""
-        if self.stopping:
+        """Bring everything in line with the links as they are now; what the routers set themselves is no change."""
+        shape = self._shape()
+        if self.stopping or (self._settling is None and shape == self._last_shape):
             return
+        self._last_shape = shape
         self.intake.follow(self._around.links)
         now = self._loop.time()
         due = self.settled.observe(self._around.links, now)
@@ -202,11 +206,25 @@ class Fleet:
             self._settling = self._loop.call_at(due, self.links_changed)
         moved = self._tell_links()
         self.track(self.routers)
-        for router in self.routers.values():
+        for router in self.routers.values() if moved else ():
             used = {router.instance.interface, *(router.addresses.interface_of(one) for one in router.addresses.held)}
             if router.is_master and not moved.isdisjoint(used):
                 # RFC 5798 says nothing of it; switches and hosts have to learn the new place or address all the same.
                 router.addresses.announce(router.instance.garp.repeat)
+
+    def _shape(self) -> dict[str, object]:
+        """Return all of the links that can matter to a machine: not the virtual addresses, which come and go."""
+        own = self._virtual
+        return {
+            name: (
+                link.index,
+                link.is_up,
+                link.hardware_address,
+                link.unusable,
+                [one for one in link.addresses if one.ip not in own],
+            )
+            for name, link in self._around.links.items()
+        }
 
     def _tell_links(self) -> set[str]:
         """Tell which interfaces have come up or gone down; returns those that are back, or have another MAC address."""
@@ -219,9 +237,10 @@ class Fleet:
             if was_up is not is_up and name in self._used:
                 text = f"Netlink reports {name} {'up' if is_up else 'down'}"
                 self._hub.publish("link", text, name=name, up=is_up)
-            if old is not None and new is not None and is_up:
-                if not was_up or old.hardware_address != new.hardware_address:
-                    moved.add(name)
+            if old is None or new is None or not is_up:
+                continue
+            if not was_up or old.hardware_address != new.hardware_address:
+                moved.add(name)
         return moved
 
     def announce_source(self, router: Router) -> None:

@@ -261,6 +261,24 @@ def test_an_absent_interface_is_a_fault_until_it_comes_and_a_new_name_is_another
         left.until_state("FAULT", since=at)
 
 
+def test_a_new_mac_address_and_a_link_that_is_back_are_announced_again(lan: Lan) -> None:
+    host = lan.host("left")
+    lasting = replace(instance(100), track_primary=False)
+    with Running(host, lasting) as left:
+        left.until_master()
+        at = time.monotonic()
+        host.run(["ip", "link", "set", "eth0", "address", "02:00:00:00:00:77"]).check()
+        left.until_event("announced", since=at)
+        poll(lambda: [one for one in lan.gratuitous_arps() if one["mac"] == "02:00:00:00:00:77"], 3, "ARP, new MAC")
+        at = time.monotonic()
+        host.run(["ip", "link", "set", "eth0", "down"]).check()
+        left.until_event("link", since=at, up=False)
+        host.run(["ip", "link", "set", "eth0", "up"]).check()
+        back = left.until_event("link", since=at, up=True)
+        left.until_event("announced", since=back.at)
+        assert left.count("transition") == 2
+
+
 def test_a_source_address_that_is_tracked_and_gone_is_a_fault(lan: Lan) -> None:
     host = lan.host("left")
     host.run(["ip", "address", "add", "10.88.2.99/32", "dev", "lo"]).check()
