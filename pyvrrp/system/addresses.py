@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_interface
 
-from pyvrrp.model import Instance, Route, Rule, VirtualAddress
+from pyvrrp.model import Address, Instance, Route, Rule, VirtualAddress
 from pyvrrp.system.announcer import Announcer
 from pyvrrp.system.holding import Holding, Tell
 from pyvrrp.system.kernel import Kernel
@@ -52,6 +53,7 @@ class AddressWorker:
         self._acts: asyncio.Queue[Act] = asyncio.Queue()
         self._holding = Holding(kernel, self._where, self.interface_of, tell)
         self._master = False
+        self._told_from: dict[int, bytes] = {}
         self._refresh: asyncio.TimerHandle | None = None
 
     # --- What may be asked ----------------------------------------------------------------------------------------
@@ -80,12 +82,30 @@ class AddressWorker:
 
         self._acts.put_nowait(act)
 
-    def restore(self, rounds: int) -> None:
-        """Put back, and announce, what somebody else has taken away."""
+    def announce_source(self, address: Address) -> None:
+        """Tell the neighbours once where the address lives that unicast advertisements come from.
+
+        After a FAULT in which nothing was sent, a peer's entry for it may have gone, and the first advertisement would
+        wait for the peer to ask.
+        """
 
         async def act() -> None:
-            # What is true now, after all that this worker has done itself.
-            for address, link in await self._holding.restore(await self._kernel.links()):
+            link = self._link(self._instance.interface)
+            if link is not None:
+                self._send(VirtualAddress(ip_interface(address)), link)
+
+        self._acts.put_nowait(act)
+
+    def restore(self, rounds: int) -> None:
+        """Put back, and announce, what somebody else has taken away, and what has another MAC address now."""
+
+        async def act() -> None:
+            links = await self._kernel.links()  # what is true now, after all that this worker has done itself
+            back = await self._holding.restore(links)
+            moved = [
+                (one, link) for one in self.held if (link := links.get(self.interface_of(one))) and self._moved(link)
+            ]
+            for address, link in {id(one): (one, link) for one, link in (*back, *moved)}.values():
                 for _ in range(rounds):
                     self._send(address, link)
 
@@ -100,8 +120,14 @@ class AddressWorker:
         self._acts.put_nowait(act)
 
     def misses(self) -> bool:
-        """Return whether something that is held is not in its place, as far as the kernel has told."""
-        return self._holding.misses()
+        """Return whether something that is held is not in its place, or not at the MAC address that was announced."""
+        links = (self._where(address) for address in self.held)
+        return self._holding.misses() or any(link is not None and self._moved(link) for link in links)
+
+    def _moved(self, link: Link) -> bool:
+        """Return whether the link has another MAC address than we have told (a bond that was rebuilt, say)."""
+        told = self._told_from.get(link.index, link.hardware_address)
+        return link.is_up and told != link.hardware_address
 
     @property
     def held(self) -> tuple[VirtualAddress, ...]:
@@ -253,6 +279,7 @@ class AddressWorker:
             what = "gratuitous ARP" if address.ip.version == 4 else "unsolicited Neighbour Advertisement"
             self._tell("system_error", f"{what} for {address} did not leave {link.name}: {wrong.strerror}")
 
+        self._told_from[link.index] = link.hardware_address
         self._announcer.announce(link, address.ip, failed)
 
     def _keep_known(self) -> None:

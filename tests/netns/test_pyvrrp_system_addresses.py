@@ -416,6 +416,38 @@ def test_garp_interval_spaces_announcements_and_what_is_given_up_never_leaves(la
     assert 0.09 < nas[1] - nas[0] < 0.19
 
 
+def test_a_new_mac_address_of_the_link_is_announced(lab: Lab, tmp_path: Path) -> None:
+    instance = replace(EVERYTHING, addresses=ADDRESSES[:2], excluded=(), routes=(), rules=())
+    capture = Capture(lab, "lan", tmp_path / "lan.pcap", "arp")
+
+    async def work() -> None:
+        async with standing(instance) as stand:
+            stand.worker.add()
+            stand.worker.announce(1)
+            await stand.worker.finish()
+            ip_batch(lab["a"], ["link set eth0 address 02:00:00:00:00:99"]).result()
+            await asyncio.to_thread(poll, lambda: len(announcements(capture.file)) == 4, 5, "both announced again")
+            assert not stand.worker.misses()
+            stand.worker.announce_source(IPv4Address("10.9.0.1"))
+            await asyncio.to_thread(poll, lambda: len(announcements(capture.file)) == 5, 5, "the source announced")
+
+    within(lab["a"], work)
+    argv = [
+        "tshark",
+        "-n",
+        "-r",
+        str(capture.file),
+        "-Y",
+        "arp.isgratuitous == 1",
+        "-T",
+        "fields",
+        "-e",
+        "arp.src.hw_mac",
+    ]
+    macs = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert macs[2:] == ["02:00:00:00:00:99"] * 3
+
+
 def test_garp_extra_if_reminds_switches_on_other_interfaces(lab: Lab, tmp_path: Path) -> None:
     away = (address("10.9.0.100/32", device="eth0"), address("10.9.0.101/32"))
     instance = replace(EVERYTHING, interface="lo", addresses=away, excluded=(), routes=(), rules=())

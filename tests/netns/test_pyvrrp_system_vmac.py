@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_interface
+from pathlib import Path
 from typing import Any
 
 import pytest
 from vrrp_kernel import addresses_of, ip_json, within
 
+from halab.capture import Capture
 from halab.namespace import Host
 from halab.parts.daemons import Speaker
 from halab.topology import Lab, ip_batch, simple
-from halab.wait import poll
+from halab.wait import hold, poll
 from pyvrrp.model import VRRP_GROUP, VRRP_GROUP6, Instance, VirtualAddress, Vmac
 from pyvrrp.system.errors import SystemRefusalError
 from pyvrrp.system.firewall import Firewall, wanted
@@ -279,6 +283,51 @@ def test_igmp_of_a_vmac_leaves_by_the_interface_below(lab: Lab) -> None:
             await vmacs.close()
 
     within(host, work)
+
+
+def test_a_backup_sends_no_frame_with_the_virtual_mac_address(lab: Lab, tmp_path: Path) -> None:
+    """Neither at its start, nor while it listens, nor when it stops (reliability 7.24)."""
+    capture = Capture(
+        lab, "lan", tmp_path / "lan.pcap", "ether[0:4] = 0x00005e00 or ether[6:4] = 0x00005e00 or proto 112"
+    )
+    masters = KEEPALIVED.replace("use_vmac", "priority 200")
+    theirs, ours = Speaker(lab["b"], "keepalived", masters, {}), Speaker(lab["a"], "pyvrrp", KEEPALIVED, {})
+    theirs.start()
+    poll(lambda: "10.9.0.100/24" in addresses_of(lab["b"], "eth0"), 10, "keepalived as master")
+    ours.start()
+    hold(lambda: "10.9.0.100/24" not in addresses_of(lab["a"], "vrrp.51"), 3, "we are backup")
+    assert addresses_of(lab["a"], "vrrp.52")
+    ours.stop()
+    theirs.stop()
+    argv = ["tshark", "-n", "-r", str(capture.file), "-T", "fields", "-e", "eth.src"]
+    sources = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert sources
+    assert not [one for one in sources if one.startswith("00:00:5e")]
+
+
+def test_without_nft_no_accept_is_refused_and_vmacs_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    firewall = Firewall()
+    assert asyncio.run(firewall.apply(wanted((), {}))) is None
+    warning = asyncio.run(firewall.apply(wanted((IN4,), {"VI_4": ("vrrp.51", "eth0")})))
+    assert warning is not None
+    assert warning.startswith("Warning - nft is not installed")
+    with pytest.raises(SystemRefusalError, match="no_accept and strict mode need the program nft: install nftables"):
+        asyncio.run(firewall.apply(wanted((replace(IN4, accept=False),), {})))
+
+
+def test_settings_that_somebody_else_has_changed_since_are_left_alone(tmp_path: Path) -> None:
+    for name in ("one", "two", "gone"):
+        (tmp_path / name).write_text("0\n")
+    settings = Settings(tmp_path)
+    assert [settings.change(name, "1") for name in ("one", "two", "gone", "none")] == [True, True, True, False]
+    assert not settings.change("one", "1")
+    assert settings.change("one", "2")
+    assert [one.before for one in settings.changed()] == ["0", "0", "0"]
+    (tmp_path / "two").write_text("7\n")
+    (tmp_path / "gone").unlink()
+    assert [one.path for one in settings.restore()] == ["one"]
+    assert (settings.read("one"), settings.read("two"), settings.changed()) == ("0", "7", ())
 
 
 def test_a_table_that_nft_refuses_is_one_line(lab: Lab) -> None:
