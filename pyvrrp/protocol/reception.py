@@ -6,7 +6,8 @@ counters: each class of ``rejections.py`` carries the name of its own.
 
 RFC 3768 section 7.1 and RFC 5798 section 7.1, "Receiving VRRP Packets". Stricter than keepalived in three points:
 TTL 255 counts in unicast too, unless the peer has bounds of its own; in unicast only the peers are heard; nobody is
-heard who speaks with an address of ours.
+heard who speaks with an address of ours. The one exception to 255: keepalived 2.2.7 leaves the hop limit of unicast
+in IPv6 at the kernel's 64, so 64 is accepted there as well; ``min_ttl`` says which one is right.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ __all__ = [
     "REJECTIONS", "Reception", "RejectedError", "Remark", "own_advertisement", "virtual_router_id",
     "why_addresses_differ",
 ]  # fmt: skip
+
+HOP_LIMIT_UNSET = 64
+"""The hop limit that Linux gives to what no program has given another one (ipv6/conf/*/hop_limit)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,19 +197,15 @@ def _split(packet: Packet, instance: Instance) -> tuple[Advertisement | None, by
 
 
 def _check_ttl(packet: Packet, instance: Instance) -> None:
-    lowest, highest = _ttl_bounds(packet.source, instance)
-    if lowest <= packet.ttl <= highest:
-        return
-    if (lowest, highest) == (TTL, TTL):
-        raise TimeToLiveError(f"invalid TTL/HL from {packet.source}. Received {packet.ttl} and expect {TTL}")
-    raise TimeToLiveError(f"TTL/HL {packet.ttl} from {packet.source} not in range [{lowest}, {highest}]")
-
-
-def _ttl_bounds(source: Address, instance: Instance) -> tuple[int, int]:
-    peer = _peer(source, instance)
+    peer = _peer(packet.source, instance)
     if peer is None or (peer.min_ttl is None and peer.max_ttl is None):
-        return TTL, TTL
-    return peer.min_ttl or 0, TTL if peer.max_ttl is None else peer.max_ttl
+        is_left_alone = peer is not None and instance.family == 6 and packet.ttl == HOP_LIMIT_UNSET
+        if packet.ttl != TTL and not is_left_alone:
+            raise TimeToLiveError(f"invalid TTL/HL from {packet.source}. Received {packet.ttl} and expect {TTL}")
+        return
+    lowest, highest = peer.min_ttl or 0, TTL if peer.max_ttl is None else peer.max_ttl
+    if not lowest <= packet.ttl <= highest:
+        raise TimeToLiveError(f"TTL/HL {packet.ttl} from {packet.source} not in range [{lowest}, {highest}]")
 
 
 def _peer(source: Address, instance: Instance) -> UnicastPeer | None:

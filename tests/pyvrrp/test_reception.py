@@ -309,6 +309,19 @@ def test_the_ttl_bounds_of_a_peer_count_for_that_peer() -> None:
     assert accept(sent(highest, ttl=1), highest) == 90
 
 
+UNICAST6 = replace(V6, transport=Unicast((UnicastPeer(THEIRS6), UnicastPeer(OURS6))))
+
+
+def test_in_ipv6_a_peer_may_have_the_hop_limit_that_keepalived_leaves_as_it_is() -> None:
+    assert accept(sent(UNICAST6, ttl=64), UNICAST6) == accept(sent(UNICAST6), UNICAST6) == 90
+    for ttl in (63, 65, 254):
+        assert refusal(sent(UNICAST6, ttl=ttl), Reception(UNICAST6)).counter == "ip_ttl_err"
+    assert refusal(sent(UNICAST, ttl=64), Reception(UNICAST)).counter == "ip_ttl_err"
+    strict = replace(UNICAST6, transport=Unicast((UnicastPeer(THEIRS6, min_ttl=255), UnicastPeer(OURS6))))
+    assert accept(sent(strict), strict) == 90
+    assert refusal(sent(strict, ttl=64), Reception(strict)).counter == "ip_ttl_err"
+
+
 def test_a_peer_that_sums_as_of_old_is_heard_and_answered_in_its_way() -> None:
     ours = Transmission(UNICAST)
     reception = Reception(UNICAST, ours.learned)
