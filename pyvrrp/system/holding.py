@@ -135,7 +135,7 @@ class Holding:
         if self._doubtful:
             return True
         lost = ((held, self._where(held)) for held in self.addresses if held.tracked)
-        return any(link is not None and as_kept(held) not in link.addresses for held, link in lost)
+        return any(link is not None and not link.has(as_kept(held)) for held, link in lost)
 
     async def restore(self, by_name: dict[str, Link]) -> list[tuple[VirtualAddress, Link]]:
         """Put back what is not in the kernel (``by_name``: its links now); returns the addresses that came back.
@@ -145,7 +145,7 @@ class Holding:
         back = []
         for address in [one for one in self.addresses if one.tracked]:
             link = by_name.get(self._name_of(address))
-            if link is not None and as_kept(address) not in link.addresses:
+            if link is not None and not link.has(as_kept(address)):
                 who = self._kernel.who_removed(("address", str(address.ip)))
                 text = f"{address} was removed from {link.name} by {who}: putting it back"
                 self._tell("address_lost", text, address=str(address), interface=link.name, who=who)

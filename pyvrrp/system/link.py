@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_interface
 from typing import Any
 
@@ -31,6 +31,7 @@ class Link:
     ``base``: the index of the interface below (macvlan, VLAN). ``master``: the index of its bridge, bond or VRF.
     ``kind``: ``macvlan``, ``veth``, ... or "". ``unusable``: IPv6 addresses that are still being checked for
     duplicates, or are some. ``ours``: addresses with our protocol number (keepalived's), whoever of us has left them.
+    ``present``: ``addresses`` as a set, see ``has``.
     """
 
     index: int
@@ -45,6 +46,11 @@ class Link:
     flags: int = 0
     unusable: frozenset[Address] = frozenset()
     ours: frozenset[Interface] = frozenset()
+    present: frozenset[Interface] = field(default=frozenset(), compare=False, repr=False)
+
+    def has(self, address: Interface) -> bool:
+        """Return whether ``address``, with this prefix length, is on the link."""
+        return address in self.present or (not self.present and address in self.addresses)
 
     def source(self, virtual: Collection[Address] = (), family: int = 4) -> Address | None:
         """Return the address to send from: the first that is none of the virtual ones, whoever left those there.
@@ -110,6 +116,7 @@ class Picture:
     def __init__(self, links: Iterable[Any] = (), addresses: Iterable[Any] = ()) -> None:
         self._links: dict[int, Link] = {found.index: found for found in map(_link_of, links)}
         self._addresses: dict[int, list[_Held]] = {}
+        self._whole_links: dict[int, Link] = {}
         self._by_name: dict[str, Link] | None = None
         for message in addresses:
             held = _address_of(message)
@@ -123,10 +130,16 @@ class Picture:
         return self._by_name
 
     def _whole(self, link: Link) -> Link:
+        if link.index not in self._whole_links:
+            self._whole_links[link.index] = self._with_addresses(link)
+        return self._whole_links[link.index]
+
+    def _with_addresses(self, link: Link) -> Link:
         held = self._addresses.get(link.index, [])
         unusable = frozenset(one.interface.ip for one in held if one.unusable)
         ours = frozenset(one.interface for one in held if one.ours)
-        return replace(link, addresses=tuple(one.interface for one in held), unusable=unusable, ours=ours)
+        addresses = tuple(one.interface for one in held)
+        return replace(link, addresses=addresses, unusable=unusable, ours=ours, present=frozenset(addresses))
 
     def link(self, index: int) -> Link | None:
         """Return the link of this index, without its addresses."""
@@ -152,6 +165,7 @@ class Picture:
                 changed = False
         if changed:
             self._by_name = None
+            self._whole_links.pop(message["index"], None)
         return changed
 
     def _new_link(self, link: Link) -> bool:

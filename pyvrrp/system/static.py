@@ -47,7 +47,7 @@ class StaticWorker:
         links = await self._kernel.links()
         for address in addresses:
             link = links.get(_name_of(address))
-            if link is not None and as_kept(address) in link.addresses and as_kept(address) not in link.ours:
+            if link is not None and link.has(as_kept(address)) and as_kept(address) not in link.ours:
                 self._foreign.append(address)
         await self._holding.set_addresses(addresses)
 
@@ -79,7 +79,7 @@ class StaticWorker:
         found: dict[str, str] = {}
         for address in self._wanted.static_addresses:
             link = self._where(address)
-            if address.track_group is not None and (link is None or as_kept(address) not in link.addresses):
+            if address.track_group is not None and (link is None or not link.has(as_kept(address))):
                 found[address.track_group] = f"static address {address} is missing"
         for route in self._wanted.static_routes:
             if route.track_group is not None and route not in self._holding.routes:
