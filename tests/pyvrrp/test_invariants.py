@@ -493,6 +493,102 @@ def test_nothing_moves_while_fewer_than_three_advertisements_in_a_row_are_lost(l
     assert lan.transitions == 0
 
 
+# --- Two nodes with a sync group on two LANs --------------------------------------------------------------------
+
+
+class Nodes:
+    """Nodes with one member of a group on each of two LANs; ``broken`` are the LANs that carry nothing."""
+
+    def __init__(self, priorities: list[int]) -> None:
+        self.routers: list[dict[str, JudgedRouter]] = []
+        for n, priority in enumerate(priorities):
+            here = {name: Instance(name, "eth0", 50, priority) for name in ("V1", "V2")}
+            address = IPv4Address(f"10.0.0.{n + 1}")
+            self.routers.append({name: JudgedRouter(instance, address) for name, instance in here.items()})
+        self.nodes = [Ensemble(routers, (SyncGroup("G1", ("V1", "V2")),)) for routers in self.routers]
+        self.broken: set[str] = set()
+        self.now = NOW
+        self._flying: list[tuple[float, int, int, str, AdvertisementReceived]] = []
+        self._count = 0
+
+    def hand(self, node: int, name: str, event: Event) -> None:
+        for member, effect in self.nodes[node].handle(name, event, self.now):
+            if isinstance(effect, SendAdvertisement) and member not in self.broken:
+                message = Advertisement(2, 50, effect.priority, 1.0, ())
+                packet = AdvertisementReceived(message, self.routers[node][member].source)
+                for other in range(len(self.nodes)):
+                    if other != node:
+                        self._count += 1
+                        heapq.heappush(self._flying, (self.now + DELAY, self._count, other, member, packet))
+
+    def run(self, seconds: float) -> None:
+        """Let everything happen that is due in the next ``seconds``."""
+        end = self.now + seconds
+        while True:
+            timers = (
+                (router.deadline, node, name)
+                for node, routers in enumerate(self.routers)
+                for name, router in routers.items()
+                if router.deadline is not None
+            )
+            at, node, name = min(timers, default=(end + 1, 0, ""))
+            if self._flying and self._flying[0][0] <= min(at, end):
+                self.now, _, node, name, packet = heapq.heappop(self._flying)
+                self.hand(node, name, packet)
+            elif at <= end:
+                self.now = max(at, self.now)
+                self.hand(node, name, Tick())
+            else:
+                self.now = end
+                return
+
+    @property
+    def groups(self) -> list[str]:
+        return [node.group_states["G1"] for node in self.nodes]
+
+
+@stories(40)
+@given(
+    st.permutations([150, 100, 50]), st.lists(st.floats(0, 1), min_size=6, max_size=6), st.sampled_from(["V1", "V2"])
+)
+def test_a_group_is_master_on_one_node_alone_and_moves_with_a_fault_on_either_lan(
+    priorities: list[int], pauses: list[float], faulty: str
+) -> None:
+    """L1 and S12: the group of the highest is master, moves as a whole, and comes back as a whole."""
+    nodes = Nodes(priorities)
+    first, second = priorities.index(150), priorities.index(100)
+    for n, pause in enumerate(pauses):
+        nodes.hand(n // 2, ("V1", "V2")[n % 2], Startup())
+        nodes.run(pause)
+    nodes.run(10)
+    assert nodes.groups == ["MASTER" if n == first else "BACKUP" for n in range(3)]
+    nodes.hand(first, faulty, FaultRaised("interface eth0 down"))
+    nodes.run(1.0)
+    assert nodes.groups == [{first: "FAULT", second: "MASTER"}.get(n, "BACKUP") for n in range(3)]
+    nodes.hand(first, faulty, FaultCleared("interface eth0 down"))
+    nodes.run(10)
+    assert nodes.groups == ["MASTER" if n == first else "BACKUP" for n in range(3)]
+
+
+@stories(20)
+@given(st.sampled_from(["V1", "V2"]), st.booleans())
+def test_while_one_lan_carries_nothing_the_group_stays_where_it_is(broken: str, swapped: bool) -> None:
+    """A member that hears nobody wants MASTER, but its group waits for the one that still hears the master."""
+    nodes = Nodes([100, 150] if swapped else [150, 100])
+    for node in (0, 1):
+        for name in ("V1", "V2"):
+            nodes.hand(node, name, Startup())
+    nodes.run(10)
+    expected = ["BACKUP", "MASTER"] if swapped else ["MASTER", "BACKUP"]
+    assert nodes.groups == expected
+    nodes.broken = {broken}
+    nodes.run(60)
+    assert nodes.groups == expected
+    nodes.broken = set()
+    nodes.run(60)
+    assert nodes.groups == expected
+
+
 def test_the_judge_finds_a_router_that_breaks_the_rules() -> None:
     """The judge itself is on trial: a machine with addresses and without being master is caught."""
     router = JudgedRouter(Instance("VI_1", "eth0", 50), ADDRESSES[4][1])
