@@ -253,9 +253,9 @@ def route_line(words: Sequence[str], names: Surroundings, *, static: bool = Fals
 
 def route_text(route: Route) -> str:
     """Return the route in keepalived's order of words; ``route_line`` reads it as the same route."""
-    words = [] if route.kind == "unicast" else [route.kind]
     everything = route.destination.prefixlen == 0
-    words += ["inet6"] if route.destination.version == 6 and everything else []
+    words = ["inet6"] if route.destination.version == 6 and everything else []
+    words += [] if route.kind == "unicast" else [route.kind]
     words += ["default" if everything else shown(route.destination)]
     values: list[tuple[str, object]] = [
         ("from", None if route.source_network is None else str(route.source_network)),

@@ -188,6 +188,8 @@ class _Translation:
             return tuple(word for word in words if word is not None)
         if item.id == "mapping":
             return self._options(item, f"a line of '{key.text}'")
+        if key.text == "group":
+            return (Word(item.value, self._place(item), quoted=True),)  # a name, blanks included
         return self._split(Word(item.value, self._place(item), quoted=item.style is not None))
 
     def _options(self, node: Any, what: str) -> tuple[Word, ...]:
