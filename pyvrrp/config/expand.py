@@ -109,14 +109,17 @@ class Expansion:
         return next(work.file for work in reversed(self._work) if work.file is not None)
 
     def _stripped(self, line: Line) -> Line:
-        """Return a line of a file without comment; an empty one ends a definition, one of blanks does not."""
-        if self._opening is not None and not line.text:
-            self._close()
+        """Return a line of a file without comment; where nothing is left, a definition ends.
+
+        Of keepalived's two readers the one whose process runs VRRP is followed: it reads a copy without blanks.
+        """
         goes_on = line.text.endswith("\\")
         line = without_comment(line)
         if goes_on and not line.text.endswith("\\") and (self._opening is not None or definition(line) is not None):
             # A definition goes on even where the backslash stands in a comment (2.2.7; its successors end it there).
             line = line.replaced(len(line.text), len(line.text), "\\")
+        if self._opening is not None and not line.text:
+            self._close()
         if len(line.text) <= LONGEST_LINE:
             return line
         self._error(line, f"this line has {len(line.text)} characters: {LONGEST_LINE} at most are read as one line")

@@ -30,16 +30,21 @@ REST = " interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n  10.9.0.1
 SECURE = "global_defs {\n script_user root\n enable_script_security\n}\n"
 
 
-def keepalived_says(file: Path, scratch: Path, program: Path = Path("keepalived")) -> tuple[int, list[str]]:
-    """Return the exit status of ``keepalived -t`` and its lines, without the name of the file."""
+def answer_of(file: Path, scratch: Path, program: Path = Path("keepalived")) -> tuple[int, list[str]]:
+    """Return the exit status of ``keepalived -t`` and its lines."""
     answer = subprocess.run(
         ["unshare", "--net", "--mount", "sh", "-c", INSIDE, "sh", file, CONFIGS, scratch, program],
         capture_output=True,
         text=True,
         check=False,
     )
-    lines = (answer.stdout + answer.stderr).splitlines()
-    return answer.returncode, [line.replace(f"({file}: Line ", "(Line ") for line in lines]
+    return answer.returncode, (answer.stdout + answer.stderr).splitlines()
+
+
+def keepalived_says(file: Path, scratch: Path, program: Path = Path("keepalived")) -> tuple[int, list[str]]:
+    """Return the exit status of ``keepalived -t`` and its lines, without the name of the file."""
+    status, lines = answer_of(file, scratch, program)
+    return status, [line.replace(f"({file}: Line ", "(Line ") for line in lines]
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -106,3 +111,55 @@ def test_both_say_the_same_of_an_instance(lines: str, tmp_path: Path) -> None:
     assert ours == [re.sub(r"^\(Line \d+\) ", "", line) for line in theirs]
     numbered = [int(number) for line in theirs for number in re.findall(r"^\(Line (\d+)\)", line)]
     assert [one.location.line for one in found if not one.advice][: len(numbered)] == numbered
+
+
+GRAMMAR = {
+    "definitions": "$X=5\na$X\nb${X}\nc$X.5\nd${X}.5\ne$X,5\nf$X)g\nk$X$X\nl${X}${X}\nm$X/24\n$V${X}=3\nn${V5}\n",
+    "used-late": "$X=5\n$A=${X}\n$X=6\ny${A}\nz${X}\n $Z=x # comment\nw${Z}v\n",
+    "several-lines": "$G= \\\n g1 \\\n g2\npre ${G}\n${G}\n$G\n$F=a1 \\\n  \\\n   \n a3\n\nf${F}\n$H=\\\nh1\nh${H}i\n",
+    "ended-by-an-empty-line": "$F=a1 \\\n a2 \\\n\na3\n$F\n",
+    "nested": "$F=a \\\n b\n$K= \\\n k1 ${F} \\\n k2\n${K}\n$B= \\\n v${N} \\\n w\n$N=1\n$B\n$N=2\n$B\n",
+    "comment-in-a-definition": "$F=a1 \\\n a2 # comment \\\n a3\n$F\n",
+    "conditions": "@lb1 a\n@^lb1 b\n@lb2 c\n@^lb2 d\n@^lb2 @lb1 e\n@lb1 $X=1\n@lb2 $X=2\nf$X\n@lb1\n@^lb2 ${X}\n",
+    "sequences": "~SEQ(A, 3) a${A}\n~SEQ(B, 2, 4) b$B\n~SEQ(C, 0, 5, 12) c${C}\n~SEQ(D, -3) d${D}\n~SEQ(E, 0) e${E}\n"
+    "~SEQ(F, 5, 2) f${F}\n~SEQ(G, 5, -2, 0) g${G}\n~SEQx(H, 8, 12) h${H}\n~SEQ (I, 2)i${I}\n~SEQ(J,010) j${J}\n",
+    "sequences-of-sequences": "~SEQ(A,1,2) ~SEQ(B,1,3) a${A}b${B}\n$E=2\n~SEQ(C, ${E}) c${C}\n~SEQ(D, $E) d${D}\n"
+    "$P=~SEQ(Q,2) p${Q}\n${P}\n~SEQ(R,2) $S=${R}\ns${S}\n",
+    "lists": "~LST(A, x, y) a${A}\n~LST({R,S}, {1,2}, {3, 4}) r${R}s${S}\n~LST(T, 1, 2) ~SEQ(U, 1, 2) t${T}u${U}\n",
+    "repetitions-that-are-wrong": "~SEQ(M, 5, 1, 2) m\n~SEQ(X, 1, 2, 0) x\n~SEQ(Y, a) y\n~SEQ(Z) z\n"
+    "~SEQ(AB,1,2,3,4) ab\n~LST(L, x y) l\n",
+    "built-in": '"${_INSTANCE}"\n"${_HASH} ${_BANG}"\nk${_HASH}k\n${_RANDOM 7 7}\n',
+    "includes": "include a.conf\n@lb1 include sub/b.conf\n@lb2 include a.conf\n$F=a\ninclude ${F}.conf # c\n"
+    "include {a,nope*}.conf\n~SEQ(X,2) include a.conf\nend\n",
+}
+
+
+def unknown_words(lines: list[str]) -> list[str]:
+    """Return ``FILE:LINE word`` of every line about an unknown keyword or a wrong repetition, each once, in order.
+
+    keepalived reads a file twice, the second time a copy, for the process that runs VRRP; only then it names the file.
+    """
+    found = (re.match(r"\((.*): Line (\d+)\) (?:Unknown keyword '(.*)'|(.*~.*))$", line) for line in lines)
+    words = [f"{Path(one[1]).name}:{one[2]} {one[3] or one[4]}" for one in found if one is not None]
+    return list(dict.fromkeys(words))
+
+
+@pytest.mark.parametrize("name", GRAMMAR)
+def test_both_make_the_same_words_of_a_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.conf").write_text("ina\n")
+    (tmp_path / "sub/b.conf").write_text("inb\ninclude ../a.conf\ninclude c.conf\n")
+    (tmp_path / "sub/c.conf").write_text("inc\n")
+    file = tmp_path / "k.conf"
+    file.write_text(GRAMMAR[name])
+    program = tmp_path / "keepalived"
+    program.write_text('#!/bin/sh\nexec keepalived -i lb1 "$@"\n')
+    program.chmod(0o755)
+    _, theirs = answer_of(file, tmp_path, program)
+    found = read(GRAMMAR[name].encode(), str(file), config_id="lb1").warnings
+    ours = [
+        f"({one.location.file}: Line {one.location.line}) {one.message.partition('; did you mean')[0]}"
+        for one in found
+        if not one.advice
+    ]
+    assert unknown_words(ours) == unknown_words(theirs) != []

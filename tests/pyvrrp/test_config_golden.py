@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from hakit.diagnostics import ConfigError, Diagnostic, Severity
-from pyvrrp.config.load import read
+from hakit.diagnostics import ConfigError, Diagnostic, Location, Severity
+from pyvrrp.config.load import load, read
 from pyvrrp.model import Configuration
 
 REST = " interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n  10.9.0.100\n }\n"
@@ -221,3 +222,70 @@ vrrp_instance VI_2 {
         "Unknown keyword '33'",
         "Unknown keyword 'auth_bogus'",
     ]
+
+
+GRAMMAR = """\
+# comment
+! other comment
+$IF=eth0
+$VR=7
+$BLK= \\
+  virtual_ipaddress { \\
+    10.9.0.${VR}0 \\
+    10.9.0.${VR}1/24 \\
+  }
+include inc*.conf
+global_defs { router_id "my router" # trailing
+}
+vrrp_instance VI_1 { state BACKUP
+  interface $IF priority 99
+  virtual_router_id ${VR}
+  @other priority 7
+  @^other priority 77
+  advert_int 1.5
+  $BLK
+  virtual_ipaddress_excluded { ~SEQ(N, 1, 3) 10.9.1.$N
+   10.9.2.1/32 dev eth0 scope link brd + }
+  notify "/bin/echo 'a b' \\"c d\\""
+}
+"""
+INCLUDED = """\
+vrrp_instance INC { interface eth0
+ virtual_router_id 9
+ version 3
+ advert_int 0.5
+ virtual_ipaddress { 10.9.0.90 }
+}
+"""
+
+
+def test_the_file_that_uses_the_whole_grammar_is_read_as_keepalived_reads_it(tmp_path: Path) -> None:
+    # Its own dump of this file: all values below, and the two lines that it says besides.
+    (tmp_path / "1.conf").write_text(GRAMMAR)
+    (tmp_path / "inc1.conf").write_text(INCLUDED)
+    loaded = load(tmp_path / "1.conf")
+    included, first = loaded.configuration.instances
+    assert (included.name, included.version, included.advert_interval, included.priority) == ("INC", 3, 0.5, 100)
+    assert [str(address) for address in included.addresses] == ["10.9.0.90/32"]
+    assert included.location == Location(str(tmp_path / "inc1.conf"), 1, 1)
+    assert (first.name, first.version, first.virtual_router_id, first.priority) == ("VI_1", 2, 7, 77)
+    assert (first.interface, first.advert_interval) == ("eth0", 2.0)
+    assert [str(address) for address in first.addresses] == ["10.9.0.70/32", "10.9.0.71/24"]
+    assert [(str(one), one.device, one.scope) for one in first.excluded] == [
+        ("10.9.1.1/32", None, 0), ("10.9.1.2/32", None, 0), ("10.9.1.3/32", None, 0), ("10.9.2.1/32", "eth0", 253),
+    ]  # fmt: skip
+    assert first.notify.any is not None
+    assert first.notify.any.words == ("/bin/echo", "a b", "c d")
+    assert loaded.configuration.settings.router_id == "my router"
+    assert loaded.files == (str(tmp_path / "1.conf"), str(tmp_path / "inc1.conf"))
+    assert [(one.location.line, one.message) for one in loaded.warnings if not one.advice] == [
+        (21, "Address prefix length 32 too long for broadcast"),
+        (18, "(VI_1) VRRPv2 advertisement interval 1.500000s must be an integer. rounding"),
+    ]
+
+
+def test_a_missing_included_file_is_never_silently_an_empty_one() -> None:
+    for form in ("include", "includer"):
+        _, found = outcome(f"{form} nothing-here.conf\n{instance()}")
+        (missing,) = [one for one in found if not one.advice]
+        assert (missing.location.line, missing.message) == (1, "Config files missing 'nothing-here.conf'.")

@@ -58,7 +58,9 @@ def test_a_definition_is_put_where_it_is_used_and_looked_at_again(text: str, exp
     [
         ("$G= \\\n g1 \\\n g2\npre ${G}\n${G} post\n$G", ["pre g1", "g2", "${G} post", "g1", "g2"]),
         ("$F=a1 \\\n a2 \\\n a3 # c \\\n a4\n$F", ["a1", "a2", "a3", "a4"]),
-        ("$F=a1 \\\n  \\\n   \n a3\n\n$F", ["a1", "a3"]),
+        ("$F=a1 \\\n  \\\n a3\n$F", ["a1", "a3"]),
+        ("$F=a1 \\\n # c \\\n a3\n$F", ["a1", "a3"]),
+        ("$F=a1 \\\n # c\na3\n$F", ["a3", "a1"]),
         ("$F=a1 \\\n a2 \\\n\na3\n$F", ["a3", "a1", "a2"]),
         ("$Q= \\\n q1\nq${Q}z", ["qq1z"]),
         ("$F=a \\\n b\n$K= \\\n k1 ${F} \\\n k2\n${K}", ["k1 a", "b", "k2"]),
