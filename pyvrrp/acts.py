@@ -182,6 +182,7 @@ class Acts:
             values["delayed"] = router.delayed
         if effect.after == "MASTER":
             router.statistics.count("become_master")
+            router.held = False  # whoever it gave way to is gone, or an operator said so
             for found in router.watcher.took_over(now):
                 self.tell(router, found.event, found.reason, **found.values)
         elif effect.before == "MASTER":

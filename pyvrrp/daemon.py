@@ -308,13 +308,20 @@ class Daemon:
         """
         change = reload.apply(self, configuration)
         assert self.ground is not None
-        self.start(self.ground.change(configuration))
+        self.start(self._change_ground(self.ground, configuration))
         self.fifos.apply(configuration.settings)
         if configuration.settings.fifo_states_on_reload:
             self._write_states()
         counts = {"gone": len(change.gone), "changed": len(change.kept), "come": len(change.come)}
         self.hub.publish("reloaded", "instances gone, changed, new", **counts)
         return change
+
+    async def _change_ground(self, ground: Ground, configuration: Configuration) -> None:
+        """Bring what stands under the routers in line; those that wait for a VMAC begin then."""
+        await ground.change(configuration)
+        assert self._kernel is not None
+        self.links = await self._kernel.links()
+        self.fleet.begin_waiting()
 
     def _write_states(self) -> None:
         """Write all states into the notify pipes (fifo_write_vrrp_states_on_reload)."""

@@ -212,6 +212,13 @@ class Fleet:
                 # RFC 5798 says nothing of it; switches and hosts have to learn the new place or address all the same.
                 router.addresses.announce(router.instance.garp.repeat)
 
+    def begin_waiting(self) -> None:
+        """Begin the routers whose VMAC was on its way; without it, they begin with a fault."""
+        for router in self.routers.values():
+            router.waiting = False
+        self._last_shape = None
+        self.links_changed()
+
     def _shape(self) -> dict[str, object]:
         """Return all of the links that can matter to a machine: not the virtual addresses, which come and go."""
         own = self._virtual
@@ -231,7 +238,7 @@ class Fleet:
         before, after = self._seen, self._around.links
         self._seen = after
         moved = set()
-        for name in before.keys() | after.keys():
+        for name in before.keys() | after.keys() if before else ():  # at the start nothing has changed
             old, new = before.get(name), after.get(name)
             was_up, is_up = old is not None and old.is_up, new is not None and new.is_up
             if was_up is not is_up and name in self._used:
@@ -261,7 +268,7 @@ class Fleet:
         """Bring the machines of these names up to what trackers and links say now."""
         known, static = self.readings(), self._around.static_faults()
         for name in list(names):
-            if not self.stopping and name in self.routers:
+            if not self.stopping and name in self.routers and not self.routers[name].waiting:
                 self._track(self.routers[name], known, static.get(name, frozenset()))
 
     def _track(self, router: Router, known: Mapping[Key, bool | int | None], static: frozenset[str]) -> None:
@@ -322,6 +329,14 @@ class Fleet:
                 router.silences = 0
             for found in router.watcher.look(now, is_master=router.is_master):
                 self.acts.tell(router, found.event, found.reason, **found.values)
+                if found.event == "split_brain_healed" and router.is_master:
+                    self._announce_again(router)
+
+    def _announce_again(self, router: Router) -> None:
+        """Say where the addresses are, those of the whole group: the other one has taught the hosts its own place."""
+        for member in self.ensemble.members(router.name):
+            if self.routers[member].is_master:
+                self.routers[member].addresses.announce(self.routers[member].instance.garp.repeat)
 
     def left_behind(self) -> frozenset[str]:
         """Return the routers that are no master though an address of theirs is there, and no other one's."""

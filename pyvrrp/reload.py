@@ -53,13 +53,14 @@ def apply(daemon: Daemon, after: Configuration) -> Difference:
         fleet.routers[will.name].notifier.reconfigured(will, security=after.settings.script_security)
     fleet.regroup(after)
     daemon.regroup_notifiers()
-    daemon.loops.apply(after)
     changed = {will.name: was for was, will in change.kept}
     for name in [instance.name for instance in after.instances if instance.name in changed]:
         _change(daemon, fleet.routers[name], changed[name], after)
+    daemon.loops.apply(after)
     _move_addresses(fleet.routers, change)
     fleet.carry_out(fleet.ensemble.settle(asyncio.get_running_loop().time()))
     for router in new:
+        router.waiting = router.instance.vmac is not None
         daemon.start_router(router)
     fleet.links_changed()
     for name, router in fleet.routers.items():

@@ -32,8 +32,9 @@ class Router:
 
     ``faults`` are of its own links and trackers; those of its sync group are in the machine's state. ``delayed``: its
     start has to wait for the first result of a tracker without a weight. ``held``: an operator has demoted it.
-    ``removed``: a reload has taken it away, and it is on its way out. ``failures``: advertisements in a row that did
-    not leave; ``silenced``: they were too many, for the ``silences``-th time.
+    ``waiting``: a reload has brought it, and its VMAC is on its way. ``removed``: a reload has taken it away, and it is
+    on its way out. ``failures``: advertisements in a row that did not leave; ``silenced``: they were too many, for the
+    ``silences``-th time.
     """
 
     machine: VirtualRouter
@@ -47,6 +48,7 @@ class Router:
     delayed: bool = False
     held: bool = False
     removed: bool = False
+    waiting: bool = False
     faults: frozenset[str] = frozenset()
     failures: int = 0
     silenced: bool = False

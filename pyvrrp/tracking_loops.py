@@ -47,6 +47,7 @@ class TrackingLoops:
         self._definitions: dict[Key, Tracker] = {}
         self._tasks: dict[Key, asyncio.Future[None]] = {}
         self._watch: asyncio.Future[None] | None = None
+        self._looking = ProcessWatch(hub, self.processes)
         self._security = True
         self._hub = hub
         self._changed = changed
@@ -82,7 +83,7 @@ class TrackingLoops:
             case TrackScript():
                 return ScriptTracker(definition, self._hub, self._changed, security=security, stand_in=stand_in)
             case TrackFile():
-                return FileTracker(definition, self._hub, self._changed)
+                return FileTracker(definition, self._hub, self._changed, stand_in=stand_in)
             case TrackProcess():
                 return ProcessTracker(definition, self._hub, self._changed, stand_in=stand_in)
             case TrackHttp():
@@ -96,7 +97,9 @@ class TrackingLoops:
 
     def _watch_processes(self) -> None:
         if self.processes() and self._watch is None:
-            self._watch = self._start(ProcessWatch(self._hub, self.processes).run())
+            self._watch = self._start(self._looking.run())
         elif not self.processes() and self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        elif any(tracker.works is None for tracker in self.processes()):
+            self._looking.look_at_all()

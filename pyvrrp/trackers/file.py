@@ -30,13 +30,13 @@ _BITS_31 = 2**31 - 1
 
 
 class FileTracker:
-    """One tracked file: the number that it holds."""
+    """One tracked file: the number that it holds. ``stand_in``: what counts until it is read, as for a script."""
 
     kind = TrackerKind.FILE
 
-    def __init__(self, file: TrackFile, hub: EventHub, changed: Changed) -> None:
+    def __init__(self, file: TrackFile, hub: EventHub, changed: Changed, *, stand_in: Reading = None) -> None:
         self.file = file
-        self.reading: Reading = None
+        self.reading: Reading = stand_in
         self.last_words = "not read yet"
         self._hub = hub
         self._changed = changed

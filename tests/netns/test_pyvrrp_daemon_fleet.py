@@ -12,6 +12,7 @@ import pytest
 from vrrp_pair import ADDRESSES, VRRP, Lan
 from vrrp_running import VIP, Running, instance
 
+from halab.host_mounts import ENVIRONMENT
 from halab.wait import hold, poll
 from pyvrrp.model import (
     Configuration,
@@ -22,10 +23,13 @@ from pyvrrp.model import (
     Tracked,
     TrackerKind,
     TrackFile,
+    TrackGroup,
+    TrackHttp,
     TrackProcess,
     Unicast,
     UnicastPeer,
     VirtualAddress,
+    Vmac,
 )
 from pyvrrp.model.instance import VRRP_GROUP6
 
@@ -277,6 +281,61 @@ def test_a_new_mac_address_and_a_link_that_is_back_are_announced_again(lan: Lan)
         back = left.until_event("link", since=at, up=True)
         left.until_event("announced", since=back.at)
         assert left.count("transition") == 2
+
+
+def test_a_vmac_speaks_and_announces_with_the_address_of_the_virtual_router(lan: Lan) -> None:
+    with Running(lan.host("left"), instance(100, vmac=Vmac())) as left:
+        left.until_master()
+        sent = lan.until_advert(lambda one: one.priority == 100, 3, "left")
+        assert (sent.mac, sent.source) == ("00:00:5e:00:01:33", LEFT)
+        mac = "00:00:5e:00:01:33"
+        poll(lambda: [one for one in lan.gratuitous_arps() if one["mac"] == mac and one["opcode"] == "1"], 3, "ARP")
+        lan.host("left").run(["ip", "link", "del", "vrrp.51"]).check()
+        at = time.monotonic()
+        left.until_state("MASTER", since=at)
+        assert "vrrp.51" in lan.host("left").run(["ip", "link"]).output
+    assert "vrrp.51" not in lan.host("left").run(["ip", "link"]).output
+
+
+def test_a_vmac_that_comes_with_a_reload_is_there_before_its_router_begins(lan: Lan) -> None:
+    with Running(lan.host("left"), instance(100)) as left:
+        left.until_master()
+        at = left.reload(instance(100), instance(100, "VI_2", 52, "10.88.2.60/24", vmac=Vmac()))
+        left.until_state("MASTER", "VI_2", since=at)
+        assert left.count("system_error") == 0
+        assert not any(event.event == "transition" and event["to"] == "FAULT" for event in left.events)
+
+
+def test_static_addresses_are_there_without_a_master_and_their_loss_is_a_fault_of_their_track_group(lan: Lan) -> None:
+    static = VirtualAddress(ip_interface("10.66.0.1/24"), device="eth0", track_group="T")
+    host = lan.host("left")
+    configuration = Configuration(
+        (instance(100),), static_addresses=(static,), track_groups=(TrackGroup("T", ("VI_1",)),)
+    )
+    with Running(host, configuration) as left:
+        assert "10.66.0.1/24" in host.run(["ip", "address"]).output
+        left.until_master()
+        at = time.monotonic()
+        host.run(["ip", "address", "del", "10.66.0.1/24", "dev", "eth0"]).check()
+        left.until_state("FAULT", since=at)
+        left.until_state("MASTER", since=at)  # it was put back
+        assert "10.66.0.1/24" in host.run(["ip", "address"]).output
+    assert "10.66.0.1/24" not in host.run(["ip", "address"]).output
+
+
+def test_a_url_that_answers_otherwise_than_it_should_is_a_fault(lan: Lan) -> None:
+    host = lan.host("left")
+    serve = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8008, bind='127.0.0.1')"
+    host.run(["ip", "link", "set", "lo", "up"]).check()
+    url = TrackHttp("patroni", "http://127.0.0.1:8008/", interval=0.2, timeout=0.2)
+    tracked = instance(100, tracked=(Tracked("patroni", 0, kind=TrackerKind.HTTP),))
+    with Running(host, Configuration((tracked,), urls=(url,))) as left:
+        left.until_state("FAULT")
+        served = host.spawn([f"{ENVIRONMENT}/bin/python", "-c", serve])
+        left.until_state("MASTER")
+        at = time.monotonic()
+        host.run(["kill", str(served.pid)]).check()
+        left.until_state("FAULT", since=at)
 
 
 def test_a_source_address_that_is_tracked_and_gone_is_a_fault(lan: Lan) -> None:
