@@ -5,8 +5,8 @@ others along. Whether a member is in FAULT for the sake of another is derived fr
 before their group: first each one's own effects, the one first to whom it happened, then the group's. After the last
 ``STOP`` of a member comes the group's.
 
-The shell talks to every router through an ``Ensemble``, grouped or not. After each ``handle``, the deadline of each of
-``members(name)`` may be another one.
+The shell talks to every router through an ``Ensemble``, grouped or not. After each ``handle``, the deadlines of those
+that are ``touched`` may be other ones: in a quiet group, that is the one to whom it happened.
 """
 
 from __future__ import annotations
@@ -65,11 +65,17 @@ class Ensemble:
         for name, machine in machines.items():
             machine.grouped = name in self._group_of
         self._states = {name: self._state_at_first(group) for name, group in self._groups.items()}
+        self._touched: dict[str, None] = {}
 
     @property
     def group_states(self) -> Mapping[str, str]:
         """By name of group: INIT, BACKUP, MASTER or FAULT."""
         return dict(self._states)
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """The instances that have been told anything by the last ``handle``, ``settle`` or ``shutdown``."""
+        return tuple(self._touched)
 
     def members(self, name: str) -> tuple[str, ...]:
         """Return all that move together with the instance of this name, itself first."""
@@ -83,6 +89,7 @@ class Ensemble:
         Raises KeyError if there is no instance of this name.
         """
         before = self._machines[name].state
+        self._touched = {}
         told = self._tell(name, event, now)
         if name not in self._group_of:
             return told
@@ -101,6 +108,7 @@ class Ensemble:
 
     def settle(self, now: float) -> list[Told]:
         """Bring all groups in line after a reload: nothing, if groups and states are what they were."""
+        self._touched = {}
         told: list[Told] = []
         for name, machine in self._machines.items():
             told += self._align(name, machine.state, now)
@@ -110,12 +118,14 @@ class Ensemble:
 
     def shutdown(self, now: float) -> list[Told]:
         """End all of them: every instance stops, then every group."""
+        self._touched = {}
         told = [one for name in self._machines for one in self._tell(name, Shutdown(), now)]
         return [*told, *(one for name in self._machines for one in self._report(name))]
 
     # --- Moving together ------------------------------------------------------------------------------------------
 
     def _tell(self, name: str, event: Event, now: float) -> list[Told]:
+        self._touched[name] = None
         effects = self._machines[name].handle(event, now)
         return [(name, effect) for effect in effects if not isinstance(effect, Wants)]  # its state says it, too
 
@@ -128,11 +138,11 @@ class Ensemble:
         has_yielded = isinstance(before, Master) and isinstance(self._machines[name].state, Backup)
         follower = name if has_yielded else next((member for member in members if self._follows(member)), None)
         if follower is not None:
-            for member in members:
+            for member in self._in_state(members, Master):
                 told += self._tell(member, SyncToBackup(group.name, follower), now)
         waiting_for = [member for member in members if not self._is_ready(member)]
         if not waiting_for:
-            for member in members:
+            for member in self._in_state(members, Backup):
                 told += self._tell(member, SyncToMaster(group.name), now)
         elif self._wants(self._machines[name].state) and not self._wants(before):
             text = f"wants MASTER; VRRP_Group({group.name}) waits for {', '.join(waiting_for)}"
@@ -186,6 +196,9 @@ class Ensemble:
     @staticmethod
     def _wants(state: State) -> bool:
         return isinstance(state, Backup) and state.wants_master is not None
+
+    def _in_state(self, members: Sequence[str], kind: type[State]) -> list[str]:
+        return [member for member in members if isinstance(self._machines[member].state, kind)]
 
     def _is_ready(self, member: str) -> bool:
         state = self._machines[member].state

@@ -263,6 +263,18 @@ def test_an_operator_s_wish_reaches_the_others_though_the_member_itself_wants_it
     assert story.states() == {"V1": "MASTER", "V2": "MASTER"}
 
 
+def test_whose_deadline_may_have_moved_is_told() -> None:
+    story = masters("V1", "V2", "V3")
+    story.take(story.ensemble.handle("V1", Tick(), NOW + 4.609375))
+    assert story.ensemble.touched == ("V1",)
+    story.take(story.ensemble.handle("V1", heard(200), NOW + 5))
+    assert story.ensemble.touched == ("V1", "V2")
+    story.ensemble.settle(NOW + 5)
+    assert story.ensemble.touched == ()
+    story.ensemble.shutdown(NOW + 6)
+    assert story.ensemble.touched == ("V1", "V2", "V3")
+
+
 def test_a_group_of_one_is_allowed() -> None:
     alone = SyncGroup("G1", ("V1",))
     story = Story("V1", groups=(alone,)).start().run_until(NOW + 3.609375)
