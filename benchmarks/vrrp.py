@@ -18,7 +18,7 @@ from vrrp_pair import Lan, Pair, instance, master_down, skew, whole
 
 from halab.wait import poll
 
-ROUNDS = 1
+ROUNDS = 5
 MANY = 100
 STEADY = 10.0
 """Seconds over which the processor time of the steady state is taken."""

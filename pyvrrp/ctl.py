@@ -26,7 +26,7 @@ COMMANDS = """commands:
   events [--follow]   what has happened lately, and with --follow what happens from now on
   why INSTANCE        why it is in its state, and what would change that
   demote INSTANCE     give its addresses up, and take none until it is released
-  promote INSTANCE    become master now
+  promote INSTANCE    become master now; refused while a higher priority is heard: demote that one
   release INSTANCE    leave it to its priorities again
   maintenance on|off  give up every address, and take none until it is off
   reload              read the configuration anew and carry out what has changed
@@ -70,11 +70,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Carry out one command; returns the exit status."""
     options = _arguments(words)
     try:
-        if options.command == "events":
-            return _events(options)
-        status = _tell(options, request(options.control, options.command, *options.words, timeout=ANSWER_WITHIN))
+        status = _carry_out(options)
         sys.stdout.flush()
-        return status
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:  # whoever read our output has seen enough
@@ -86,6 +83,13 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(f"{options.control} is for root and the daemon's own user", EXIT_NO_DAEMON)
     except (OSError, ValueError) as missing:
         return _fail(f"no daemon answers at {options.control} ({_words_of(missing)})", EXIT_NO_DAEMON)
+    return status
+
+
+def _carry_out(options: argparse.Namespace) -> int:
+    if options.command == "events":
+        return _events(options)
+    return _tell(options, request(options.control, options.command, *options.words, timeout=ANSWER_WITHIN))
 
 
 def _tell(options: argparse.Namespace, answer: Value) -> int:

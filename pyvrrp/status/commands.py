@@ -7,15 +7,15 @@ those that do.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from hakit.control import Command
-from hakit.transcript import Value
+from hakit.transcript import Event, Value
 from pyvrrp.model import TrackerKind
 from pyvrrp.status.explain import explain
-from pyvrrp.status.tally import Tally
 
 if TYPE_CHECKING:
     from pyvrrp.daemon import Daemon
@@ -24,73 +24,96 @@ Reload = Callable[[], Value | Awaitable[Value]]
 """Reads the configuration anew and carries out what has changed; raises ValueError if it is broken."""
 Dump = Callable[[], str]
 """Returns the text of a dump."""
+BECOMES_WITHIN = 1.0
+"""Seconds within which a promoted instance must be master, or the operator is told that it is not."""
 
 
 def commands(daemon: Daemon, reload: Reload, dumps: Mapping[str, Dump]) -> Mapping[str, Command]:
     """Return the commands of this daemon; ``dumps`` by the words ``data``, ``stats`` and ``json``."""
-    tally = Tally(daemon.hub)
+    desk = _Desk(daemon, reload, dumps)
+    return {
+        "status": desk.status,
+        "why": desk.why,
+        "demote": desk.demote,
+        "promote": desk.promote,
+        "release": desk.release,
+        "maintenance": desk.maintenance,
+        "reload": desk.reload,
+        "dump": desk.dump,
+    }
 
-    def status(words: Sequence[str]) -> Value:
+
+class _Desk:
+    """Where an operator's words are taken, one method a command."""
+
+    def __init__(self, daemon: Daemon, reload: Reload, dumps: Mapping[str, Dump]) -> None:
+        self._daemon = daemon
+        self._reload = reload
+        self._dumps = dumps
+
+    def status(self, words: Sequence[str]) -> Value:
         _nothing_behind(words, "status")
-        return daemon.status()
+        return self._daemon.status()
 
-    def why(words: Sequence[str]) -> Value:
-        return _why(daemon, tally, _instance(daemon, words, "why"))
+    def why(self, words: Sequence[str]) -> Value:
+        router = self._daemon.routers[_instance(self._daemon, words, "why")]
+        readings: dict[tuple[TrackerKind, str], bool | int | None] = {
+            (TrackerKind.INTERFACE, link): found.is_up for link, found in self._daemon.links.items()
+        }
+        readings.update({key: tracker.reading for key, tracker in self._daemon.trackers.items()})
+        group = self._daemon.configuration.group_of(router.name)
+        return explain(router.status(), router.instance, readings, group)
 
-    def demote(words: Sequence[str]) -> Value:
-        name = _instance(daemon, words, "demote")
-        daemon.demote(name)
+    def demote(self, words: Sequence[str]) -> Value:
+        name = _instance(self._daemon, words, "demote")
+        self._daemon.demote(name)
         return {"done": f"{name} gives its addresses up, and takes none until it is released"}
 
-    def promote(words: Sequence[str]) -> Value:
-        name = _instance(daemon, words, "promote")
-        daemon.promote(name)
-        return {"done": f"{name} is told to become master"}
+    async def promote(self, words: Sequence[str]) -> Value:
+        name = _instance(self._daemon, words, "promote")
+        router = self._daemon.routers[name]
+        if router.causes:
+            raise ValueError(f"{name} cannot become master: {', '.join(sorted(router.causes))}")
+        outcome: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
-    def release(words: Sequence[str]) -> Value:
-        name = _instance(daemon, words, "release")
-        daemon.release(name)
+        def watch(event: Event) -> None:
+            became = event.event == "transition" and event.get("to") == "MASTER"
+            if event.source == name and (became or event.event == "promotion_refused") and not outcome.done():
+                outcome.set_result(event)
+
+        stop = self._daemon.hub.listen(watch)
+        try:
+            self._daemon.promote(name)
+            told = None if router.is_master else await asyncio.wait_for(outcome, BECOMES_WITHIN)
+        except TimeoutError:
+            raise ValueError(f"{name} stays {router.machine.state.name}: {router.why}") from None
+        finally:
+            stop()
+        if told is not None and told.event == "promotion_refused":
+            raise ValueError(f"{name} is not promoted: {told.reason}; demote the master instead")
+        return {"done": f"{name} is master, as long as nobody with a higher priority is heard"}
+
+    def release(self, words: Sequence[str]) -> Value:
+        name = _instance(self._daemon, words, "release")
+        self._daemon.release(name)
         return {"done": f"{name} is left to its priorities again"}
 
-    def maintenance(words: Sequence[str]) -> Value:
+    def maintenance(self, words: Sequence[str]) -> Value:
         if tuple(words) not in {("on",), ("off",)}:
             raise ValueError("maintenance is on or off: maintenance on|off")
         is_on = words[0] == "on"
-        daemon.maintenance(is_on)
+        self._daemon.maintenance(is_on)
         done = "every address is given up, and none is taken" if is_on else "the priorities decide again"
         return {"done": f"maintenance is {words[0]}: {done}"}
 
-    def reloaded(words: Sequence[str]) -> Value | Awaitable[Value]:
+    def reload(self, words: Sequence[str]) -> Value | Awaitable[Value]:
         _nothing_behind(words, "reload")
-        return reload()
+        return self._reload()
 
-    def dump(words: Sequence[str]) -> Value:
-        if len(words) != 1 or words[0] not in dumps:
-            raise ValueError(f"there is a dump of {', '.join(sorted(dumps)) or 'nothing'}: dump KIND")
-        return {"text": dumps[words[0]]()}
-
-    return {
-        "status": status,
-        "why": why,
-        "demote": demote,
-        "promote": promote,
-        "release": release,
-        "maintenance": maintenance,
-        "reload": reloaded,
-        "dump": dump,
-    }
-
-
-def _why(daemon: Daemon, tally: Tally, name: str) -> Value:
-    router = next(router for router in daemon.routers.values() if router.instance.name == name)
-    transition = tally.transitions.get(name)
-    told = {"rule": transition.get("rule", "") if transition is not None else "", **router.status()}
-    group = daemon.configuration.group_of(name)
-    readings: dict[tuple[TrackerKind, str], bool | int | None] = {
-        (TrackerKind.INTERFACE, link): found.is_up for link, found in daemon.links.items()
-    }
-    readings.update({(tracker.kind, tracker.name): tracker.reading for tracker in daemon.trackers.values()})
-    return explain(told, router.instance, readings, group)
+    def dump(self, words: Sequence[str]) -> Value:
+        if len(words) != 1 or words[0] not in self._dumps:
+            raise ValueError(f"there is a dump of {', '.join(sorted(self._dumps)) or 'nothing'}: dump KIND")
+        return {"text": self._dumps[words[0]]()}
 
 
 def _nothing_behind(words: Sequence[str], command: str) -> None:

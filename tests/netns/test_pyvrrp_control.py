@@ -63,9 +63,13 @@ def test_an_operator_moves_the_address_and_asks_why(pair: Pair) -> None:
     ctl(left, "release", "VI_1").check()
     pair.until_held_by("left", within=4)
 
-    ctl(right, "promote", "VI_1").check()
-    pair.until_advert(lambda advert: advert.source == ADDRESSES["right"] and advert.priority == 100, 3)
-    pair.until_held_by("left", within=4)  # the priorities decide again: it hears a higher one
+    refused = ctl(right, "promote", "VI_1")
+    assert refused.status == 1
+    assert "VI_1 is not promoted: master 10.88.2.11 has 150, ours 100" in refused.errors
+    ctl(left, "demote", "VI_1").check()
+    pair.until_held_by("right", within=3)
+    assert ctl(left, "promote", "VI_1").check().output.startswith("VI_1 is master")
+    pair.until_held_by("left", within=3)
 
     ctl(left, "maintenance", "on").check()
     pair.until_held_by("right", within=3)
