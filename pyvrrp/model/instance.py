@@ -140,7 +140,8 @@ class Instance:
 
     ``source`` None: the primary address of the interface (in IPv6 its link-local one); ``track_source``: without it,
     FAULT. ``track_primary``: whether the interface itself is tracked (not ``dont_track_primary``). ``accept``: whether
-    the host answers what is sent to the addresses that it does not own. ``timer_expired_backup``: seconds.
+    the host answers what is sent to the addresses that it does not own. ``timer_expired_backup``: seconds since
+    the last advertisement after which a late master leaves the addresses to whoever may have taken over; 0: never.
     """
 
     name: str

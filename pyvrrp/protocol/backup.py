@@ -97,9 +97,11 @@ def _without_master(state: Backup) -> Backup:
 def _accept(router: VirtualRouter, state: Backup, event: AdvertisementReceived, now: float) -> list[Effect]:
     effects: list[Effect] = []
     theirs, known = event.advertisement.advert_interval, router.master_adver_interval
-    if router.instance.version == 3 and theirs not in {0, known}:
-        # RFC 5798 section 6.4.2: the master's interval counts, and with it the skew. 0 is no interval.
+    if router.instance.version == 3 and theirs:
+        # RFC 5798 section 6.4.2: the master's interval counts, and with it the skew. 0 is no interval. It is learned
+        # though it be our own: a reload may change ours, and the master's is still the same.
         state = replace(state, learned_interval=theirs)
+    if state.learned_interval == theirs != known:
         text = f"advertisement interval updated from {known * 1000:.0f}ms to {theirs * 1000:.0f}ms by master"
         effects.append(Observed("advert_interval_learned", Reason("RFC 5798 6.4.2", text)))
     router.state = state

@@ -89,11 +89,11 @@ def _has_answered(router: VirtualRouter, state: Master, now: float) -> bool:
 
 def _yield(router: VirtualRouter, event: AdvertisementReceived, reason: Reason, now: float) -> list[Effect]:
     """Become Backup. ``higher_prio_send_advert``: one more advertisement, so that the other one announces again."""
-    found, own = event.advertisement, router.instance.advert_interval
+    found = event.advertisement
     last: list[Effect] = [SendAdvertisement(router.priority)] if router.instance.answers_higher_priority else []
-    learned = found.advert_interval if router.instance.version == 3 and found.advert_interval not in {0, own} else None
+    learned = found.advert_interval or None if router.instance.version == 3 else None
     following = Backup(
-        now + router.down_after(own if learned is None else learned),
+        now + router.down_after(learned or router.instance.advert_interval),
         master=event.source,
         master_priority=found.priority,
         learned_interval=learned,

@@ -353,6 +353,13 @@ def test_a_learned_interval_stays_over_a_reload_unless_the_version_is_another() 
     assert router.deadline == pytest.approx(NOW + 3.609375, abs=1e-9)
 
 
+def test_a_reload_with_a_shorter_interval_waits_as_long_as_the_master_s_still_is() -> None:
+    for router in (started(V3), master(V3)):
+        router.handle(heard(150), NOW + 4)
+        router.handle(Reconfigured(replace(V3, advert_interval=0.1)), NOW + 4.1)
+        assert router.deadline == NOW + 4 + 3.609375
+
+
 def test_a_preempt_delay_that_a_reload_removes_ends() -> None:
     router = started(replace(V2, preempt_delay=60.0))
     router.handle(heard(90), NOW)
