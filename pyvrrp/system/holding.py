@@ -40,6 +40,7 @@ class Holding:
         self._name_of = name_of
         self._tell = tell
         self._doubtful = False
+        self._places: dict[VirtualAddress, Link] = {}
 
     # --- Setting --------------------------------------------------------------------------------------------------
 
@@ -56,6 +57,7 @@ class Holding:
             return False
         if await self._try(self._kernel.add(link, address)) is None:
             return False
+        self._places[address] = link
         self._tell("address", action="added", address=str(address), interface=link.name)
         return True
 
@@ -89,9 +91,11 @@ class Holding:
         """Remove addresses, held or not (a crash may have left them there)."""
         self.addresses = [one for one in self.addresses if one not in unwanted]
         for address in unwanted:
-            link = self._where(address)
-            if link is not None and await self._try(self._kernel.remove(link, address)):
-                self._tell("address", action="removed", address=str(address), interface=link.name)
+            now, then = self._where(address), self._places.pop(address, None)
+            # Where it was put may have another name by now, and its name may be another's: the index tells.
+            for link in {one.index: one for one in (then, now) if one is not None}.values():
+                if await self._try(self._kernel.remove(link, address)):
+                    self._tell("address", action="removed", address=str(address), interface=link.name)
 
     async def drop_routes(self, unwanted: Sequence[Route]) -> None:
         """Remove routes, held or not."""

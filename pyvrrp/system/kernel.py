@@ -57,6 +57,7 @@ class Kernel:
         self._urgent = asyncio.Event()
         self._losses: dict[Loss, list[Callable[[], None]]] = {}
         self._removers: dict[Loss, str] = {}
+        self._named_by_routes: dict[str, Link] = {}
 
     async def __aenter__(self) -> Self:
         await self.commands.__aenter__()
@@ -205,13 +206,15 @@ class Kernel:
 
         A different route to the same destination stays, behind ours (IPv4), or shares with it (IPv6).
         """
-        message = route_message(route, await self.links())
+        links = await self.links()
+        message = route_message(route, links)
+        self._named_by_routes.update({name: links[name] for name in _devices(route)})
         return await self._request(message, _NEWROUTE, f"add the route {route}", _CREATE)
 
     async def remove_route(self, route: Route) -> bool:
         """Remove ``route``; returns False if it was not there. Raises SystemRefusalError if refused."""
-        try:
-            message = route_message(route, await self.links())
+        try:  # an interface that has another name by now is found by its index
+            message = route_message(route, {**self._named_by_routes, **await self.links()})
         except SystemRefusalError:  # its interface is gone, and all its routes with it
             return False
         return await self._request(message, _DELROUTE, f"remove the route {route}")
@@ -239,6 +242,11 @@ class Kernel:
         except OSError as refused:  # the request did not even fit (pyroute2 passes some errors on as they are)
             raise SystemRefusalError(f"cannot {act}: {refused}") from None
         return True
+
+
+def _devices(route: Route) -> set[str]:
+    """Return the names of the interfaces that a route goes through."""
+    return {name for name in (route.device, *(hop.device for hop in route.nexthops)) if name is not None}
 
 
 def _what(message: Any) -> Loss:

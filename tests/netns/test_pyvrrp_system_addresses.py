@@ -466,6 +466,34 @@ def test_garp_extra_if_reminds_switches_on_other_interfaces(lab: Lab, tmp_path: 
     assert {one for _, one in announcements(capture.file)} == {"10.9.0.100"}
 
 
+def test_what_was_put_on_an_interface_is_taken_from_it_under_its_new_name(lab: Lab) -> None:
+    host = lab["a"]
+    lines = ["link add v0 type veth peer name v1", "link set v0 up", "link set v1 up", "address add 10.3.0.1/24 dev v0"]
+    ip_batch(host, lines).result()
+    instance = replace(
+        EVERYTHING,
+        interface="v0",
+        addresses=(address("10.3.0.100/24"),),
+        excluded=(),
+        rules=(),
+        routes=(route("192.168.7.0/24", via=IPv4Address("10.3.0.9"), device="v0"),),
+    )
+
+    async def work() -> None:
+        async with standing(instance) as stand:
+            stand.worker.add()
+            await stand.worker.finish()
+            assert "192.168.7.0/24" in host.run(["ip", "route"]).output
+            host.run(["ip", "link", "set", "v0", "name", "v7"]).check()  # without going down (Linux 6.2)
+            await asyncio.sleep(0.2)
+            stand.worker.remove()
+            await stand.worker.finish()
+
+    within(host, work)
+    assert {one for one in addresses_of(host, "v7") if "." in one} == {"10.3.0.1/24"}
+    assert "192.168.7.0/24" not in host.run(["ip", "route"]).output
+
+
 def test_promote_secondaries_keeps_the_other_addresses_when_the_primary_goes(lab: Lab) -> None:
     three = tuple(address(f"10.77.0.{number}/24") for number in (1, 2, 3))
     for promote, lost in ((True, 0), (False, 2)):
