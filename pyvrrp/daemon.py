@@ -38,13 +38,11 @@ from pyvrrp.system.kernel import Kernel, Link
 from pyvrrp.system.privileges import require_privileges
 from pyvrrp.trackers import Key, RunningTracker
 from pyvrrp.tracking_loops import TrackingLoops
+from pyvrrp.upkeep import Upkeep
 
 NO_SOURCE: Mapping[int, Address] = {4: IPv4Address("0.0.0.0"), 6: IPv6Address("::")}
 STOP_LIMIT = 5.0
 """Seconds that each part of the stop may take: nothing that hangs (a script in the kernel, say) holds the end up."""
-LOOK_AROUND = 1.0
-SELF_CHECK = 5.0
-"""Seconds between two comparisons of what the kernel holds with what the states say."""
 
 
 async def finished_within(seconds: float, works: Sequence[Coroutine[object, object, None]]) -> bool:
@@ -75,6 +73,7 @@ class Daemon:
         self._group_tasks: dict[str, asyncio.Future[None]] = {}
         self.fifos = Fifos(hub)
         self.ground: Ground | None = None
+        self.upkeep: Upkeep | None = None
         self._kernel: Kernel | None = None
         self._announcer: Announcer | None = None
 
@@ -158,8 +157,9 @@ class Daemon:
         """Raise SystemRefusalError if an interface is not there, unless interfaces may come later."""
         if configuration.settings.dynamic_interfaces:
             return
+        made = {*vmac_names(configuration).values()}
         for instance in configuration.instances:
-            for name in sorted(needs(instance) - self.links.keys()):
+            for name in sorted(needs(instance) - self.links.keys() - made):
                 there = " ".join(sorted(self.links))
                 what = f"interface {name} for vrrp_instance {instance.name}"
                 raise SystemRefusalError(f"{what} doesn't exist (there are: {there})")
@@ -223,9 +223,11 @@ class Daemon:
         self.fleet.links_changed()
         for router in self.fleet.routers.values():
             router.delayed = not router.started
+        assert self.ground is not None
+        self.upkeep = Upkeep(self.fleet, self.ground, self.start)
         self.start(kernel.watch(lambda: self._read_links(kernel)))
-        self.start(self._look_around())
-        self.start(self._check_itself(kernel))
+        self.start(self.upkeep.look_around())
+        self.start(self.upkeep.check(lambda: self._read_links(kernel)))
 
     async def _end(self) -> None:
         routers = list(self.fleet.routers.values())
@@ -261,7 +263,8 @@ class Daemon:
         self.fleet.links_changed()
         if self.configuration.track_groups:
             self.fleet.track(self.fleet.routers)
-        self._mend()
+        assert self.upkeep is not None
+        self.upkeep.mend()
 
     def announce(self, link: Link, address: Address) -> None:
         """Broadcast once where ``address`` lives."""
@@ -271,33 +274,6 @@ class Daemon:
     def static_faults(self) -> Mapping[str, frozenset[str]]:
         """Return the causes of FAULT by instance that come from static addresses, routes and rules."""
         return self.ground.faults() if self.ground is not None else {}
-
-    def _mend(self) -> None:
-        if self.ground is not None and self.ground.is_disturbed():
-            self.start(self.ground.mend())
-        for router in self.fleet.routers.values():
-            if router.addresses.misses():
-                router.addresses.restore(router.instance.garp.repeat)
-
-    async def _look_around(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_AROUND)
-            self.fleet.look_around()
-
-    async def _check_itself(self, kernel: Kernel) -> None:
-        """Compare, now and then, what the kernel holds with what the states say; mend and tell what differs."""
-        suspects: frozenset[str] = frozenset()
-        while True:
-            await asyncio.sleep(SELF_CHECK)
-            self.links = await kernel.links()
-            self._mend()
-            found = self.fleet.left_behind()
-            for name in sorted(found & suspects):  # seen twice: it is no removal that is still on its way
-                router = self.fleet.routers[name]
-                text = f"is {router.machine.state.name} but its addresses are there: taking them away"
-                self.fleet.acts.tell(router, "address_left_behind", text)
-                router.addresses.remove()
-            suspects = found
 
     # --- Operators ------------------------------------------------------------------------------------------------
 

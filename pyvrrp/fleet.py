@@ -45,7 +45,8 @@ SLEPT = 0.5
 """Seconds by which a timer is late when the daemon must have been asleep."""
 LAGGED = 0.1
 """Seconds by which a timer is late so that it is worth telling."""
-MOST_RETRY = 60.0
+MOST_ASIDE = 60.0
+"""Seconds that a router stays in FAULT at most before it tries again."""
 
 
 class Surroundings(Protocol):
@@ -79,7 +80,7 @@ class Fleet:
         self._around = surroundings
         self._loop = asyncio.get_running_loop()
         self.intake = Intake(hub, self._receive)
-        self.acts = Acts(hub, self, self._silence)
+        self.acts = Acts(hub, self, self._not_heard)
         self.timetable = Timetable(self._loop, self._tick)
         self.ensemble = Ensemble({}, ())
         self._trackers_of: dict[Key, list[str]] = {}
@@ -250,6 +251,10 @@ class Fleet:
                 moved.add(name)
         return moved
 
+    def addresses_there(self) -> set[Address]:
+        """Return all addresses of this machine."""
+        return {one.ip for link in self._around.links.values() for one in link.addresses}
+
     def announce_source(self, router: Router) -> None:
         """Have the neighbours learn where a unicast router lives: its advertisements wait for no ARP then."""
         link = self._around.links.get(router.instance.interface)
@@ -278,8 +283,8 @@ class Fleet:
         faults = view.faults | static | tracking.faults(instance, known, group)
         if self.maintenance:
             faults |= {MAINTENANCE}
-        if router.silenced:
-            faults |= {f"advertisements do not leave {instance.interface}"}
+        if router.aside:
+            faults |= {router.aside}
         if view.source is not None and view.source != router.machine.source:
             self.dispatch(name, SourceChanged(view.source))
         priority = tracking.effective_priority(instance, known, group)
@@ -302,54 +307,33 @@ class Fleet:
         virtual, links = self._virtual, self._around.links
         return view_of(router.instance, links, self.settled, virtual, interface=interface, has_socket=has_socket)
 
-    # --- What does not leave --------------------------------------------------------------------------------------
+    # --- Who cannot serve for a while -----------------------------------------------------------------------------
 
-    def _silence(self, router: Router) -> None:
-        """Be no master whom nobody hears: FAULT, and after a while another try, each time after a longer one."""
-        if router.silenced or router.removed:
+    def _not_heard(self, router: Router) -> None:
+        """Be no master whom nobody hears."""
+        if not router.aside:
+            text = f"{router.failures} advertisements in a row did not leave"
+            self.set_aside(router, f"advertisements do not leave {router.instance.interface}", "not_heard", text)
+
+    def set_aside(self, router: Router, cause: str, event: str, text: str) -> None:
+        """Put a router into FAULT for a while, each time for a longer one, then let it try again."""
+        if router.aside or router.removed or self.stopping:
             return
-        router.silenced = True
-        router.silences += 1
-        wait = min(MOST_RETRY, router.machine.master_down_interval * 2 ** (router.silences - 1))
-        text = f"{router.failures} advertisements in a row did not leave: FAULT for {wait:.1f} s"
-        self.acts.tell(router, "not_heard", text, failures=router.failures, retry_in=round(wait, 3))
-        self._loop.call_soon(self.track, [router.name])
+        router.aside = cause
+        router.times_aside += 1
+        wait = min(MOST_ASIDE, router.machine.master_down_interval * 2 ** (router.times_aside - 1))
+        self.acts.tell(router, event, f"{text}: FAULT for {wait:.1f} s", retry_in=round(wait, 3))
+        self._loop.call_soon(self._track_one, router)  # not amid the effects that have led here
         self._loop.call_later(wait, self._try_again, router)
 
     def _try_again(self, router: Router) -> None:
-        router.silenced = False
+        router.aside = ""
         router.failures = 0
-        self.track([router.name])
+        self._track_one(router)
 
-    def look_around(self) -> None:
-        """Tell what has changed by time alone; to be called every second or so."""
-        now = self._loop.time()
-        for router in self.routers.values():
-            if router.silences and not router.silenced and router.is_master and now - router.since > MOST_RETRY:
-                router.silences = 0
-            for found in router.watcher.look(now, is_master=router.is_master):
-                self.acts.tell(router, found.event, found.reason, **found.values)
-                if found.event == "split_brain_healed" and router.is_master:
-                    self._announce_again(router)
-
-    def _announce_again(self, router: Router) -> None:
-        """Say where the addresses are, those of the whole group: the other one has taught the hosts its own place."""
-        for member in self.ensemble.members(router.name):
-            if self.routers[member].is_master:
-                self.routers[member].addresses.announce(self.routers[member].instance.garp.repeat)
-
-    def left_behind(self) -> frozenset[str]:
-        """Return the routers that are no master though an address of theirs is there, and no other one's."""
-        masters = [router.instance for router in self.routers.values() if router.is_master]
-        due = {address.ip for instance in masters for address in (*instance.addresses, *instance.excluded)}
-        there = {one.ip for link in self._around.links.values() for one in link.addresses}
-        return frozenset(
-            name
-            for name, router in self.routers.items()
-            if router.started
-            and not router.is_master
-            and any(address.ip in there - due for address in (*router.instance.addresses, *router.instance.excluded))
-        )
+    def _track_one(self, router: Router) -> None:
+        if self.routers.get(router.name) is router:
+            self.track([router.name])
 
 
 def starts_with_delay(configuration: Configuration) -> float:

@@ -33,8 +33,8 @@ class Router:
     ``faults`` are of its own links and trackers; those of its sync group are in the machine's state. ``delayed``: its
     start has to wait for the first result of a tracker without a weight. ``held``: an operator has demoted it.
     ``waiting``: a reload has brought it, and its VMAC is on its way. ``removed``: a reload has taken it away, and it is
-    on its way out. ``failures``: advertisements in a row that did not leave; ``silenced``: they were too many, for the
-    ``silences``-th time.
+    on its way out. ``failures``: advertisements in a row that did not leave. ``aside``: why it cannot serve for a
+    while, for the ``times_aside``-th time. ``mended_at``: when addresses were put back lately.
     """
 
     machine: VirtualRouter
@@ -51,8 +51,9 @@ class Router:
     waiting: bool = False
     faults: frozenset[str] = frozenset()
     failures: int = 0
-    silenced: bool = False
-    silences: int = 0
+    aside: str = ""
+    times_aside: int = 0
+    mended_at: list[float] = field(default_factory=list)
     watcher: Watcher = field(default_factory=Watcher)
     statistics: Statistics = field(default_factory=Statistics)
     why: str = "not started"

@@ -17,6 +17,7 @@ SAID = frozenset({
     "address_left_behind",
     "address_list_differs",
     "address_lost",
+    "addresses_fought_over",
     "advert_interval_learned",
     "advert_interval_restored",
     "clock_skew",
