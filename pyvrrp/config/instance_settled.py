@@ -167,7 +167,7 @@ class _Settled:
             return None
         if lines.active_key not in lines.keys:
             # keepalived goes on unsigned; a router that asks for signatures must not be believed to have them.
-            block.error(f"auth_hmac active_key {lines.active_key} is not defined: add key {lines.active_key} hex:...")
+            block.error(f"auth_hmac active_key {lines.active_key} is not defined: no good key has this number")
             return None
         if authentication.type is not AuthType.NONE:
             block.warn("auth_hmac cannot be combined with authentication, dropping legacy auth")

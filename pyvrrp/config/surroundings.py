@@ -28,7 +28,7 @@ def named_numbers(table: str, texts: Iterable[str]) -> Mapping[str, int]:
     for line in (line.partition("#")[0].split() for text in texts for line in text.splitlines()):
         try:
             if len(line) == 2:
-                names[line[1]] = int(line[0], 0)
+                names.setdefault(line[1], int(line[0], 0))  # FRR's 196 is called static, too: 4 was first
         except ValueError:
             continue  # ip(8) says nothing of such a line either
     return MappingProxyType(names)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from hakit.diagnostics import ConfigError, Diagnostic, Location, Severity
+from pyvrrp.config.keywords import MISSING_PARAMETER
 from pyvrrp.config.load import load, read
 from pyvrrp.model import Configuration
 
@@ -289,3 +291,58 @@ def test_a_missing_included_file_is_never_silently_an_empty_one() -> None:
         _, found = outcome(f"{form} nothing-here.conf\n{instance()}")
         (missing,) = [one for one in found if not one.advice]
         assert (missing.location.line, missing.message) == (1, "Config files missing 'nothing-here.conf'.")
+
+
+RECORDED = Path(__file__).with_name("data") / "keepalived-config-test.txt"
+DERAILED = "keepalived takes the braces of an unknown word for others': here one finding, and the rest is read"
+SECURITY = "about scripts on the disk, which preflight looks at; here security is on from the start"
+DIFFERENT: dict[str, tuple[str, list[str], int]] = {
+    "extra-brace": ("said once", ["Extra '}' found"], 5),
+    "no-brace": (
+        DERAILED,
+        ["Extra '}' found", "Missing '{' at beginning of configuration block: 'vrrp_instance' needs one",
+         "Unknown keyword 'interface'", "Unknown keyword 'virtual_router_id'", "Unknown keyword 'virtual_ipaddress'"],
+        5,
+    ),
+    "root-unknown-block": (DERAILED, ["Unknown keyword 'bogus'"], 5),
+    "unknown-block": (DERAILED, ["Unknown keyword 'bogus_block'"], 5),
+    "include-missing": ("a file that is not there is never nothing", ["Config files missing 'nothing-here.conf'."], 5),
+    "includer-missing": ("as above", ["Config files missing 'nothing-here.conf'."], 5),
+    "missing-interface": ("about this machine, which preflight looks at", [], 0),
+    "no-script-user": (SECURITY, [], 0),
+    "script-insecure": (SECURITY, [], 0),
+    "script-insecure-no-security": (SECURITY, [], 0),
+    "script-not-found": (SECURITY, [], 0),
+    "script-unused": (SECURITY, [], 0),
+    "security-masks-error": (SECURITY, ["Unknown keyword 'bogus_word'"], 5),
+    "no-vip": ("said once", ["(VI_1) No VIP specified; at least one is sensible"], 5),
+}  # fmt: skip
+"""Where we differ on purpose (reference, section 8), and what is said here."""
+
+
+def recorded() -> list[tuple[str, str, int, list[str]]]:
+    """Return name, text, exit status and messages of every record, each message once and without its place."""
+    found = []
+    for record in RECORDED.read_text().split("=== ")[1:]:
+        name, _, rest = record.partition("\n")
+        text, _, answer = rest.partition("--- exit ")
+        status, _, lines = answer.partition("\n")
+        messages = [re.sub(r"^\([^()]*Line \d+\) ", "", line) for line in lines.splitlines()]
+        found.append((name, text, int(status), list(dict.fromkeys(messages))))
+    return found
+
+
+@pytest.mark.parametrize(("name", "text", "status", "messages"), recorded(), ids=[record[0] for record in recorded()])
+def test_each_recorded_file_gets_the_words_and_the_status_that_keepalived_gave_it(
+    name: str, text: str, status: int, messages: list[str]
+) -> None:
+    _, messages, status = DIFFERENT.get(name, ("", messages, status))
+    _, found = outcome(text)
+    said = [one.message.partition("; did you mean")[0] for one in found if not one.advice]
+    assert said == messages
+    assert (2 if any(MISSING_PARAMETER in one for one in said) else 5 if said else 0) == status
+
+
+def test_all_43_records_are_held_against_it() -> None:
+    assert len(recorded()) == 43
+    assert DIFFERENT.keys() <= {record[0] for record in recorded()}
