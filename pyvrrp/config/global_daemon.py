@@ -18,14 +18,17 @@ from pyvrrp.config.tree import Statement
 from pyvrrp.config.values import decimal, whole
 from pyvrrp.model import Fifo, Spacing
 
-LONGEST_INTERVAL = 4294.0
-"""Seconds: 2^32 microseconds (keepalived counts in them)."""
+LONGEST_INTERVAL = 4294.967295
+"""Seconds: 2^32 - 1 microseconds (keepalived counts in them)."""
 LONGEST_SCRIPT = 1000
 
 
 def set_router_id(block: GlobalBlock, statement: Statement) -> None:
     """``router_id NAME``."""
-    block.router_id = statement.parameters[0].text
+    if statement.parameters:
+        block.router_id = statement.parameters[0].text
+    else:
+        block.notes.warn(statement, "routerid name missing - ignoring")
 
 
 def set_script_security(block: GlobalBlock, statement: Statement) -> None:
@@ -52,7 +55,7 @@ def set_spacing(block: GlobalBlock, statement: Statement) -> None:
     try:
         seconds = decimal(text, 0.000001, LONGEST_INTERVAL)
     except ValueError as wrong:
-        block.notes.warn(statement, str(wrong))
+        block.notes.warn(statement, f"negative number '{text}'" if text.startswith("-") else str(wrong))
         block.notes.warn(statement, f"{statement.name} '{text}' is invalid")
         return
     name = "arp" if statement.name == "vrrp_garp_interval" else "na"
@@ -124,8 +127,19 @@ def set_script_timeout(block: GlobalBlock, statement: Statement) -> None:
         block.notes.warn(statement, f"{statement.name} '{text}' must be in [1, {LONGEST_SCRIPT}] - ignoring")
 
 
+def _again(block: GlobalBlock, statement: Statement, complaint: str) -> bool:
+    """Return whether the keyword stood here before, with a warning if so."""
+    before = statement.name in block.said
+    block.said.add(statement.name)
+    if before:
+        block.notes.warn(statement, complaint)
+    return before
+
+
 def set_nftables(block: GlobalBlock, statement: Statement) -> None:
     """``nftables [TABLE]``."""
+    if _again(block, statement, "nftables already specified - ignoring"):
+        return
     if statement.parameters:
         block.change(nftables_table=statement.parameters[0].text)
 
@@ -142,7 +156,9 @@ def set_nftables_priority(block: GlobalBlock, statement: Statement) -> None:
 
 def set_vmac_prefix(block: GlobalBlock, statement: Statement) -> None:
     """``vmac_prefix NAME``."""
-    block.change(vmac_prefix=statement.parameters[0].text)
+    name = statement.parameters[0].text
+    if not _again(block, statement, f"vmac prefix has already been specified - ignoring {name}"):
+        block.change(vmac_prefix=name)
 
 
 def set_disable_local_igmp(block: GlobalBlock, _: Statement) -> None:
@@ -163,6 +179,15 @@ def set_mail(block: GlobalBlock, statement: Statement) -> None:
             block.defaults.smtp_alert = value
         if not value:
             return
+    elif statement.name == "smtp_connect_timeout":
+        text = statement.parameters[0].text
+        try:
+            whole(text, 0, 4294)
+        except ValueError as wrong:
+            block.notes.warn(statement, str(wrong))
+            block.notes.warn(statement, f"smtp_connect_timeout '{text}' must be in [0, 4294] - ignoring")
+    elif statement.name == "notification_email" and not statement.block:
+        block.notes.warn(statement, "Warning - empty notification_email block")
     if not block.told_of_mail:
         block.notes.advise(statement, f"mail is not sent: '{statement.name}' and its like have no effect")
     block.told_of_mail = True
@@ -192,7 +217,9 @@ def _mail(tier: int, about: str, most: int = 1, *, block: bool = False) -> Keywo
 
 
 KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
-    "router_id": Keyword(set_router_id, tier=1, default="the name of the host", about="What this machine is called."),
+    "router_id": Keyword(
+        set_router_id, parameters=0, most=1, tier=1, default="the name of the host", about="Name of this machine."
+    ),
     "enable_script_security": Keyword(
         set_script_security, parameters=0, most=1, tier=1, default="on (keepalived: off)",
         about="Do not run scripts as root that others may change; `off` is ours.",

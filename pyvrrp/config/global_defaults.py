@@ -13,7 +13,7 @@ from typing import Any
 from pyvrrp.config.keywords import Notes
 from pyvrrp.config.tree import Statement
 from pyvrrp.config.values import whole
-from pyvrrp.model import VRRP_GROUP, VRRP_GROUP6, GlobalSettings, GratuitousArp, Script
+from pyvrrp.model import VRRP_GROUP, VRRP_GROUP6, Defaults, GlobalSettings, GratuitousArp, Script
 
 MOST = 2**31 - 1
 _TIMES = {"master_delay": "delay", "master_refresh": "refresh", "lower_prio_delay": "lower_prio_delay"}
@@ -22,6 +22,11 @@ _COUNTS = {
     "master_refresh_repeat": "refresh_repeat",
     "lower_prio_repeat": "lower_prio_repeat",
 }
+_INVALID = {
+    "vrrp_garp_master_refresh": "{}Invalid {} '{}' - ignoring",
+    "vrrp_garp_lower_prio_repeat": "{}Invalid {} '{}'",
+}
+"""Where keepalived words it differently."""
 GARP_KEYWORDS = tuple(f"garp_{name}" for name in (*_TIMES, *_COUNTS))
 """In an instance; with ``vrrp_`` before them in ``global_defs``."""
 
@@ -35,19 +40,23 @@ class Garp:
     own_lower_repeat: bool = False
 
     def set(self, statement: Statement, notes: Notes, name: str) -> None:
-        """Carry out one of GARP_KEYWORDS, with or without ``vrrp_``, for the instance or block ``name``."""
+        """Carry out one of GARP_KEYWORDS for the instance ``name``, or with ``vrrp_`` and ``""`` for all of them."""
         keyword = statement.name.removeprefix("vrrp_").removeprefix("garp_")
-        text = statement.parameters[0].text
+        text, about = statement.parameters[0].text, f"({name}): " if name else ""
         try:
             if keyword in _TIMES:
                 self._set(_TIMES[keyword], whole(text, 0, 86400))
-            else:
-                self._set(_COUNTS[keyword], max(whole(text, 0, MOST), 1))
-                if whole(text, 0, MOST) == 0:
-                    notes.warn(statement, f"({name}): {statement.name} must be greater than 0, setting to 1")
+                return
+            count, least = whole(text, 0, MOST), 0 if statement.name == "vrrp_garp_lower_prio_repeat" else 1
+            if count < least:
+                notes.warn(statement, f"{about}{statement.name} must be greater than 0, setting to 1")
+            self._set(_COUNTS[keyword], max(count, least))
         except ValueError as wrong:
             notes.warn(statement, f"negative number '{text}'" if text.startswith("-") else str(wrong))
-            notes.warn(statement, f"({name}): {statement.name} '{text}' invalid - ignoring")
+            notes.warn(
+                statement,
+                _INVALID.get(statement.name, "{}{} '{}' invalid - ignoring").format(about, statement.name, text),
+            )
 
     def _set(self, name: str, value: Any) -> None:
         self.own_lower_delay |= name == "lower_prio_delay"
@@ -95,13 +104,29 @@ class InstanceDefaults:
     multicast_group6: IPv6Address = VRRP_GROUP6
     script_user: tuple[str, str | None] | None = None
 
+    def settled(self) -> Defaults:
+        """Return what the dumps show of these."""
+        return Defaults(
+            interface=self.interface,
+            version=2 if self.version is None else self.version,
+            garp=self.garp.values,
+            down_timer_adverts=self.down_timer_adverts,
+            answers_lower_priority=self.answers_lower_priority,
+            answers_higher_priority=self.answers_higher_priority,
+            check_unicast_source=self.check_unicast_source,
+            skip_check_addresses=self.skip_check_addresses,
+            strict=self.strict,
+            notify_priority_changes=self.notify_priority_changes,
+            smtp_alert=self.smtp_alert,
+        )
+
 
 @dataclass(slots=True)
 class GlobalBlock:
     """``global_defs`` while it is read: ``defaults`` for the instances, ``settings`` for the daemon.
 
-    ``told_of_mail``: that mail is not sent is said once. ``fifo_scripts``: by the field of ``settings`` that their FIFO
-    is in, since a script may stand before its FIFO.
+    ``told_of_mail``: that mail is not sent is said once. ``said``: keywords of which only the first one counts.
+    ``fifo_scripts``: by the field of ``settings`` that their FIFO is in, since a script may stand before its FIFO.
     """
 
     notes: Notes
@@ -110,6 +135,7 @@ class GlobalBlock:
     router_id: str = ""
     script_security: bool = True
     told_of_mail: bool = False
+    said: set[str] = field(default_factory=set)
     fifo_scripts: dict[str, Script] = field(default_factory=dict)
 
     @property
@@ -134,5 +160,5 @@ def read_down_timer_adverts(statement: Statement, notes: Notes, name: str, defau
         return whole(text, 1, 100)
     except ValueError as wrong:
         notes.warn(statement, str(wrong))
-        notes.warn(statement, f"({name}): Invalid down_timer_adverts [1:100] '{text}'")
+        notes.warn(statement, f"{f'({name}): ' if name else ''}Invalid {statement.name} [1:100] '{text}'")
         return default

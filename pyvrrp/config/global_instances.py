@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, ip_address
 
 from pyvrrp.config.global_defaults import GARP_KEYWORDS, GlobalBlock, read_down_timer_adverts
 from pyvrrp.config.keywords import Keyword
 from pyvrrp.config.tree import Statement
 from pyvrrp.config.values import interface_name, switch, whole
 
-ROUTERS_VERSIONS = {"2": 2, "3": 3}
 LONGEST_EXTRA = 86400
 MOST_BYTES = 2**31 - 1
 
@@ -27,7 +26,9 @@ def switched(block: GlobalBlock, statement: Statement) -> bool | None:
     try:
         return switch(text)
     except ValueError:
-        block.notes.warn(statement, f"Invalid value '{text}' for global {statement.name} specified")
+        briefly = statement.name in {"vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert", "vrrp_min_garp"}
+        value = f" for {statement.name}" if briefly else f" '{text}' for global {statement.name}"
+        block.notes.warn(statement, f"Invalid value{value} specified")
         return None
 
 
@@ -45,9 +46,10 @@ def _switch(name: str, about: str, *, tier: int = 3, reverse: bool = False) -> K
 def set_version(block: GlobalBlock, statement: Statement) -> None:
     """``vrrp_version N``."""
     text = statement.parameters[0].text
-    if text in ROUTERS_VERSIONS:
-        block.defaults.version = ROUTERS_VERSIONS[text]
-    else:
+    try:
+        block.defaults.version = whole(text, 2, 3)
+    except ValueError as wrong:
+        block.notes.warn(statement, str(wrong))
         block.notes.warn(statement, "VRRP Error: Version must be either 2 or 3")
 
 
@@ -61,13 +63,16 @@ def set_default_interface(block: GlobalBlock, statement: Statement) -> None:
 
 def set_script_user(block: GlobalBlock, statement: Statement) -> None:
     """``script_user NAME [GROUP]``."""
+    if not statement.parameters:
+        block.notes.warn(statement, "No script username specified")
+        return
     name, *group = (word.text for word in statement.parameters)
     block.defaults.script_user = name, group[0] if group else None
 
 
 def set_garp(block: GlobalBlock, statement: Statement) -> None:
     """``vrrp_garp_*``."""
-    block.defaults.garp.set(statement, block.notes, "global_defs")
+    block.defaults.garp.set(statement, block.notes, "")
 
 
 def set_min_garp(block: GlobalBlock, statement: Statement) -> None:
@@ -96,15 +101,18 @@ def set_garp_extra_if(block: GlobalBlock, statement: Statement) -> None:
 def set_down_timer_adverts(block: GlobalBlock, statement: Statement) -> None:
     """``vrrp_down_timer_adverts N``."""
     now = block.defaults.down_timer_adverts
-    block.defaults.down_timer_adverts = read_down_timer_adverts(statement, block.notes, "global_defs", now)
+    block.defaults.down_timer_adverts = read_down_timer_adverts(statement, block.notes, "", now)
 
 
 def set_group(block: GlobalBlock, statement: Statement) -> None:
     """``vrrp_mcast_group4`` and ``6``."""
     text, four = statement.parameters[0].text, statement.name.endswith("4")
     try:
-        group = IPv4Address(text) if four else IPv6Address(text)
+        group = ip_address(text)
     except ValueError:
+        block.notes.warn(statement, f"Can't parse {statement.name} [{text}]. Skipping")
+        return
+    if group.version != (4 if four else 6):
         block.notes.warn(statement, f"{statement.name} [{text}] is not IPv{'4' if four else '6'}. Skipping")
         return
     if not group.is_multicast:
@@ -153,8 +161,13 @@ def _row(handle: _Handler, tier: int, default: str, about: str, most: int = 1) -
 
 
 KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
-    "script_user": _row(
-        set_script_user, 1, "the daemon's own user", "User and group of scripts that name none: NAME [GROUP].", 2
+    "script_user": Keyword(
+        set_script_user,
+        parameters=0,
+        most=2,
+        tier=1,
+        default="the daemon's own user",
+        about="User and group of scripts that name none: NAME [GROUP].",
     ),
     "default_interface": _row(set_default_interface, 2, "none", "Interface of instances and static addresses without."),
     "vrrp_version": _row(set_version, 2, "2, and 3 for IPv6; 2 or 3", "VRRP version of the instances."),
@@ -183,8 +196,13 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
     "vrrp_min_garp": Keyword(
         set_min_garp, parameters=0, most=1, tier=2, default="off", about="One gratuitous ARP and no second burst."
     ),
-    "vrrp_garp_extra_if": _row(
-        set_garp_extra_if, 3, "off; 1 to 86400 s", "Gratuitous ARPs on the interfaces below VMACs, this often.", 2
+    "vrrp_garp_extra_if": Keyword(
+        set_garp_extra_if,
+        parameters=0,
+        most=2,
+        tier=3,
+        default="off; 1 to 86400 s",
+        about="Gratuitous ARPs on the interfaces below VMACs, this often: [all] S.",
     ),
     "vrrp_vmac_garp_intvl": _row(set_garp_extra_if, 3, "off; 1 to 86400 s", "Old name of vrrp_garp_extra_if.", 2),
     "vrrp_mcast_group4": _row(set_group, 3, "224.0.0.18", "Group of IPv4 advertisements."),

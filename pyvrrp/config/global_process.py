@@ -161,7 +161,7 @@ def set_include_check(block: GlobalBlock, statement: Statement) -> None:
     words = {"", "readable", "read", "match", "wildcard_match", "brace_match"}
     for word in statement.parameters:
         if word.text.lstrip("+-") not in words:
-            block.notes.warn(statement, f"include_check - unknown option '{word.text}'")
+            block.notes.warn(statement, f"Unknown include_check type '{word.text}' - ignoring")
 
 
 KEYWORDS: dict[str, Keyword[GlobalBlock]] = {

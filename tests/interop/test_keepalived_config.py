@@ -163,3 +163,62 @@ def test_both_make_the_same_words_of_a_file(name: str, tmp_path: Path) -> None:
         if not one.advice
     ]
     assert unknown_words(ours) == unknown_words(theirs) != []
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "router_id",
+        "vrrp_version 4",
+        "vrrp_version 3",
+        "vrrp_lower_prio_no_advert maybe",
+        "vrrp_notify_priority_changes maybe",
+        "vrrp_min_garp maybe",
+        "dynamic_interfaces x",
+        "vrrp_garp_interval -1",
+        "vrrp_garp_interval 0",
+        "vrrp_startup_delay x",
+        "vrrp_mcast_group4 ff02::1",
+        "vrrp_mcast_group4 10.0.0.1",
+        "vrrp_mcast_group4 x",
+        "vrrp_mcast_group6 ::1",
+        "vrrp_garp_master_delay x",
+        "vrrp_garp_master_repeat 0",
+        "vrrp_garp_master_refresh x",
+        "vrrp_garp_lower_prio_repeat x",
+        "vrrp_garp_lower_prio_repeat 0",
+        "vrrp_garp_extra_if",
+        "vrrp_garp_extra_if all",
+        "vrrp_garp_extra_if 0",
+        "vrrp_down_timer_adverts 0",
+        "vrrp_rx_bufs_policy x",
+        "vrrp_priority 20",
+        "vrrp_rt_priority 0",
+        "vrrp_rt_priority 100",
+        "vrrp_rlimit_rttime x",
+        "process_name abcdefghijklmnopq",
+        "umask IWALL",
+        "umask 01000",
+        "random_seed x",
+        "include_check sometimes",
+        "nftables_priority x",
+        "startup_script_timeout 0",
+        "notify_fifo /run/a\n notify_fifo /run/b",
+        "smtp_alert maybe",
+        "smtp_connect_timeout x",
+        "router_idd x",
+        "script_user",
+        "vmac_prefix a\n vmac_prefix b",
+        "nftables a\n nftables b",
+    ],
+)
+def test_both_say_the_same_of_global_defs(lines: str, tmp_path: Path) -> None:
+    text = f"global_defs {{\n {lines}\n}}\nvrrp_instance VI_1 {{\n{REST}}}\n"
+    file = tmp_path / "k.conf"
+    file.write_text(text)
+    _, theirs = keepalived_says(file, tmp_path)
+    found = read(text.encode(), str(file)).warnings
+    ours = [
+        f"(Line {one.location.line}) {one.message.partition('; did you mean')[0]}" for one in found if not one.advice
+    ]
+    assert ours == list(dict.fromkeys(theirs))
