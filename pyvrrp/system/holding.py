@@ -8,6 +8,8 @@ goes down. What is not there when it is to be removed is no error.
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -18,6 +20,8 @@ from pyvrrp.system.kernel import Kernel, Loss
 from pyvrrp.system.link import Link
 from pyvrrp.system.routes import as_kept, family_number
 
+CONTESTED, CONTEST = 10, 60.0
+"""So many losses of one thing within so many seconds mean that another program does not let us have it."""
 Where = Callable[[VirtualAddress], Link | None]
 
 
@@ -41,6 +45,8 @@ class Holding:
         self._tell = tell
         self._doubtful = False
         self._places: dict[VirtualAddress, Link] = {}
+        self._lost_at: dict[str, deque[float]] = {}
+        self._silent_until: dict[str, float] = {}
 
     # --- Setting --------------------------------------------------------------------------------------------------
 
@@ -152,7 +158,7 @@ class Holding:
             if link is not None and not link.has(as_kept(address)):
                 who = self._kernel.who_removed(("address", str(address.ip)))
                 text = f"{address} was removed from {link.name} by {who}: putting it back"
-                self._tell("address_lost", text, address=str(address), interface=link.name, who=who)
+                self._tell_lost(text, who, address=str(address), interface=link.name)
                 if await self._set_address(address):
                     back.append((address, link))
         if self._doubtful:
@@ -165,13 +171,26 @@ class Holding:
         for route in [one for one in self.routes if one.tracked]:
             if await self._try(self._kernel.add_route(route)):
                 who = self._kernel.who_removed(_loss_of(route))
-                text = f"the route {route} was removed by {who}: put back"
-                self._tell("address_lost", text, route=str(route), who=who)
+                self._tell_lost(f"the route {route} was removed by {who}: put back", who, route=str(route))
         for rule in [one for one in self.rules if one.tracked]:
             if await self._try(self._kernel.add_rule(rule)):
                 who = self._kernel.who_removed(("rule",))
-                text = f"the rule {rule} was removed by {who}: put back"
-                self._tell("address_lost", text, rule=str(rule), who=who)
+                self._tell_lost(f"the rule {rule} was removed by {who}: put back", who, rule=str(rule))
+
+    def _tell_lost(self, text: str, who: str, **what: str) -> None:
+        """Tell of a loss, until there are too many: then that, once, and no more within the minute."""
+        now, key = time.monotonic(), " ".join(what.values())
+        times = self._lost_at.setdefault(key, deque(maxlen=CONTESTED))
+        while times and now - times[0] > CONTEST:
+            times.popleft()
+        times.append(now)
+        if len(times) < CONTESTED:
+            self._tell("address_lost", text, who=who, **what)
+            return
+        if self._silent_until.get(key, 0.0) <= now:
+            self._silent_until[key] = now + CONTEST
+            text = f"{key} was removed {CONTESTED} times within {CONTEST:g} s, last by {who}: somebody fights for it"
+            self._tell("address_lost", text, who=who, contested=True, **what)
 
 
 def _loss_of(route: Route) -> Loss:

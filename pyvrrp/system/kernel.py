@@ -13,7 +13,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +32,8 @@ SPACING = 0.05
 """Seconds between two reports of changes, unless a link went up or down: that is said at once."""
 _REQUEST_ACK, _CREATE, _EXCLUSIVE = 0x5, 0x400, 0x200
 _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _NEWRULE, _DELRULE = 20, 21, 24, 25, 32, 33
+_BREATH = 32
+"""Messages of a dump that are taken apart in one go."""
 _REMOVALS = frozenset({"RTM_DELADDR", "RTM_DELROUTE", "RTM_DELRULE"})
 _MOST_REMOVERS = 4096
 _GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ESRCH, errno.ENOENT)
@@ -79,14 +81,19 @@ class Kernel:
         assert self._picture is not None
         return self._picture.by_name()
 
+    async def read(self) -> dict[str, Link]:
+        """Return all links by name, everything read anew: a check of the picture, and a doubt in what is not in it."""
+        self._lost = True
+        return await self.links()
+
     async def _read_all(self) -> None:
         self._lost = False
-        addresses = [
-            found
-            for family in (socket.AF_INET, socket.AF_INET6)
-            async for found in await self.commands.get_addr(family=family)
-        ]
-        self._picture = Picture([found async for found in await self.commands.get_links()], addresses)
+        addresses: list[Any] = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            await _gather(await self.commands.get_addr(family=family), addresses)
+        links: list[Any] = []
+        await _gather(await self.commands.get_links(), links)
+        self._picture = Picture(links, addresses)
         self._lose(*self._losses)
         self._changed.set()
 
@@ -242,6 +249,14 @@ class Kernel:
         except OSError as refused:  # the request did not even fit (pyroute2 passes some errors on as they are)
             raise SystemRefusalError(f"cannot {act}: {refused}") from None
         return True
+
+
+async def _gather(answer: AsyncIterator[Any], into: list[Any]) -> None:
+    """Collect a long answer, and let the loop breathe meanwhile: advertisements do not wait for it."""
+    async for found in answer:
+        into.append(found)
+        if len(into) % _BREATH == 0:
+            await asyncio.sleep(0)
 
 
 def _devices(route: Route) -> set[str]:

@@ -254,6 +254,26 @@ def test_what_somebody_else_removes_is_put_back_and_told(lab: Lab, removal: str,
     within(host, work)
 
 
+def test_an_address_that_somebody_fights_for_is_put_back_each_time_but_told_of_ten_times(lab: Lab) -> None:
+    """systemd-networkd and NetworkManager do so (reliability 7.3)."""
+    host = lab["a"]
+    instance = replace(EVERYTHING, addresses=ADDRESSES[:1], excluded=(), routes=(), rules=())
+
+    async def work() -> None:
+        async with standing(instance) as stand:
+            stand.worker.add()
+            await stand.worker.finish()
+            for _ in range(14):
+                await stand.until(lambda: "10.9.0.100/32" in addresses_of(host, "eth0"))
+                host.run(["ip", "address", "del", "10.9.0.100/32", "dev", "eth0"]).check()
+            await stand.until(lambda: "10.9.0.100/32" in addresses_of(host, "eth0"))
+            told = stand.told.reasons("address_lost")
+            assert len(told) == 10
+            assert told[-1].startswith("10.9.0.100/32 eth0 was removed 10 times within 60 s, last by process")
+
+    within(host, work)
+
+
 def test_what_is_not_tracked_stays_away_until_the_next_transition(lab: Lab) -> None:
     """keepalived.conf(5), ``no_track``: what OpenStack's Neutron marks, because it moves those addresses itself."""
     host = lab["a"]
