@@ -127,7 +127,8 @@ class Daemon:
         for line in opening_lines.channels(self.configuration, self.links):
             self.hub.publish("notice", line.text, detail=line.detail)
         for instance in self.configuration.instances:
-            self.fleet.routers[instance.name] = self.make_router(instance, self.configuration)
+            router = self.fleet.routers[instance.name] = self.make_router(instance, self.configuration)
+            self.listen(router, self.configuration)
         self.fleet.regroup(self.configuration)
         self.regroup_notifiers()
 
@@ -165,7 +166,7 @@ class Daemon:
                 raise SystemRefusalError(f"{what} doesn't exist (there are: {there})")
 
     def make_router(self, instance: Instance, configuration: Configuration) -> Router:
-        """Make the router of an instance, listening but not begun. Raises OSError if no socket is to be had."""
+        """Make the router of an instance, not listening yet and not begun."""
         names = vmac_names(configuration)
 
         def tell(event: str, reason: str = "", **values: Value) -> None:
@@ -190,8 +191,12 @@ class Daemon:
             ),
             notifier=Notifier(instance, tell, security=configuration.settings.script_security, fifos=self.fifos),
         )
-        self.fleet.intake.add(router, endpoint_of(instance, hears_through(instance, names)))
         return router
+
+    def listen(self, router: Router, configuration: Configuration) -> None:
+        """Have a router hear what is for it. Raises OSError if no socket is to be had."""
+        interface = hears_through(router.instance, vmac_names(configuration))
+        self.fleet.intake.add(router, endpoint_of(router.instance, interface))
 
     def _link(self, name: str) -> Link | None:
         return self.links.get(name)

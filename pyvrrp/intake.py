@@ -67,7 +67,10 @@ class Intake:
         self._epoll.close()
 
     def add(self, router: Router, endpoint: Endpoint) -> None:
-        """Have ``router`` hear what arrives at ``endpoint``; raises OSError if its interface is there but refuses."""
+        """Have ``router`` hear what arrives at ``endpoint``.
+
+        Raises OSError if its interface is there but refuses: then it listens as soon as a link changes.
+        """
         key = replace(endpoint, buffer=None)
         listener = self.listeners.get(key)
         if listener is None:
@@ -75,6 +78,11 @@ class Intake:
         listener.routers[router.instance.virtual_router_id] = router
         router.listener = listener
         self._open(listener)
+
+    def restore(self, router: Router) -> None:
+        """Have ``router`` hear again what another one of its number may have taken from it."""
+        if router.listener is not None:
+            router.listener.routers[router.instance.virtual_router_id] = router
 
     def remove(self, router: Router) -> None:
         """Let ``router`` hear nothing any more; a socket that serves nobody is closed."""

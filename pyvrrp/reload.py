@@ -74,10 +74,15 @@ def _made(daemon: Daemon, change: Difference, after: Configuration) -> list[Rout
     """Make the routers of the new instances; if one cannot be made, none is."""
     new: list[Router] = []
     try:
-        new.extend(daemon.make_router(instance, after) for instance in change.come)
+        for instance in change.come:
+            router = daemon.make_router(instance, after)
+            new.append(router)
+            daemon.listen(router, after)
     except (OSError, SystemRefusalError) as refused:
         for router in new:
             daemon.fleet.intake.remove(router)
+        for router in daemon.fleet.routers.values():  # one that has the same number listens on
+            daemon.fleet.intake.restore(router)
         raise SystemRefusalError(f"the reload cannot be carried out: {refused}") from None
     return new
 
@@ -112,7 +117,10 @@ def _change(daemon: Daemon, router: Router, was: Instance, after: Configuration)
     endpoint = endpoint_of(will, hears_through(will, vmac_names(after)))
     if router.listener is None or router.listener.endpoint != endpoint:
         fleet.intake.remove(router)
-        fleet.intake.add(router, endpoint)
+        try:
+            fleet.intake.add(router, endpoint)
+        except (OSError, SystemRefusalError) as refused:  # a fault of this router, until a change of a link mends it
+            fleet.acts.tell(router, "system_error", f"no socket on {endpoint.interface}: {refused}")
     priority = tracking.effective_priority(will, fleet.readings(), after.group_of(will.name))
     fleet.dispatch(will.name, Reconfigured(will, priority))
 
