@@ -45,6 +45,7 @@ class Holding:
         self._tell = tell
         self._doubtful = False
         self._places: dict[VirtualAddress, Link] = {}
+        self._waiting: list[VirtualAddress] = []  # for an interface that is not there yet
         self._lost_at: dict[str, deque[float]] = {}
         self._silent_until: dict[str, float] = {}
 
@@ -59,13 +60,18 @@ class Holding:
     async def _set_address(self, address: VirtualAddress) -> bool:
         link = self._where(address)
         if link is None:
+            self._waiting.append(address)
             self._tell("system_error", f"{address} is not set: there is no interface {self._name_of(address)}")
             return False
-        if await self._try(self._kernel.add(link, address)) is None:
-            return False
-        self._places[address] = link
-        self._tell("address", action="added", address=str(address), interface=link.name)
-        return True
+        return await self._put(address, link) is not None
+
+    async def _put(self, address: VirtualAddress, link: Link) -> bool | None:
+        """Add an address; returns False if it was there, None, told, if it was refused."""
+        done = await self._try(self._kernel.add(link, address))
+        if done is not None:
+            self._places[address] = link
+            self._tell("address", action="added", address=str(address), interface=link.name)
+        return done
 
     async def set_routes(self, wanted: Iterable[Route]) -> None:
         """Add routes; those that the kernel has taken, or had, are held."""
@@ -96,6 +102,7 @@ class Holding:
     async def drop_addresses(self, unwanted: Sequence[VirtualAddress]) -> None:
         """Remove addresses, held or not (a crash may have left them there)."""
         self.addresses = [one for one in self.addresses if one not in unwanted]
+        self._waiting = [one for one in self._waiting if one not in unwanted]
         for address in unwanted:
             now, then = self._where(address), self._places.pop(address, None)
             # Where it was put may have another name by now, and its name may be another's: the index tells.
@@ -142,7 +149,7 @@ class Holding:
 
     def misses(self) -> bool:
         """Return whether something that is held is not, or may not be, in the kernel, as far as that has told."""
-        if self._doubtful:
+        if self._doubtful or any(self._where(one) is not None for one in self._waiting):
             return True
         lost = ((held, self._where(held)) for held in self.addresses if held.tracked)
         return any(link is not None and not link.has(as_kept(held)) for held, link in lost)
@@ -156,11 +163,20 @@ class Holding:
         for address in [one for one in self.addresses if one.tracked]:
             link = by_name.get(self._name_of(address))
             if link is not None and not link.has(as_kept(address)):
-                who = self._kernel.who_removed(("address", str(address.ip)))
-                text = f"{address} was removed from {link.name} by {who}: putting it back"
-                self._tell_lost(text, who, address=str(address), interface=link.name)
-                if await self._set_address(address):
+                done = await self._put(address, link)
+                if done:  # and not only missing in a picture that is behind
+                    who = self._kernel.who_removed(("address", str(address.ip)))
+                    text = f"{address} was removed from {link.name} by {who}: put back"
+                    self._tell_lost(text, who, address=str(address), interface=link.name)
+                if done is not None:
                     back.append((address, link))
+        late = [one for one in self._waiting if self._name_of(one) in by_name]
+        self._waiting = [one for one in self._waiting if one not in late]
+        for address in late:
+            link = by_name[self._name_of(address)]
+            if await self._put(address, link) is not None:
+                self.addresses.append(address)
+                back.append((address, link))
         if self._doubtful:
             self._doubtful = False
             await self._restore_routes()
