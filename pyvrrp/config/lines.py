@@ -21,7 +21,7 @@ SCRIPT_VALUED = frozenset({
 })  # fmt: skip
 """Keywords whose value may be in either kind of quotes, with escapes inside, because it is parsed once more."""
 
-_SECRET = re.compile(r"pass|\bkey\b|hex:", re.IGNORECASE)
+_SECRET = re.compile(r"pass|\bkey\b|hex:|(?:^|\s)\$\w+=", re.IGNORECASE)
 _STOP = re.compile(r"""[!#"\\]""")
 _BLANKS = " \t\r\f\v"
 _IN_DOUBLE = re.compile(r"""\$\{[^{}]*\}|[{}"]""")
@@ -72,7 +72,7 @@ class Line:
 
     @property
     def shown(self) -> str | None:
-        """The line as it was written, None if it may hold a secret."""
+        """The line as it was written, None if it may hold a secret; what a definition holds, nobody knows."""
         return None if _SECRET.search(self.source) else self.source
 
 

@@ -13,8 +13,9 @@ from pyvrrp.config.definitions import Random
 from pyvrrp.config.expand import DEEPEST_INCLUDE, Expansion, Outside
 from pyvrrp.config.include import Check, alternatives, checks_after
 from pyvrrp.config.lines import LONGEST_LINE
-from pyvrrp.config.load import IncludedFiles
+from pyvrrp.config.load import IncludedFiles, Loaded, read
 from pyvrrp.config.tree import statements_of
+from pyvrrp.model import Configuration
 
 OUTSIDE = Outside("lb1", {"HOME": "/root"}, "/etc/keepalived", 1)
 
@@ -365,3 +366,33 @@ def test_any_text_comes_to_an_end_with_lines_or_with_an_error(text: str) -> None
     else:
         found = {Severity.ERROR}
     assert found == {Severity.ERROR}
+
+
+@pytest.mark.parametrize("line", ["auth_pass", " key 1", "$SECRET=", "@lb1 $A=", "x hex:"])
+def test_a_line_that_may_hold_a_secret_is_never_shown(line: str) -> None:
+    findings = Findings()
+    list(Expansion(f"{line} {'s' * LONGEST_LINE}", "k.conf", findings, OUTSIDE))
+    (found,) = findings.items
+    assert found.source is None
+    assert "sss" not in found.render()
+
+
+BLOCKS = st.sampled_from([
+    "vrrp_instance V {\n", "interface eth0\n", "virtual_router_id 51\n", "virtual_ipaddress {", "10.9.0.${A}\n", "}\n",
+    "\n", "$A=1\n", "$B= \\\n interface eth0 \\\n virtual_router_id ${A}\n", "${B}\n", "~SEQ(A,1,3) 10.0.0.${A}\n",
+    "@lb1 ", "@^lb1 ", "priority ${_RANDOM 1 254}\n", "global_defs {\n", "router_id ${_INSTANCE}\n", '"', "\\",
+    "include nothing.conf\n", "~LST(A,x) $B\n", 'notify "${_PWD}/x ${_HASH}"\n', "random_seed 1\n",
+    "vrrp_version 3\n", "authentication { auth_pass $A\n",
+])  # fmt: skip
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(BLOCKS, max_size=30).map("".join))
+def test_any_text_gives_a_configuration_or_a_config_error_expanded_or_not(text: str) -> None:
+    found: Loaded | ConfigError
+    try:
+        found = read(text.encode(), "k.conf", config_id="lb1", environment={})
+    except ConfigError as refused:
+        found = refused
+    assert isinstance(found, ConfigError) or isinstance(found.configuration, Configuration)
+    assert not isinstance(found, ConfigError) or any(one.severity is Severity.ERROR for one in found.diagnostics)
