@@ -36,15 +36,20 @@ def _instances(answer: Mapping[str, Value]) -> list[list[str]]:
 def _instance(one: Mapping[str, Value]) -> list[str]:
     base, effective, state = one.get("base_priority"), one.get("effective_priority"), one.get("state")
     priority = _text(effective) if base == effective else f"{_text(effective)} (of {_text(base)})"
-    faults = one.get("faults")
     return [
         _text(one.get("name")),
         _text(state) + (" (held)" if one.get("held") else ""),
         priority,
         duration(one.get("age")),
         "this one" if state == "MASTER" else _text(one.get("master")),
-        ", ".join(str(fault) for fault in faults) if isinstance(faults, list) and faults else DASH,
+        ", ".join(_troubles(one)) or DASH,
     ]
+
+
+def _troubles(one: Mapping[str, Value]) -> list[str]:
+    faults = one.get("faults")
+    split = [f"split brain with {peer['address']}" for peer in _documents(one, "peers") if peer.get("rival")]
+    return [*(str(fault) for fault in faults), *split] if isinstance(faults, list) else split
 
 
 def _tracker(one: Mapping[str, Value]) -> list[str]:
@@ -71,6 +76,9 @@ def why(answer: Mapping[str, Value]) -> str:
     faults = answer.get("faults")
     if isinstance(faults, list):
         lines += [f"Fault: {fault}" for fault in faults]
+    others = answer.get("other_masters")
+    if isinstance(others, list):
+        lines += [f"Split brain: {other} is heard as master, too" for other in others]
     if answer.get("master"):
         lines.append(f"Master is {answer['master']}, priority {_text(answer.get('master_priority'))}")
     changes = answer.get("would_change")
@@ -97,7 +105,7 @@ def event(told: Event) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(told.wall)) + f".{int(told.wall % 1 * 1000):03d}"
     moved = f"{told.get('from')} -> {told.get('to')}: " if told.event == "transition" else ""
     rest = told.reason or " ".join(f"{name}={value}" for name, value in told.values.items())
-    return f"{at}  {told.source:<12} {told.event:<22} {moved}{rest}".rstrip()
+    return f"{at}  {told.source:<12} {told.event:<24} {moved}{rest}".rstrip()
 
 
 def duration(value: Value) -> str:

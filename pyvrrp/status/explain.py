@@ -13,6 +13,7 @@ from hakit.transcript import Value
 from pyvrrp.model import Instance, SyncGroup, Tracked
 from pyvrrp.protocol import tracking
 from pyvrrp.protocol.tracking import Readings
+from pyvrrp.status.health import rivals
 
 
 def explain(
@@ -33,6 +34,7 @@ def explain(
         "faults": told["faults"],
         "master": told["master"],
         "master_priority": told.get("master_priority"),
+        "other_masters": rivals(told),
         "would_change": [
             *_by_state(told, instance, readings, group),
             *(sentence for one in tracked if (sentence := _by_tracker(one, instance, readings, group))),

@@ -1,7 +1,8 @@
 """Whether each instance is well, and whether the kernel holds what its state says: the documents of /health and /ready.
 
 Laws: pure. Everything that is told carries its age, so that something stale is never taken for something fresh. An
-instance is well in MASTER with all its addresses in the kernel, and in BACKUP with none of them there.
+instance is well in MASTER with all its addresses in the kernel and no second master on the link, and in BACKUP with
+none of them there.
 """
 
 from __future__ import annotations
@@ -50,16 +51,25 @@ def _instance(
             missing = [str(one) for one in own if one not in held]
         else:  # what another instance of ours is master of may well be here
             left = [str(one) for one in own if one in held and one not in masters]
+    others = rivals(told)
     return {
         "name": instance.name,
-        "healthy": state in {"MASTER", "BACKUP"} and not missing and not left,
+        "healthy": state in {"MASTER", "BACKUP"} and not missing and not left and not others,
         "state": state,
         "age": age,
         "why": told["why"],
         "faults": told["faults"],
         "missing_addresses": missing,
         "left_over_addresses": left,
+        "other_masters": others,
     }
+
+
+def rivals(told: Mapping[str, Value]) -> list[Value]:
+    """Return the addresses of those that are heard as master beside this instance: a split brain."""
+    peers = told.get("peers")
+    found = [peer for peer in peers if isinstance(peer, dict)] if isinstance(peers, list) else []
+    return [peer["address"] for peer in found if peer["rival"]]
 
 
 def readiness(status: Mapping[str, Value], told: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:

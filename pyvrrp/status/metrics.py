@@ -124,6 +124,23 @@ def _instances(pairs: Pairs) -> Iterator[_Family]:
         "Causes for which the instance is in FAULT",
         [(_labels(instance), len(faults)) for instance, told in pairs if isinstance(faults := told["faults"], list)],
     )
+    yield _Family(
+        "pyvrrp_split_brains_total",
+        "counter",
+        "How often another master was heard beside this one",
+        [(_labels(instance), told["split_brains"]) for instance, told in pairs if "split_brains" in told],
+    )
+    for name, words in (("priority", "Priority that a peer last told"), ("age_seconds", "Seconds since it was heard")):
+        yield _Family(
+            f"pyvrrp_peer_{name}",
+            "gauge",
+            words,
+            [
+                ({**_labels(instance), "peer": peer["address"]}, peer[name.removesuffix("_seconds")])
+                for instance, told in pairs
+                for peer in _documents(told, "peers")
+            ],
+        )
     ours = sorted({name for _, told in pairs for name in _counters(told)} - EXPORTED.keys())
     for counter in ours:
         yield _Family(

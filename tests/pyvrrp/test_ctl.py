@@ -19,11 +19,11 @@ STATUS: Value = {
     "instances": [
         {
             "name": "VI_1", "state": "BACKUP", "base_priority": 100, "effective_priority": 40, "age": 200.0,
-            "master": "10.0.0.2", "faults": [],
+            "master": "10.0.0.2", "faults": [], "peers": [{"address": "10.0.0.2", "rival": False}],
         },
         {
             "name": "VI_2", "state": "FAULT", "base_priority": 90, "effective_priority": 90, "age": 4.25,
-            "master": None, "faults": ["interface eth0 down", "chk"],
+            "master": None, "faults": ["interface eth0 down", "chk"], "peers": [{"address": "10.0.0.9", "rival": True}],
         },
     ],
     "trackers": [
@@ -85,7 +85,7 @@ def test_status_is_a_table_for_people(daemon: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.splitlines() == [
         "INSTANCE  STATE   PRIORITY     SINCE       MASTER    FAULTS",
         "VI_1      BACKUP  40 (of 100)  3 min 20 s  10.0.0.2  -",
-        "VI_2      FAULT   90           4.2 s       -         interface eth0 down, chk",
+        "VI_2      FAULT   90           4.2 s       -         interface eth0 down, chk, split brain with 10.0.0.9",
         "",
         "TRACKER  KIND    SAYS    RUNS  TIMEOUTS  LAST    MEAN    MAX",
         "chk      script  failed  7     1         3.1 ms  2.0 ms  1.50 s",
@@ -119,8 +119,8 @@ def test_a_refusal_is_one_line_and_exit_status_1(daemon: Path, capsys: pytest.Ca
 def test_recent_events_are_lines_and_end(daemon: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(daemon, "events") == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith("pyvrrp       ready                  Startup complete")
-    assert second.endswith("VI_1         transition             BACKUP -> MASTER: no advertisement")
+    assert first.endswith("pyvrrp       ready                    Startup complete")
+    assert second.endswith("VI_1         transition               BACKUP -> MASTER: no advertisement")
 
 
 def test_following_events_ends_with_the_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,12 +172,14 @@ def test_why_is_told_in_sentences() -> None:
         "trackers": [{
             "name": "chk", "kind": "track_script", "weight": -60, "reverse": False, "reading": False, "adds": -60,
         }],
+        "other_masters": ["10.0.0.3"],
         "would_change": ["if chk worked, its priority would be 100 instead of 40"],
     })  # fmt: skip
     assert text.splitlines() == [
         "VI_1 is BACKUP since 3.0 s: a master was heard [RFC 3768 6.4.2]",
         "Priority 40, configured 100",
         "  chk (track_script, weight -60) has failed, -60",
+        "Split brain: 10.0.0.3 is heard as master, too",
         "Master is 10.0.0.2, priority 90",
         "What would change it:",
         "  if chk worked, its priority would be 100 instead of 40",

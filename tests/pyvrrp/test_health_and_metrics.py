@@ -64,6 +64,17 @@ def test_health_names_the_addresses_that_are_missing_or_left_over() -> None:
     assert left["instances"][0]["left_over_addresses"] == ["10.0.0.50", "10.0.1.50"]
 
 
+def test_a_second_master_on_the_link_is_no_good_health() -> None:
+    peers: list[Value] = [{"address": "10.0.0.2", "rival": True, "priority": 90, "age": 0.5}]
+    document = cast("Any", health({"VI_1": {**told("MASTER"), "peers": peers}}, [VI_1], BOTH, 0.0))
+    assert (document["healthy"], document["instances"][0]["other_masters"]) == (False, ["10.0.0.2"])
+    lines = render({"instances": [{**told("MASTER"), "peers": peers, "split_brains": 1}]}, [VI_1], {}).splitlines()
+    labels = 'iname="VI_1",intf="eth0",vrid="51"'
+    assert f"pyvrrp_split_brains_total{{{labels}}} 1" in lines
+    assert f'pyvrrp_peer_priority{{{labels},peer="10.0.0.2"}} 90' in lines
+    assert f'pyvrrp_peer_age_seconds{{{labels},peer="10.0.0.2"}} 0.5' in lines
+
+
 def test_it_is_ready_when_every_instance_has_begun_and_there_is_no_maintenance() -> None:
     assert readiness({}, {"VI_1": told("BACKUP")})["ready"] is True
     assert readiness({}, {"VI_1": told("INIT")}) == {"ready": False, "waiting": ["VI_1"], "maintenance": False}
