@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -10,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from halab.namespace import Host
-from halab.topology import HostPlan, Lab, Port, Topology, ip_batch
+from halab.topology import HostPlan, Lab, Port, Topology, await_links_up, ip_batch
 from halab.wait import poll
 from pyvrrp.model import VRRP_GROUP, VRRP_GROUP6, Address
 from pyvrrp.system.sockets import MOST_AT_ONCE, AdvertisementSocket, Endpoint
@@ -141,6 +142,8 @@ def test_a_socket_opens_anew_on_an_interface_that_was_deleted_and_made_again(net
         pair = f"link add v0 type veth peer name v0 netns {lab['b'].pid}"
         ip_batch(lab["a"], [pair, "link set v0 up", "address add 10.3.0.1/24 dev v0"]).result()
         ip_batch(lab["b"], ["link set v0 up", "address add 10.3.0.2/24 dev v0"]).result()
+        for name in ("a", "b"):
+            await_links_up(lab[name], {"v0"}, time.monotonic() + 5)
 
     make()
     (here,), (there,) = opened(lab["a"], v0), opened(lab["b"], v0)
