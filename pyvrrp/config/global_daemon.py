@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from types import MappingProxyType
 
 from pyvrrp.config.global_defaults import GlobalBlock
-from pyvrrp.config.global_instances import switched
+from pyvrrp.config.global_instances import switched, without_effect
 from pyvrrp.config.keywords import Keyword
 from pyvrrp.config.known import Disposition
 from pyvrrp.config.script_block import read_script
@@ -109,6 +109,7 @@ def set_fifo_states_on_reload(block: GlobalBlock, _: Statement) -> None:
 
 def set_script(block: GlobalBlock, statement: Statement) -> None:
     """``startup_script`` and ``shutdown_script``."""
+    without_effect(block, statement)
     script = read_script(statement, block.notes, block.defaults.script_user)
     if getattr(block.settings, statement.name) is not None:
         kind = statement.name.removesuffix("_script")
@@ -161,8 +162,9 @@ def set_vmac_prefix(block: GlobalBlock, statement: Statement) -> None:
         block.change(vmac_prefix=name)
 
 
-def set_disable_local_igmp(block: GlobalBlock, _: Statement) -> None:
+def set_disable_local_igmp(block: GlobalBlock, statement: Statement) -> None:
     """``disable_local_igmp``."""
+    without_effect(block, statement)
     block.change(disable_local_igmp=True)
 
 
@@ -221,7 +223,11 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
         set_router_id, parameters=0, most=1, tier=1, default="the name of the host", about="Name of this machine."
     ),
     "enable_script_security": Keyword(
-        set_script_security, parameters=0, most=1, tier=1, default="on (keepalived: off)",
+        set_script_security,
+        parameters=0,
+        most=1,
+        tier=1,
+        default="on (keepalived: off)",
         about="Do not run scripts as root that others may change; `off` is ours.",
     ),
     "vrrp_garp_interval": Keyword(
@@ -231,7 +237,11 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
         set_spacing, tier=1, default="0 s, no gap; decimals", about="Seconds between two unsolicited NAs on a link."
     ),
     "dynamic_interfaces": Keyword(
-        set_dynamic_interfaces, parameters=0, most=1, tier=2, default="off",
+        set_dynamic_interfaces,
+        parameters=0,
+        most=1,
+        tier=2,
+        default="off",
         about="Interfaces may come later; `allow_if_changes`: or come back as another kind.",
     ),
     "vrrp_startup_delay": Keyword(
@@ -251,17 +261,38 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
     "fifo_write_vrrp_states_on_reload": Keyword(
         set_fifo_states_on_reload, parameters=0, tier=2, default="off", about="A reload writes all states to the FIFOs."
     ),
-    "startup_script": Keyword(set_script, most=3, tier=3, default="none", about="Runs once before all else."),
-    "startup_script_timeout": Keyword(set_script_timeout, tier=3, default="10 s; 1 to 1000", about="How long it may."),
-    "shutdown_script": Keyword(set_script, most=3, tier=3, default="none", about="Runs once after all else."),
-    "shutdown_script_timeout": Keyword(set_script_timeout, tier=3, default="10 s; 1 to 1000", about="How long it may."),
+    "startup_script": Keyword(
+        set_script, most=3, tier=3, default="none", about="Runs once before all else.", disposition=Disposition.ACCEPTED
+    ),
+    "startup_script_timeout": Keyword(
+        set_script_timeout,
+        tier=3,
+        default="10 s; 1 to 1000",
+        about="How long it may.",
+        disposition=Disposition.ACCEPTED,
+    ),
+    "shutdown_script": Keyword(
+        set_script, most=3, tier=3, default="none", about="Runs once after all else.", disposition=Disposition.ACCEPTED
+    ),
+    "shutdown_script_timeout": Keyword(
+        set_script_timeout,
+        tier=3,
+        default="10 s; 1 to 1000",
+        about="How long it may.",
+        disposition=Disposition.ACCEPTED,
+    ),
     "nftables": Keyword(
         set_nftables, parameters=0, most=1, tier=3, default="keepalived", about="Table that no_accept rules are in."
     ),
     "nftables_priority": Keyword(set_nftables_priority, tier=3, default="-1", about="Priority of its chains."),
     "vmac_prefix": Keyword(set_vmac_prefix, tier=3, default="vrrp", about="How names of VMACs begin: vrrp.51."),
     "disable_local_igmp": Keyword(
-        set_disable_local_igmp, parameters=0, tier=3, default="off", about="No IGMP reports for 224.0.0.0/24."
+        set_disable_local_igmp,
+        parameters=0,
+        tier=3,
+        default="off",
+        about="No IGMP reports for 224.0.0.0/24.",
+        disposition=Disposition.ACCEPTED,
     ),
     "log_unknown_vrids": Keyword(
         set_log_unknown_vrids, parameters=0, tier=3, default="off", about="Log advertisements for VRIDs of nobody here."
@@ -278,4 +309,4 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
     "smtp_alert_vrrp": _mail(3, "The same for VRRP alone.", 0),
     "smtp_alert_checker": _mail(3, "The same for IPVS.", 0),
     "no_email_faults": _mail(3, "No mail on FAULT.", 0),
-}  # fmt: skip
+}

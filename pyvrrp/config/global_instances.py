@@ -32,6 +32,11 @@ def switched(block: GlobalBlock, statement: Statement) -> bool | None:
         return None
 
 
+def without_effect(block: GlobalBlock, statement: Statement) -> None:
+    """Name a keyword that is read, shown in dumps, and not carried out."""
+    block.notes.advise(statement, f"the keyword '{statement.name}' is known to keepalived, not carried out")
+
+
 def _switch(name: str, about: str, *, tier: int = 3, reverse: bool = False) -> Keyword[GlobalBlock]:
     """Return the row of a keyword that sets the switch ``name`` of the defaults, or clears it (``reverse``)."""
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from pyvrrp.config.global_defaults import GlobalBlock
+from pyvrrp.config.global_instances import without_effect
 from pyvrrp.config.keywords import Keyword
 from pyvrrp.config.known import Disposition
 from pyvrrp.config.tree import Statement
@@ -133,13 +134,15 @@ def set_json_version(block: GlobalBlock, statement: Statement) -> None:
 
 def set_reload(block: GlobalBlock, statement: Statement) -> None:
     """``reload_time_file PATH`` and ``reload_file [PATH]``."""
+    without_effect(block, statement)
     name = "time_file" if statement.name == "reload_time_file" else "file"
     path: dict[str, Any] = {name: statement.parameters[0].text if statement.parameters else ""}
     block.change(reloading=replace(block.settings.reloading, **path))
 
 
-def set_reload_repeat(block: GlobalBlock, _: Statement) -> None:
+def set_reload_repeat(block: GlobalBlock, statement: Statement) -> None:
     """``reload_repeat``."""
+    without_effect(block, statement)
     block.change(reloading=replace(block.settings.reloading, repeat=True))
 
 
@@ -176,7 +179,10 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
     "process_name": Keyword(set_name, tier=3, default="pyvrrp; 15 bytes", about="Name of the process."),
     "vrrp_process_name": Keyword(set_name, tier=3, default="pyvrrp; 15 bytes", about="The same."),
     "process_names": Keyword(
-        set_names, parameters=0, tier=3, about="Default names for several processes; here is one.",
+        set_names,
+        parameters=0,
+        tier=3,
+        about="Default names for several processes; here is one.",
         disposition=Disposition.ACCEPTED,
     ),
     "umask": Keyword(set_umask, most=16, tier=3, default="IWGRP | IWOTH", about="Rights that new files do not get."),
@@ -184,17 +190,36 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
     "stats_dump_file": Keyword(set_dump, tier=3, default="keepalived.stats in TMPDIR", about="Where SIGUSR2 writes."),
     "json_dump_file": Keyword(set_dump, tier=3, default="keepalived.json in TMPDIR", about="Where SIGRTMIN+2 writes."),
     "json_version": Keyword(set_json_version, tier=3, default="1; 1 or 2", about="Shape of the JSON dump."),
-    "reload_time_file": Keyword(set_reload, tier=3, default="none", about="File that says when to reload."),
-    "reload_repeat": Keyword(set_reload_repeat, parameters=0, tier=3, default="off", about="Reload every day then."),
+    "reload_time_file": Keyword(
+        set_reload, tier=3, default="none", about="File that says when to reload.", disposition=Disposition.ACCEPTED
+    ),
+    "reload_repeat": Keyword(
+        set_reload_repeat,
+        parameters=0,
+        tier=3,
+        default="off",
+        about="Reload every day then.",
+        disposition=Disposition.ACCEPTED,
+    ),
     "reload_file": Keyword(
-        set_reload, parameters=0, most=1, tier=3, default="none", about="Is there while files are being read."
+        set_reload,
+        parameters=0,
+        most=1,
+        tier=3,
+        default="none",
+        about="Is there while files are being read.",
+        disposition=Disposition.ACCEPTED,
     ),
     "reload_check_config": Keyword(
         set_reload_check, parameters=0, most=1, tier=3, default="always on", about="Check a file before reloading it."
     ),
     "random_seed": Keyword(set_random_seed, tier=3, default="another each time", about="Where ${_RANDOM} begins."),
     "include_check": Keyword(
-        set_include_check, parameters=0, most=8, tier=3, default="none",
+        set_include_check,
+        parameters=0,
+        most=8,
+        tier=3,
+        default="none",
         about="What has to hold of includes: readable, match, wildcard_match, brace_match, with + or - before them.",
     ),
-}  # fmt: skip
+}
