@@ -12,6 +12,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+from hakit import web
 from hakit.events import EventHub
 from hakit.transcript import Value
 from pyvrrp.model import Instance, VirtualAddress
@@ -190,6 +191,24 @@ def test_events_are_a_stream_that_begins_with_the_past() -> None:
         while len(daemon.hub._listeners) > 1:  # the tally's stays
             daemon.hub.publish("n")
             await asyncio.sleep(0)
+
+    visit(daemon, scene)
+
+
+def test_a_stream_says_that_it_is_there_and_drops_who_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(web, "MAX_BACKLOG", 3)
+    daemon = Fake("MASTER")
+
+    async def scene(ask: Ask, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b": still here\n\n")
+        for _ in range(10):
+            daemon.hub.publish("n")
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await reader.readuntil(b"never said")
+        writer.close()
 
     visit(daemon, scene)
 
