@@ -193,11 +193,14 @@ class Vmacs:
 
 
 def _is_right(link: Link | None, base: Link, instance: Instance) -> bool:
-    """Return whether ``link`` is the VMAC interface that ``instance`` needs."""
+    """Return whether ``link`` is the VMAC interface that ``instance`` needs.
+
+    Above a macvlan the kernel puts another one beside it, above the same interface.
+    """
     return (
         link is not None
         and link.kind == "macvlan"
-        and link.base == base.index
+        and link.base in {base.index, base.base if base.kind == "macvlan" else base.index}
         and link.hardware_address == virtual_mac(instance)
     )
 

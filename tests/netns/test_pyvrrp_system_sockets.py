@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import select
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 
 import pytest
 
+from halab.capture import Capture
 from halab.namespace import Host
 from halab.topology import HostPlan, Lab, Port, Topology, await_links_up, ip_batch
 from halab.wait import poll
@@ -68,6 +71,26 @@ def test_a_packet_arrives_as_it_was_sent_and_not_at_its_sender(
     assert list(ours.receive()) == []
     ours.close()
     theirs.close()
+
+
+def test_what_leaves_is_internetwork_control_with_the_largest_ttl(lab: Lab, tmp_path: Path) -> None:
+    capture = Capture(lab, "lan", tmp_path / "lan.pcap", "ip proto 112 or ip6 proto 112")
+    sockets = opened(lab["a"], GROUP4, PEER4, GROUP6, PEER6)
+    for socket, source, to in zip(sockets, (A, A, A6, A6), (VRRP_GROUP, B, VRRP_GROUP6, B6), strict=True):
+        socket.send(Packet(source, to, MESSAGE))
+        socket.send(Packet(source, to, MESSAGE, ttl=64))
+        socket.close()
+    names = ("ip.ttl", "ip.dsfield", "ipv6.hlim", "ipv6.tclass", "ip.id", "eth.dst")
+    argv = ["tshark", "-n", "-r", str(capture.file), "-T", "fields", *(word for name in names for word in ("-e", name))]
+
+    def seen() -> list[list[str]]:
+        lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+        return [line.split("\t") for line in lines]
+
+    found = poll(lambda: rows if len(rows := seen()) == 8 else None, 5, "eight packets")
+    assert [row[:2] for row in found[:4]] == [["255", "0xc0"], ["64", "0xc0"]] * 2
+    assert [(row[2], int(row[3], 0)) for row in found[4:]] == [("255", 0xC0), ("64", 0xC0)] * 2
+    assert [found[number][5] for number in (0, 4)] == ["01:00:5e:00:00:12", "33:33:00:00:00:12"]
 
 
 @pytest.mark.parametrize("family", [4, 6])

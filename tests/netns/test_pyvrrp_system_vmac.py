@@ -80,6 +80,12 @@ def picture(host: Host) -> dict[str, Any]:
     }
 
 
+def settled(host: Host) -> dict[str, Any]:
+    """The picture of a moment later."""
+    host.run(["sleep", "0.3"])
+    return picture(host)
+
+
 def test_vmac_interfaces_and_the_settings_around_them_are_those_of_keepalived(lab: Lab) -> None:
     """Scenario 25: macvlan in private mode, 00:00:5e:00:01:VRID and 02 for IPv6; unlike 2.2.7, all is put back."""
     host = lab["a"]
@@ -88,7 +94,7 @@ def test_vmac_interfaces_and_the_settings_around_them_are_those_of_keepalived(la
     theirs.start()
     poll(lambda: len(picture(host)["links"]) == 2 and len(addresses_of(host, "vrrp.52")) == 1, 10, "keepalived's VMACs")
     poll(lambda: all(link["operstate"] == "UP" for link in picture(host)["links"]), 5, "their links up")
-    expected = picture(host)
+    expected = poll(lambda: now if (now := picture(host)) == settled(host) else None, 10, "keepalived's last setting")
     theirs.stop()
     poll(lambda: not picture(host)["links"], 10, "the end of keepalived")
     host.run(["sysctl", "-w", "net.ipv4.conf.eth0.arp_ignore=0", "net.ipv4.conf.eth0.arp_filter=0"]).check()
@@ -164,6 +170,20 @@ def test_a_vmac_that_goes_with_its_base_comes_back_with_it(lab: Lab) -> None:
             assert "vrrp.51" not in await kernel.links()
 
     within(host, work)
+
+
+def test_a_vmac_above_a_macvlan_is_made_once(lab: Lab) -> None:
+    ip_batch(lab["a"], ["link add m0 link eth0 type macvlan mode bridge", "link set m0 up"]).result()
+
+    async def work() -> None:
+        async with Kernel() as kernel:
+            vmacs = Vmacs(kernel, Settings())
+            instance = replace(IN4, interface="m0")
+            assert await vmacs.ensure((instance,)) == ["vrrp.51"]
+            assert await vmacs.ensure((instance,)) == []
+            await vmacs.close()
+
+    within(lab["a"], work)
 
 
 def test_the_reverse_path_filter_of_all_interfaces_moves_to_each_by_name(lab: Lab) -> None:
