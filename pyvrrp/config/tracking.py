@@ -104,11 +104,9 @@ class TrackedLines:
             self.notes.warn(line, f"({self.name}) weight without value specified for {about} {name} - ignoring")
             return None
         weight = self._weight(default, words[1], line)
-        if weight is None:
-            return None
         return Tracked(name, weight, self._direction(default, words[2:], line), kind)
 
-    def _weight(self, default: Tracked, text: str, line: Statement) -> int | None:
+    def _weight(self, default: Tracked, text: str, line: Statement) -> int:
         name, kind = default.name, default.kind
         try:
             weight = whole(text, -MAX_WEIGHT - 1, MAX_WEIGHT + 1)
@@ -124,7 +122,7 @@ class TrackedLines:
                 what = kind.value.replace("_", " ")
                 about = f"{what} {name}: weight must be between [-253..253] inclusive, ignoring..."
             self.notes.warn(line, f"({self.name}) {about}")
-            return None if kind in {TrackerKind.SCRIPT, TrackerKind.HTTP} else default.weight
+            return default.weight  # as 2.2.7's own dump shows: the entry stays, with the tracker's weight
         if abs(weight) > MAX_WEIGHT and kind not in WIDE:
             weight = MAX_WEIGHT if weight > 0 else -MAX_WEIGHT
             self.notes.warn(line, f"({self.name}) weight for {name} cannot be +/-254. Setting to +/-253")
@@ -157,7 +155,7 @@ def without_weights(
     owner = priority == OWNER_PRIORITY
     reason = "address_owner" if owner else "SYNC group"
     kept: list[Tracked] = []
-    for one in tracked:
+    for one in sorted(tracked, key=lambda line: line.kind is not TrackerKind.INTERFACE):
         if not one.weight:
             kept.append(one)
         elif one.kind is TrackerKind.INTERFACE:
@@ -177,4 +175,4 @@ def without_weights(
         else:
             what = one.kind.value.removeprefix("track_")
             notes.warn(place, f"({name}) ignoring tracked {what} {one.name} with weights due to {reason}")
-    return kept
+    return list(in_order(kept))

@@ -214,7 +214,9 @@ vrrp_instance VI_2 {
     (router,) = configuration.instances
     assert router.priority == 100
     assert [str(address) for address in router.addresses] == ["10.9.0.80/24", "10.9.0.81/24", "10.9.0.82/32"]
-    assert [(one.name, one.weight, one.reverse) for one in router.track_scripts] == [("s1", 5, True), ("s2", 0, False)]
+    assert [(one.name, one.weight, one.reverse) for one in router.track_scripts] == [
+        ("s1", 5, True), ("s2", 0, False), ("s3", 0, False),
+    ]  # fmt: skip
     assert configuration.script("s2").script.words == ("/bin/sh", "-c", "exit 0")
     assert configuration.script("s2").timeout == 2.0
     assert [one.message for one in found if not one.advice] == [
