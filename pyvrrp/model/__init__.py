@@ -19,6 +19,7 @@ from pyvrrp.model.address import (
 )
 from pyvrrp.model.configuration import (
     Configuration,
+    Defaults,
     Dumps,
     GlobalSettings,
     ProcessSettings,
@@ -61,7 +62,7 @@ from pyvrrp.model.tracking import (
 
 __all__ = [
     "FOREVER", "MAX_WEIGHT", "NOWHERE", "OWNER_PRIORITY", "TABLE_MAIN", "VRRP_GROUP", "VRRP_GROUP6", "Address",
-    "AuthType", "Authentication", "Configuration", "Dumps", "Fifo", "GlobalSettings", "GratuitousArp",
+    "AuthType", "Authentication", "Configuration", "Defaults", "Dumps", "Fifo", "GlobalSettings", "GratuitousArp",
     "HmacAuthentication", "HmacMode", "InitialState", "Instance", "Interface", "Multicast", "Network", "Nexthop",
     "NotifyScripts", "ProcessSettings", "Reloading", "Route", "Rule", "Script", "Settling", "Spacing", "SyncGroup",
     "TrackFile", "TrackGroup", "TrackHttp", "TrackProcess", "TrackScript", "Tracked", "Tracker", "TrackerKind",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pyvrrp.model.address import Address, Route, Rule, VirtualAddress
-from pyvrrp.model.instance import VRRP_GROUP, VRRP_GROUP6, Instance, SyncGroup
+from pyvrrp.model.instance import VRRP_GROUP, VRRP_GROUP6, GratuitousArp, Instance, SyncGroup
 from pyvrrp.model.tracking import Fifo, Script, TrackFile, TrackHttp, TrackProcess, TrackScript
 
 
@@ -71,6 +71,23 @@ class ProcessSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Defaults:
+    """What ``global_defs`` says for instances that say nothing themselves: for the dumps, the instances have it all."""
+
+    interface: str = ""
+    version: int = 2
+    garp: GratuitousArp = field(default_factory=GratuitousArp)
+    down_timer_adverts: int = 3
+    answers_lower_priority: bool = True
+    answers_higher_priority: bool = False
+    check_unicast_source: bool = False
+    skip_check_addresses: bool = False
+    strict: bool = False
+    notify_priority_changes: bool = False
+    smtp_alert: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalSettings:
     """``global_defs``, as far as it is not a default that the instances have taken over already.
 
@@ -112,6 +129,7 @@ class GlobalSettings:
     random_seed: int | None = None
     vmac_prefix: str = "vrrp"
     http: tuple[str, int] | None = None
+    defaults: Defaults = field(default=Defaults(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
