@@ -57,10 +57,10 @@ class Lines:
             tell = self.notes.advise if "not carried out" in remark else self.notes.warn
             tell(line, remark)
         route = found.route
-        if route.tracked and not self.static and route.nexthops and not all(hop.device for hop in route.nexthops):
-            self.notes.warn(
-                line, f"Warning - cannot track route {route.destination} with no interface specified, not tracking"
-            )
+        if route.tracked and not self.static and route.device is None:
+            if not any(hop.device for hop in route.nexthops) or '"or"' not in "".join(found.remarks):
+                about = f"Warning - cannot track route {route.destination} with no interface specified, not tracking"
+                self.notes.warn(line, about)
             route = replace(route, tracked=False)
         return route
 

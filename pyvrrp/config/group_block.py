@@ -85,7 +85,7 @@ class GroupBlock:
         """Return the group with all members that it names, or None if it names none."""
         TABLE.read(self, self.statement.block or (), self.notes)
         if not self.members:
-            self.notes.warn(self.statement, f"Sync group {self.name} has no members - removing")
+            self.notes.warn(self.statement, f"Sync group {self.name} has no virtual router(s). removing")
             return None
         alert = self.notify.smtp_alert
         return SyncGroup(
@@ -125,7 +125,7 @@ def finished(group: SyncGroup, instances: Mapping[str, Instance], taken: set[str
         notes.warn(group.location, about)
     if len({instances[name].is_owner for name in members}) > 1:
         about = f"Sync group {group.name} has some member(s) as address owner and some not as address owner."
-        notes.warn(group.location, f"{about} This won't work.")
+        notes.advise(group.location, f"{about} This won't work.")
     return replace(group, members=tuple(members))
 
 

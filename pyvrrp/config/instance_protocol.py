@@ -76,9 +76,8 @@ def set_version(block: InstanceBlock, statement: Statement) -> None:
         return
     deduced = block.version or (3 if block.family == 6 else version)
     if version != deduced:
-        block.warn(
-            f"vrrp_version {version} conflicts with configured or deduced version {deduced}; ignoring.", statement
-        )
+        about = f"configured or deduced version {block.version or 0}"
+        block.warn(f"vrrp_version {version} conflicts with {about}; ignoring.", statement)
         return
     block.version = version
 

@@ -151,7 +151,6 @@ def with_settling(settings: GlobalSettings, statement: Statement, notes: Notes) 
             seconds = [decimal(word.text, 0.0, 255.0) for word in line.parameters]
         except ValueError as wrong:
             notes.warn(line, str(wrong))
-            notes.warn(line, f"interface_up_down_delays {line.name}: delays are seconds, 0 to 255 - ignoring")
             continue
         if not seconds:
             notes.warn(line, f"interface_up_down_delays {line.name} needs a down delay - ignoring")

@@ -143,9 +143,9 @@ def routes(draw: st.DrawFn) -> Route:
         nexthops=tuple(hops),
         metrics=dict(sorted(metrics.items())),
         locked=frozenset({"mtu"} & metrics.keys()),
-        tracked=draw(st.booleans()),
     )
-    return replace(route, text=route_text(route))
+    tracked = route.device is not None and draw(st.booleans())
+    return replace(route, text=route_text(route), tracked=tracked)
 
 
 @st.composite
