@@ -7,6 +7,7 @@ warning. Reference: the messages of keepalived 2.2.7 under ``-t``, and its later
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from pyvrrp.config.instance_protocol import DEFAULT_PRIORITY
 from pyvrrp.config.instance_state import InstanceBlock
@@ -88,41 +89,48 @@ class _Settled:
             advert_interval=self._interval(),
             version=self.version,
             family=self.family,
-            preempt=block.preempt,
-            preempt_delay=block.preempt_delay,
             authentication=authentication,
             hmac=hmac,
             transport=transport,
-            source=block.source,
-            track_source=block.switched("track_src_ip"),
-            track_primary=not block.switched("dont_track_primary"),
-            check_unicast_source=block.switches.get("check_unicast_src", self.defaults.check_unicast_source),
-            old_unicast_checksum=block.switched("old_unicast_checksum"),
-            checksum_as_v2=block.switches.get("v3_checksum_as_v2", self.defaults.checksum_as_v2),
-            skip_check_addresses=block.switches.get("skip_check_adv_addr", self.defaults.skip_check_addresses),
             strict=self.strict,
             accept=accept,
             answers_lower_priority=lower,
             answers_higher_priority=higher,
             owner_ignores_adverts=ignores,
             promote_secondaries=block.switched("promote_secondaries") and not (vmac and not vmac.addresses_only),
-            timer_expired_backup=block.timer_expired_backup,
-            receive_buffer=block.receive_buffer if block.receive_buffer is not None else self.defaults.receive_buffer,
             vmac=vmac,
-            addresses=tuple(block.addresses),
-            excluded=tuple(block.excluded),
-            routes=tuple(block.routes),
-            rules=tuple(block.rules),
             tracked=tracked,
-            notify=block.notify.scripts,
-            notify_priority_changes=_said(block.notify.priority_changes, self.defaults.notify_priority_changes),
-            notify_deleted=block.notify.deleted,
-            smtp_alert=_said(block.notify.smtp_alert, self.defaults.smtp_alert),
             garp=garp,
-            down_timer_adverts=block.down_timer_adverts,
-            debug=block.debug,
             location=block.statement.location,
+            **self._plain(),
         )
+
+    def _plain(self) -> dict[str, Any]:
+        """Return what depends on one keyword alone, or has been settled in the block itself."""
+        block, said, defaults = self.block, self.block.switches, self.defaults
+        return {
+            "preempt": block.preempt,
+            "preempt_delay": block.preempt_delay,
+            "source": block.source,
+            "track_source": block.switched("track_src_ip"),
+            "track_primary": not block.switched("dont_track_primary"),
+            "check_unicast_source": said.get("check_unicast_src", defaults.check_unicast_source),
+            "old_unicast_checksum": block.switched("old_unicast_checksum"),
+            "checksum_as_v2": said.get("v3_checksum_as_v2", defaults.checksum_as_v2),
+            "skip_check_addresses": said.get("skip_check_adv_addr", defaults.skip_check_addresses),
+            "timer_expired_backup": block.timer_expired_backup,
+            "receive_buffer": block.receive_buffer if block.receive_buffer is not None else defaults.receive_buffer,
+            "addresses": tuple(block.addresses),
+            "excluded": tuple(block.excluded),
+            "routes": tuple(block.routes),
+            "rules": tuple(block.rules),
+            "notify": block.notify.scripts,
+            "notify_priority_changes": _said(block.notify.priority_changes, defaults.notify_priority_changes),
+            "notify_deleted": block.notify.deleted,
+            "smtp_alert": _said(block.notify.smtp_alert, defaults.smtp_alert),
+            "down_timer_adverts": block.down_timer_adverts,
+            "debug": block.debug,
+        }
 
     def _version(self) -> int:
         version = self.block.version or (3 if self.family == 6 else self.defaults.version or 2)
