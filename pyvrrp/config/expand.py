@@ -178,7 +178,8 @@ class Expansion:
         """Return what stands behind ``@id`` or ``@^id``, None if it does not hold here."""
         word, *rest = line.text.split(None, 1)
         reverse = word.startswith("@^")
-        holds = word[2 if reverse else 1 :] == self._definitions.config_id
+        name = word[2 if reverse else 1 :]
+        holds = bool(name) and name == self._definitions.config_id
         return line.cut(len(word)) if rest and holds is not reverse else None
 
     def _close(self) -> None:

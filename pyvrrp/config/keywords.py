@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from hakit.diagnostics import Findings, Location, did_you_mean
+from pyvrrp.config.include import FORMS
 from pyvrrp.config.known import Disposition, Known, find
 from pyvrrp.config.tree import Statement, Word
 
@@ -97,7 +98,8 @@ class Table(Generic[Owner]):
     def _left_out(self, statement: Statement, notes: Notes) -> None:
         known = find(statement.name, self.elsewhere)
         if known is None:
-            notes.unknown(statement, [*self.keywords, *(one.name for one in self.elsewhere)])
+            includes = () if notes.strict else FORMS
+            notes.unknown(statement, [*self.keywords, *(one.name for one in self.elsewhere), *includes])
             return
         what = "block" if statement.block is not None else "keyword"
         name = " ".join(word.text for word in statement.words) if statement.block is not None else statement.name

@@ -396,3 +396,12 @@ def test_any_text_gives_a_configuration_or_a_config_error_expanded_or_not(text: 
         found = refused
     assert isinstance(found, ConfigError) or isinstance(found.configuration, Configuration)
     assert not isinstance(found, ConfigError) or any(one.severity is Severity.ERROR for one in found.diagnostics)
+
+
+def test_a_host_without_a_name_is_nobody() -> None:
+    assert lines("@ a\n@^ b", Outside("")) == ["b"]
+
+
+def test_a_misspelt_include_is_told_what_it_was_meant_to_be() -> None:
+    (found, _) = read(b"inclde x.conf\n", "k.conf").warnings
+    assert found.message == "Unknown keyword 'inclde'; did you mean 'include'?"
