@@ -114,6 +114,7 @@ def _change(daemon: Daemon, router: Router, was: Instance, after: Configuration)
     router.reception.reconfigured(will)
     router.transmission.reconfigured(will)
     router.notifier.reconfigured(will, security=after.settings.script_security)
+    router.addresses.move(vmac_names(after).get(will.name))
     endpoint = endpoint_of(will, hears_through(will, vmac_names(after)))
     if router.listener is None or router.listener.endpoint != endpoint:
         fleet.intake.remove(router)

@@ -49,6 +49,7 @@ class AddressWorker:
         self._link = link
         self._tell = tell
         self._vmac = vmac
+        self._next_vmac = vmac
         self._settings = settings or Settings()
         self._acts: asyncio.Queue[Act] = asyncio.Queue()
         self._holding = Holding(kernel, self._where, self.interface_of, tell)
@@ -65,6 +66,10 @@ class AddressWorker:
     def remove(self) -> None:
         """Take everything away."""
         self._acts.put_nowait(self._remove)
+
+    def move(self, vmac: str | None) -> None:
+        """Have the next ``change`` go over to another VMAC interface, or to none."""
+        self._next_vmac = vmac
 
     def change(self, before: Instance, after: Instance) -> None:
         """Go over from one configuration to another: only the difference is set, removed and announced."""
@@ -231,7 +236,8 @@ class AddressWorker:
 
     async def _change(self, before: Instance, after: Instance) -> None:
         """Remove what is no longer wanted by the old configuration's places, then set what is new by the new one's."""
-        moved = (before.interface, before.vmac) != (after.interface, after.vmac)
+        vmac = self._next_vmac
+        moved = (before.interface, before.vmac, self._vmac) != (after.interface, after.vmac, vmac)
 
         def only(these: Sequence[VirtualAddress], those: Sequence[VirtualAddress]) -> list[VirtualAddress]:
             return [one for one in these if moved or one not in those]
@@ -243,7 +249,7 @@ class AddressWorker:
             [one for one in before.routes if one not in after.routes],
             [one for one in before.rules if one not in after.rules],
         )
-        self._instance = after
+        self._instance, self._vmac = after, vmac
         if not self._master:
             return
         await self._set(

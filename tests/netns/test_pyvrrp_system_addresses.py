@@ -20,7 +20,7 @@ from halab.namespace import Host
 from halab.parts.daemons import Speaker
 from halab.topology import Lab, ip_batch, simple
 from halab.wait import hold, poll
-from pyvrrp.model import GratuitousArp, Instance, Nexthop, Route, Rule, Spacing, VirtualAddress
+from pyvrrp.model import GratuitousArp, Instance, Nexthop, Route, Rule, Spacing, VirtualAddress, Vmac
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(90)]
 
@@ -353,6 +353,30 @@ def test_a_reload_sets_and_removes_only_the_difference(lab: Lab) -> None:
             ]
 
     within(lab["a"], work)
+
+
+def test_a_reload_that_brings_a_vmac_moves_the_addresses_to_it_when_it_has_come(lab: Lab) -> None:
+    host = lab["a"]
+    before = replace(EVERYTHING, addresses=ADDRESSES[:1], excluded=(), routes=(), rules=())
+    after = replace(before, vmac=Vmac())
+
+    async def work() -> None:
+        async with standing(before) as stand:
+            stand.worker.add()
+            await stand.worker.finish()
+            stand.worker.move("vrrp.51")
+            stand.worker.change(before, after)
+            await stand.worker.finish()
+            assert "10.9.0.100/32" not in addresses_of(host, "eth0")
+            ip_batch(host, ["link add vrrp.51 link eth0 type macvlan mode private"]).result()
+            await stand.until(lambda: "10.9.0.100/32" in addresses_of(host, "vrrp.51"))
+            stand.worker.move(None)
+            stand.worker.change(after, before)
+            await stand.worker.finish()
+            assert "10.9.0.100/32" in addresses_of(host, "eth0")
+            assert "10.9.0.100/32" not in addresses_of(host, "vrrp.51")
+
+    within(host, work)
 
 
 def test_a_backup_is_changed_without_a_trace(lab: Lab) -> None:
