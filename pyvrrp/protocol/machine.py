@@ -339,7 +339,9 @@ class VirtualRouter:
         if self.instance.is_owner:
             text = "Restoring our priority to 255 since other address owner has disappeared"
             effects += self.change_priority(self.instance.priority, "keepalived owner", text)
-        again = Announcement(now + garp.delay, garp.repeat) if garp.delay else self.next_refresh(now)
+        refresh = self.next_refresh(now)  # keepalived counts it from here, whatever the second burst's delay is
+        then = None if refresh is None else refresh.at
+        again = Announcement(now + garp.delay, garp.repeat, then) if garp.delay else refresh
         self.state = Master(now + interval, again)
         return [
             *effects,
@@ -351,10 +353,10 @@ class VirtualRouter:
             Notify(NotifyState.MASTER, self.priority),
         ]
 
-    def next_refresh(self, now: float) -> Announcement | None:
-        """Return the next refresh of gratuitous ARP, if the configuration wants any (garp_master_refresh)."""
+    def next_refresh(self, now: float, at: float | None = None) -> Announcement | None:
+        """Return the next refresh of gratuitous ARP, ``at`` if that is known; None if there is to be none."""
         garp = self.instance.garp
-        return Announcement(now + garp.refresh, garp.refresh_repeat) if garp.refresh else None
+        return Announcement(now + garp.refresh if at is None else at, garp.refresh_repeat) if garp.refresh else None
 
     def become_backup(self, state: Backup, reason: Reason) -> list[Effect]:
         """Enter BACKUP; the addresses of a master have to be removed before."""

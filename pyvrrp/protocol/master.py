@@ -48,7 +48,7 @@ def tick(router: VirtualRouter, state: Master, now: float) -> list[Effect]:
             state = replace(state, announcement=Announcement(now, router.instance.garp.repeat))
     if state.announcement is not None and now >= state.announcement.at:
         effects.append(Announce(state.announcement.rounds))
-        state = replace(state, announcement=router.next_refresh(now))
+        state = replace(state, announcement=router.next_refresh(now, state.announcement.then))
     router.state = state
     return effects
 

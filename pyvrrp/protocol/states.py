@@ -44,10 +44,11 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Gratuitous ARP to come: when, and how many rounds."""
+    """Gratuitous ARP to come: when, and how many rounds; ``then``: when the first refresh comes behind it."""
 
     at: float
     rounds: int
+    then: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

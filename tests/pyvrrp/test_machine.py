@@ -334,6 +334,17 @@ def test_garp_master_refresh_repeats_it_for_ever() -> None:
         assert router.handle(Tick(), later(router, 0)) == [Announce(2)]
 
 
+def test_the_first_refresh_counts_from_the_transition_as_keepalived_s_does() -> None:
+    router = master(
+        replace(PLAIN, advert_interval=60.0, garp=GratuitousArp(delay=1, refresh=10, refresh_repeat=2)),
+    )
+    began = later(router, 0) - 1
+    assert router.handle(Tick(), began + 1) == [Announce(5)]
+    assert router.deadline == began + 10
+    assert router.handle(Tick(), began + 10) == [Announce(2)]
+    assert router.deadline == began + 20
+
+
 def test_a_backup_that_was_asleep_listens_for_one_interval_and_then_takes_over() -> None:
     router = started()
     router.handle(Tick(), NOW + 60)
