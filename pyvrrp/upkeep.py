@@ -67,15 +67,6 @@ class Upkeep:
             router.times_aside = 0
         for found in router.watcher.look(now, is_master=router.is_master):
             self._fleet.acts.tell(router, found.event, found.reason, **found.values)
-            if found.event == "split_brain_healed" and router.is_master:
-                self._announce_again(router)
-
-    def _announce_again(self, router: Router) -> None:
-        """Say where the addresses are, those of the whole group: the other one has taught the hosts its own place."""
-        for name in self._fleet.ensemble.members(router.name):
-            member = self._fleet.routers[name]
-            if member.is_master:
-                member.addresses.announce(member.instance.garp.repeat)
 
     async def check(self, read_links: Callable[[], Awaitable[None]]) -> None:
         """Compare what the kernel holds with what the states say, every few seconds; runs until cancelled."""

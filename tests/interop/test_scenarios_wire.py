@@ -33,7 +33,7 @@ def counted(lan: Lan, left: str, right: str, *counters: str) -> None:
 
 @both
 def test_11_version_2_beside_version_3_makes_two_masters(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", left, whole(instance(100, version=2, interval=1)))
         lan.start("right", right, whole(instance(200)))
         lan.until_held_by("left", "right", within=6)
@@ -54,7 +54,7 @@ def test_11_version_2_beside_version_3_makes_two_masters(left: str, right: str, 
 def test_12_another_password_or_none_makes_two_masters(
     left: str, right: str, mine: str, theirs: str, counters: tuple[str, ...], tmp_path: Path
 ) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", left, whole(instance(100, mine, version=2, interval=1)))
         lan.start("right", right, whole(instance(255, theirs, version=2, interval=1)))
         lan.until_held_by("left", "right", within=6)
@@ -68,7 +68,7 @@ def test_12_another_password_or_none_makes_two_masters(
 def test_13_with_ah_they_understand_each_other_and_a_replayed_packet_counts_for_nothing(
     left: str, right: str, tmp_path: Path
 ) -> None:
-    with Lan(tmp_path, WITH_PROBE) as lan:
+    with Lan(tmp_path, WITH_PROBE, judging=True) as lan:
         lan.start("right", right, whole(instance(100, password("AH", "secret"), version=2, interval=1)))
         lan.start("left", left, whole(instance(255, password("AH", "secret"), version=2, interval=1)))
         lan.until_held_by("left", within=4)
@@ -89,7 +89,7 @@ def test_14_another_list_of_addresses_is_told_and_accepted(left: str, right: str
     """keepalived 2.2.7 drops it, and there are two masters if it is the lower one; its successor does as ours."""
     ours = "left" if left == "pyvrrp" else "right"
     more = (f"{VIP}/24", "10.88.2.51/24")
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         priorities = (100, 150) if ours == "left" else (150, 100)  # ours is the lower one
         lan.start("left", left, whole(instance(priorities[0])))
         lan.start("right", right, whole(instance(priorities[1], addresses=more)))
@@ -101,7 +101,7 @@ def test_14_another_list_of_addresses_is_told_and_accepted(left: str, right: str
 
 @both
 def test_15_a_wrong_checksum_is_ignored(left: str, right: str, tmp_path: Path) -> None:
-    with Lan(tmp_path, WITH_PROBE) as lan:
+    with Lan(tmp_path, WITH_PROBE, judging=True) as lan:
         lan.start("left", left, whole(instance(150)))
         lan.start("right", right, whole(instance(100)))
         lan.until_held_by("left", within=4)
@@ -121,7 +121,7 @@ def test_16_unicast_elects_as_multicast_does(
         unicast = f"unicast_src_ip {ADDRESSES[own]}\n unicast_peer {{\n {ADDRESSES[peer]}\n }}"
         return whole(instance(priority, unicast, version=version, interval=interval))
 
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("right", right, block("right", "left", 60))
         first = lan.start("left", left, block("left", "right", 200))
         lan.until_held_by("left", within=6)
@@ -143,7 +143,7 @@ def test_17_over_ipv6_addresses_are_announced_by_neighbour_advertisements(
     left: str, right: str, tmp_path: Path
 ) -> None:
     addresses = (f"{VIP6_LINK}/64", f"{VIP6}/64")
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("right", right, whole(instance(60, addresses=addresses)))
         first = lan.start("left", left, whole(instance(200, addresses=addresses)))
         lan.until_held_by("left", within=5, address=VIP6)
@@ -178,7 +178,7 @@ def test_29_gratuitous_arp_comes_as_often_and_as_late_as_from_keepalived(tmp_pat
         "garp_master_repeat 2\n garp_master_delay 1\n garp_master_refresh 2\n garp_master_refresh_repeat 3\n"
         "garp_lower_prio_repeat 4\n garp_lower_prio_delay 1\n"
     )
-    with Lan(tmp_path, WITH_PROBE) as lan:
+    with Lan(tmp_path, WITH_PROBE, judging=True) as lan:
         vips = {"left": (VIP, 51), "right": ("10.88.2.60", 52)}
         for name, program in (("left", "pyvrrp"), ("right", "keepalived")):
             vip, vrid = vips[name]
@@ -202,7 +202,7 @@ def test_29_gratuitous_arp_comes_as_often_and_as_late_as_from_keepalived(tmp_pat
             )
         shapes = {vip: rounds(arps(lan, vip), start) for vip, start in began.items()}
         mine, theirs = shapes[VIP], shapes["10.88.2.60"]
-        assert mine[:3] == theirs[:3]
+        assert [at for at, _ in mine[:3]] == pytest.approx([at for at, _ in theirs[:3]], abs=0.15)
         assert [count for _, count in mine[:3]] == [2, 2, 3]
         assert [count for _, count in mine[3:]].count(4) >= 2
 
