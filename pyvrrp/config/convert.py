@@ -21,14 +21,19 @@ from pyvrrp.config.conf_writer import conf_text
 from pyvrrp.config.load import load, read
 from pyvrrp.config.written import entries
 from pyvrrp.config.yaml_writer import yaml_text
-from pyvrrp.model import NOWHERE, Configuration
+from pyvrrp.model import NOWHERE, Configuration, Defaults, GlobalSettings
 
 FORMATS = {"keepalived": "converted.conf", "yaml": "converted.yaml"}
 """The names of formats, and a name of a file that would be read as each."""
 
 
 def placeless(value: Any) -> Any:
-    """Return a model without its places, so that two that say the same are equal."""
+    """Return a model without its places, so that two that say the same are equal.
+
+    The global defaults of instances are no part of it: what is written says in each instance what holds for it.
+    """
+    if isinstance(value, GlobalSettings):
+        value = replace(value, defaults=Defaults())
     if isinstance(value, Location):
         return NOWHERE
     if isinstance(value, tuple):

@@ -65,6 +65,7 @@ class _Settled:
         block = self.block
         authentication = self._authentication()
         transport, may_run = self._transport()
+        unicast = isinstance(transport, Unicast)
         hmac = self._hmac(authentication)
         if hmac is not None:
             authentication = Authentication()
@@ -92,6 +93,9 @@ class _Settled:
             authentication=authentication,
             hmac=hmac,
             transport=transport,
+            check_unicast_source=unicast
+            and block.switches.get("check_unicast_src", self.defaults.check_unicast_source),
+            old_unicast_checksum=unicast and block.switched("old_unicast_checksum"),
             strict=self.strict,
             accept=accept,
             answers_lower_priority=lower,
@@ -114,8 +118,6 @@ class _Settled:
             "source": block.source,
             "track_source": block.switched("track_src_ip"),
             "track_primary": not block.switched("dont_track_primary"),
-            "check_unicast_source": said.get("check_unicast_src", defaults.check_unicast_source),
-            "old_unicast_checksum": block.switched("old_unicast_checksum"),
             "checksum_as_v2": said.get("v3_checksum_as_v2", defaults.checksum_as_v2),
             "skip_check_addresses": said.get("skip_check_adv_addr", defaults.skip_check_addresses),
             "timer_expired_backup": block.timer_expired_backup,

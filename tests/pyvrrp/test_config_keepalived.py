@@ -348,6 +348,12 @@ WORDS = st.sampled_from(
         "255", "0", "{", "}", "\n", "\n", "\n", "virtual_ipaddress", "10.0.0.1/24", "fd00::1", "track_script", "chk",
         "weight", "-2", "authentication", "auth_type", "auth_pass", "PASS", "script", '"', "'", "/bin/true", "#", "\\",
         "advert_int", "1.5", "notify", "version", "3", "$X", "@x", "~SEQ", "track_interface", "state", "MASTER", "brd",
+        "vrrp_sync_group", "group", "track_file", "vrrp_track_process", "vrrp_track_http", "file", "process",
+        "url", "x",
+        "http://127.0.0.1/", "auth_hmac", "key", "1", "hex:00", "active_key", "unicast_peer", "min_ttl", "use_vmac",
+        "virtual_routes", "virtual_rules", "default", "via", "nexthop", "from", "to", "table", "mtu", "lock", "dev",
+        "strict_mode", "init_file", "quorum", "quorum_max", "mcast_dst_ip", "ff02::12", "native_ipv6",
+        "static_routes",
     ]
 )  # fmt: skip
 
