@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
@@ -142,6 +143,30 @@ def unknown_words(lines: list[str]) -> list[str]:
     found = (re.match(r"\((.*): Line (\d+)\) (?:Unknown keyword '(.*)'|(.*~.*))$", line) for line in lines)
     words = [f"{Path(one[1]).name}:{one[2]} {one[3] or one[4]}" for one in found if one is not None]
     return list(dict.fromkeys(words))
+
+
+DEFINED = "$A=1\n$B=x${A}y\n$C= \\\n c1 ${A} \\\n c2\n$D=d\n$E=e\n"
+LINES = [
+    "$A=2", "$B=${A}", "$D=${C}", "$E=~SEQ(N,2) k${N}", "$N=9", "$F=f1 \\", "", "  ", "# c", "g # c", "i ! j",
+    "@id $A=7", "p${A}", "q$A", "r$B", "s ${B}", "${B}t", "$C", "u ${C}", "${C}", "l$A,$A", "m$A)$B", "e$D", "$D",
+    "$E", "${E} more", "@id x", "@^id y${A}", "@id ${C}", "@^id2 $C", "~SEQ(N,2) v${N}", "~SEQ(N,2) $C",
+    "~SEQ(N,1,2) ~SEQ(M,2) w${N}${M}", "~LST(L,a,b) z${L}${B}", "~LST({K,L},{1,2},{3}) z${K}-${L}", "~SEQx(N,9,11) h${N}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_both_make_the_same_words_of_lines_at_random(seed: int, tmp_path: Path) -> None:
+    source = random.Random(seed)  # noqa: S311  # the seed is the name of the test
+    text = DEFINED + "\n".join(source.choices(LINES, k=source.randint(3, 14))) + "\nEND\n"
+    file = tmp_path / "k.conf"
+    file.write_text(text)
+    program = tmp_path / "keepalived"
+    program.write_text('#!/bin/sh\nexec keepalived -i id "$@"\n')
+    program.chmod(0o755)
+    _, theirs = answer_of(file, tmp_path, program)
+    found = read(text.encode(), str(file), config_id="id").warnings
+    ours = [f"({file}: Line {one.location.line}) {one.message.partition('; did you mean')[0]}" for one in found]
+    assert unknown_words(ours) == unknown_words(theirs) != []
 
 
 @pytest.mark.parametrize("name", GRAMMAR)
