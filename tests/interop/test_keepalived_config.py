@@ -150,7 +150,8 @@ LINES = [
     "$A=2", "$B=${A}", "$D=${C}", "$E=~SEQ(N,2) k${N}", "$N=9", "$F=f1 \\", "", "  ", "# c", "g # c", "i ! j",
     "@id $A=7", "p${A}", "q$A", "r$B", "s ${B}", "${B}t", "$C", "u ${C}", "${C}", "l$A,$A", "m$A)$B", "e$D", "$D",
     "$E", "${E} more", "@id x", "@^id y${A}", "@id ${C}", "@^id2 $C", "~SEQ(N,2) v${N}", "~SEQ(N,2) $C",
-    "~SEQ(N,1,2) ~SEQ(M,2) w${N}${M}", "~LST(L,a,b) z${L}${B}", "~LST({K,L},{1,2},{3}) z${K}-${L}", "~SEQx(N,9,11) h${N}",
+    "~SEQ(N,1,2) ~SEQ(M,2) w${N}${M}", "~LST(L,a,b) z${L}${B}", "~LST({K,L},{1,2},{3}) z${K}-${L}",
+    "~SEQx(N,9,11) h${N}",
 ]  # fmt: skip
 
 
