@@ -351,3 +351,24 @@ def test_the_version_is_where_exporters_read_it(pair: Pair) -> None:
     assert told.status == 0
     assert told.output == ""
     assert told.errors.startswith("Keepalived v2.2.7 ")
+
+
+def test_a_backup_that_was_asleep_hears_the_present_before_any_timer_fires(pair: Pair) -> None:
+    """reliability.md, S20: what waits in the sockets is read first, so that a live master is not displaced."""
+    pair.start("left", "pyvrrp", configuration(100))
+    pair.until_held_by("left", within=6)
+    pair.start("right", "pyvrrp", configuration(90))
+    right = pair.host("right")
+    poll(lambda: status(right)["master"] == ADDRESSES["left"], 5, "right hears left")
+    right.kill_service("keepalived", signal.SIGSTOP)
+    hold(lambda: pair.watch.holders(VIP) == {"left"}, 5, "left holds the address while right sleeps")
+    right.kill_service("keepalived", signal.SIGCONT)
+    hold(lambda: pair.watch.holders(VIP) == {"left"}, 2, "right leaves it there when it wakes")
+    told = status(right)
+    assert (told["state"], told["statistics"]["become_master"]) == ("BACKUP", 0)
+
+
+def test_a_daemon_without_an_instance_runs_and_ends(pair: Pair) -> None:
+    speaker = pair.start("left", "pyvrrp", "global_defs {\n router_id nothing\n}\n")
+    assert request(pair.host("left").path(PYVRRP_CONTROL), "status")["instances"] == []  # type: ignore[index, call-overload]
+    speaker.stop()
