@@ -27,7 +27,7 @@ def ours(priority: int, version: int, interval: float, vip: str) -> str:
 @pytest.mark.parametrize("program", ["pyvrrp", "keepalived"])
 @pytest.mark.parametrize(("version", "interval", "vip"), WAYS, ids=["v2", "v3", "v3-ipv6"])
 def test_each_takes_over_from_the_other(program: str, version: int, interval: float, vip: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         frr = Frr(lan, "right", vrid=VRID, version=version, priority=100, interval=interval, vip=vip)
         frr.start()
         frr.until("Master", 3 * interval + 4)

@@ -30,7 +30,7 @@ beside = pytest.mark.parametrize(("left", "right"), PAIRS)
 def test_01_of_three_the_highest_priority_is_master_after_its_master_down_interval(
     programs: tuple[str, ...], tmp_path: Path
 ) -> None:
-    with Lan(tmp_path, THREE) as lan:
+    with Lan(tmp_path, THREE, judging=True) as lan:
         for name, program, priority in zip(THREE, programs, (150, 100, 50), strict=True):
             lan.start(name, program, whole(instance(priority, version=2, interval=1)))
         lan.until_held_by("left", within=6)
@@ -45,7 +45,7 @@ def test_01_of_three_the_highest_priority_is_master_after_its_master_down_interv
 
 @both
 def test_02_sigterm_resigns_and_the_next_takes_over_after_the_skew_alone(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("right", right, whole(instance(60, version=2, interval=1)))
         first = lan.start("left", left, whole(instance(255, version=2, interval=1)))
         lan.until_held_by("left", within=3)
@@ -62,7 +62,7 @@ def test_02_sigterm_resigns_and_the_next_takes_over_after_the_skew_alone(left: s
 def test_03_after_kill_9_the_next_takes_over_when_the_master_down_interval_is_over(
     left: str, right: str, tmp_path: Path
 ) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("right", right, whole(instance(100)))
         lan.start("left", left, whole(instance(150)))
         lan.until_held_by("left", within=4)
@@ -76,7 +76,7 @@ def test_03_after_kill_9_the_next_takes_over_when_the_master_down_interval_is_ov
 
 @both
 def test_04_with_equal_priorities_the_first_stays_master(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", left, whole(instance(100)))
         lan.until_held_by("left", within=4)
         lan.start("right", right, whole(instance(100)))  # the higher address
@@ -92,7 +92,7 @@ def announced_by_left(lan: Lan) -> list[str]:
 
 @both
 def test_05_after_a_split_brain_the_lower_one_steps_down(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         for host in ("left", "right"):
             faults.mute_vrrp(lan.lab, host)
         lan.start("left", left, whole(instance(150)))
@@ -112,7 +112,7 @@ def test_05_after_a_split_brain_the_lower_one_steps_down(left: str, right: str, 
 
 @both
 def test_06_with_nopreempt_the_lower_one_stays_master(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", left, whole(instance(90, "nopreempt")))
         lan.until_held_by("left", within=4)
         lan.start("right", right, whole(instance(100, "nopreempt")))
@@ -122,7 +122,7 @@ def test_06_with_nopreempt_the_lower_one_stays_master(left: str, right: str, tmp
 
 @both
 def test_07_preempt_delay_runs_from_the_first_lower_advertisement(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", left, whole(instance(90)))
         lan.until_held_by("left", within=4)
         started = time.monotonic()
@@ -135,7 +135,7 @@ def test_07_preempt_delay_runs_from_the_first_lower_advertisement(left: str, rig
 
 @both
 def test_08_an_owner_is_master_at_once(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("right", right, whole(instance(100)))
         lan.until_held_by("right", within=4)
         lan.start("left", left, whole(instance(255)))
@@ -150,7 +150,7 @@ def test_08_an_owner_is_master_at_once(left: str, right: str, tmp_path: Path) ->
 def test_09_of_two_owners_the_one_with_the_lower_address_says_so_and_gives_way(
     left: str, right: str, tmp_path: Path
 ) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", left, whole(instance(255)))
         lan.start("right", right, whole(instance(255)))  # the higher address
         lan.until_log("left", "CONFIGURATION ERROR")
@@ -160,7 +160,7 @@ def test_09_of_two_owners_the_one_with_the_lower_address_says_so_and_gives_way(
 
 @both
 def test_10_another_interval_in_version_2_makes_two_masters(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", left, whole(instance(200, version=2, interval=1)))
         lan.start("right", right, whole(instance(255, version=2, interval=2)))
         lan.until_held_by("left", "right", within=8)

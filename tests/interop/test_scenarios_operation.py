@@ -26,7 +26,7 @@ SECOND = "10.88.2.60"
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_22_a_reload_changes_the_difference_and_nothing_else(program: str, tmp_path: Path) -> None:
     kept, gone, new = f"{VIP}/24", "10.88.2.51/24", "10.88.2.52/24"
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", program, whole(instance(200, addresses=(kept, gone))))
         lan.until_held_by("left", within=5)
         lan.until_held_by("left", within=1, address="10.88.2.51")
@@ -47,7 +47,7 @@ def test_22_a_reload_changes_the_difference_and_nothing_else(program: str, tmp_p
 
 def test_23_a_reload_of_a_broken_file_leaves_ours_as_it_was(tmp_path: Path) -> None:
     """keepalived 2.2.7 ends with status 2 and leaves the address where it is: the next test."""
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", "pyvrrp", whole(instance(200)))
         lan.until_held_by("left", within=5)
         lan.signal("left", signal.SIGHUP, "vrrp_instance VI_1 {\n  priority nonsense\n  virtual_router_id 999\n")
@@ -60,7 +60,7 @@ def test_23_a_reload_of_a_broken_file_leaves_ours_as_it_was(tmp_path: Path) -> N
 
 
 def test_23_a_reload_of_a_broken_file_ends_keepalived(tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", "keepalived", whole(instance(200)))
         lan.until_held_by("left", within=5)
         lan.signal("left", signal.SIGHUP, "vrrp_instance VI_1 {\n  interface eth7\n  virtual_router_id 999\n}\n")
@@ -88,7 +88,7 @@ def test_27_scripts_and_fifo_are_told_the_same_lines(tmp_path: Path) -> None:
     """Each program alone with its virtual router: BACKUP, MASTER, FAULT, BACKUP, MASTER, STOP."""
     scripts = {"check.sh": "#!/bin/sh\ntest ! -e /run/fail\n", "tell.sh": NOTIFY}
     transcripts: dict[str, tuple[list[str], list[str]]] = {}
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         speakers = {}
         for name, program, vrid, address in (("left", "pyvrrp", 51, VIP), ("right", "keepalived", 52, SECOND)):
             lan.listen_to_fifo(name, FIFO)
@@ -136,7 +136,7 @@ def keys(value: Any) -> Any:
 def test_28_dumps_have_the_shape_of_keepalived_s(tmp_path: Path) -> None:
     check = 'vrrp_script check {\n script "/bin/true"\n interval 1\n weight 2\n }'
     dumps: dict[str, dict[str, str]] = {}
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         for number, (name, program) in enumerate((("left", "pyvrrp"), ("right", "keepalived"))):
             excluded = "virtual_ipaddress_excluded {\n 10.88.4.1/24\n }\n track_script {\n check\n }"
             text = whole(check, instance(255, excluded, vrid=51 + number))

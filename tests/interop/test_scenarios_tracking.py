@@ -41,7 +41,7 @@ def mend_check(lan: Lan, name: str) -> None:
 def test_18_a_failing_script_with_a_weight_moves_the_address_and_its_recovery_brings_it_back(
     left: str, right: str, tmp_path: Path
 ) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("right", right, whole(instance(100)))
         lan.start("left", left, whole(script(-60), instance(150, "track_script { \n check \n }")), CHECK)
         lan.until_held_by("left", within=5)
@@ -68,7 +68,7 @@ def test_19_a_failing_script_without_a_weight_puts_the_whole_sync_group_into_fau
         first = instance(priority, "track_script { \n check \n }")
         return whole(script(0), group, first, second, settings=f"vrrp_notify_fifo {FIFO}")
 
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.listen_to_fifo("left", FIFO)
         lan.start("right", right, text(100), CHECK)
         lan.start("left", left, text(150), CHECK)
@@ -90,7 +90,7 @@ def test_19_a_failing_script_without_a_weight_puts_the_whole_sync_group_into_fau
 
 @both
 def test_20_a_link_that_goes_down_is_fault_and_its_return_an_election(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("right", right, whole(instance(100)))
         lan.start("left", left, whole(instance(150)))
         lan.until_held_by("left", within=5)
@@ -111,7 +111,7 @@ def test_21_an_address_that_somebody_deletes_is_put_back_by_ours_which_stays_mas
     left: str, right: str, tmp_path: Path
 ) -> None:
     """keepalived goes to BACKUP, resigns with priority 0, and is master again after its skew."""
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("left", left, whole(instance(150)))
         lan.until_held_by("left", within=5)
         lan.start("right", right, whole(instance(100)))
@@ -132,7 +132,7 @@ def test_21_an_address_that_somebody_deletes_is_put_back_by_ours_which_stays_mas
 
 @both
 def test_24_what_a_killed_one_left_behind_is_removed_at_the_start(left: str, right: str, tmp_path: Path) -> None:
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.host("left").run(["ip", "address", "add", f"{VIP}/24", "dev", "eth0"]).check()
         lan.until_held_by("left", within=2)
         lan.start("right", right, whole(instance(150)))
@@ -153,7 +153,7 @@ def macvlans(lan: Lan, name: str) -> list[dict[str, str]]:
 def test_25_a_virtual_mac_is_that_of_the_virtual_router(left: str, right: str, xmit_base: bool, tmp_path: Path) -> None:
     virtual = "00:00:5e:00:01:33"
     extra = "use_vmac" + ("\n vmac_xmit_base" if xmit_base else "")
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         lan.start("right", right, whole(instance(60, extra)))
         first = lan.start("left", left, whole(instance(200, extra)))
         lan.until_held_by("left", within=5)
@@ -186,7 +186,7 @@ def test_26_addresses_look_the_same_to_ip_whoever_put_them_there(tmp_path: Path)
         found = [one for one in links[0]["addr_info"] if one["local"] not in own]
         return sorted(found, key=lambda one: str(one["local"]))
 
-    with Pair(tmp_path) as lan:
+    with Pair(tmp_path, judging=True) as lan:
         for number, (name, program) in enumerate((("left", "pyvrrp"), ("right", "keepalived"))):
             lan.start(name, program, whole(instance(255, excluded, addresses=addresses, vrid=51 + number)))
         wanted = len(addresses) + 4

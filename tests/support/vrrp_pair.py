@@ -186,9 +186,13 @@ def _seen(at: float, frame: bytes) -> Seen | None:
 
 
 class Lan:
-    """A LAN with any number of hosts, each with an address of its own in both families; a context manager."""
+    """A LAN with any number of hosts, each with an address of its own in both families; a context manager.
 
-    def __init__(self, folder: Path, hosts: Mapping[str, str] = ADDRESSES) -> None:
+    ``judging``: at its end both judges look at every packet that a speaker of ours has sent.
+    """
+
+    def __init__(self, folder: Path, hosts: Mapping[str, str] = ADDRESSES, *, judging: bool = False) -> None:
+        self._judging = judging
         self.addresses = dict(hosts)
         plans = [
             HostPlan(name, (Port("lan", (f"{address}/24", f"{sixth(address)}/64")),)) for name, address in hosts.items()
@@ -205,8 +209,17 @@ class Lan:
         if kind is not None:
             for name in self.speakers:
                 print(f"--- {name}: {self.speakers[name].kind} ---\n{self.host(name).log_tail('keepalived', 60)}")
-        self.watch.close()
-        self.lab.close()
+        try:
+            if kind is None and self._judging:
+                self._judge_ours()
+        finally:
+            self.watch.close()
+            self.lab.close()
+
+    def _judge_ours(self) -> None:
+        ours = [name for name, speaker in self.speakers.items() if speaker.kind == "pyvrrp" and self.adverts(name)]
+        if ours:
+            self.judge(*ours)
 
     def host(self, name: str) -> Host:
         return self.lab[name]
@@ -326,6 +339,7 @@ class Lan:
 
     def judge(self, *names: str) -> None:
         """Both judges find nothing wrong with what these hosts sent: VRRP, and with it ARP and NA."""
+        self._judging = False
         self.capture.stop()
         own = {address for name in names for address in self.sources(name)}
         fields = ("ip.src", "ipv6.src", "vrrp.checksum.status", "_ws.expert.message", "ip.dsfield", "ipv6.tclass")
