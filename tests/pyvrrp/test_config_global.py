@@ -131,7 +131,6 @@ def test_scripts_of_the_daemon_have_the_script_user_unless_they_name_one() -> No
         ("vrrp_strict", "strict", True),
         ("vrrp_strict off", "strict", False),
         ("vrrp_skip_check_adv_addr", "skip_check_addresses", True),
-        ("vrrp_check_unicast_src", "check_unicast_source", True),
         ("v3_checksum_as_v2\nvrrp_version 3", "checksum_as_v2", True),
         ("vrrp_lower_prio_no_advert", "answers_lower_priority", False),
         ("vrrp_lower_prio_no_advert true\nvrrp_lower_prio_no_advert no", "answers_lower_priority", True),
@@ -146,6 +145,12 @@ def test_scripts_of_the_daemon_have_the_script_user_unless_they_name_one() -> No
 )
 def test_the_defaults_of_the_instances(lines: str, field: str, value: Any) -> None:
     assert getattr(instance(lines), field) == value
+
+
+def test_the_check_of_unicast_sources_is_a_default_of_unicast_instances() -> None:
+    unicast = REST.replace(" interface", " unicast_peer { 10.9.0.2 }\n interface")
+    assert instance("vrrp_check_unicast_src", unicast).check_unicast_source is True
+    assert instance("vrrp_check_unicast_src").check_unicast_source is False
 
 
 def test_an_instance_takes_the_defaults_that_stand_before_it() -> None:
