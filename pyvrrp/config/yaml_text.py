@@ -198,7 +198,8 @@ class _Translation:
             found = [self._scalar(item, what) for item in node.value]
             return tuple(word for word in found if word is not None)
         if node.id == "scalar":
-            return self._split(Word(node.value, self._place(node))) if node.value else ()
+            nothing = node.style is None and node.value in {"", "~", "null"}
+            return () if nothing else self._split(Word(node.value, self._place(node)))
         words: list[Word] = []
         for name, value in self._pairs(node, what):
             word = self._scalar(value, f"'{name.text}'")

@@ -10,7 +10,7 @@ import pytest
 
 from hakit.diagnostics import ConfigError, Location
 from pyvrrp.config.load import load, read
-from pyvrrp.model import NOWHERE, Configuration, Instance, Script, Tracked
+from pyvrrp.model import NOWHERE, Configuration, Instance, Script, Tracked, TrackerKind, Unicast
 
 LAB = Path(__file__).parents[2] / "configs/lab"
 REQUIRED = "instances:\n  V:\n    interface: eth0\n    virtual_router_id: 51\n    virtual_ipaddress: [10.9.0.100]\n"
@@ -121,3 +121,80 @@ def test_no_finding_shows_a_password() -> None:
     with pytest.raises(ConfigError) as error:
         configuration(REQUIRED + "    authentication: {auth_pas: KeepAlive}\n")
     assert "KeepA" not in str(error.value)
+
+
+LINES = """
+    virtual_ipaddress_excluded:
+      - 10.9.0.1/24 dev eth1 home
+      - {address: 10.9.0.2/24, dev: eth1, home: true, no_track: no}
+      - [10.9.0.3/24, dev, eth1, home]
+    unicast_peer: {10.9.0.7: {min_ttl: 9}, 10.9.0.8: null, 10.9.0.9: max_ttl 7}
+    track_interface: {eth1: {weight: -5, reverse: true}}
+    track_script:
+      - {name: my chk, weight: 5}
+    auth_hmac:
+      key: [[1, "hex:KEY"], [2, "hex:KEY"]]
+      active_key: 2
+    notify_fault: {script: [/n, a b], user: u g}
+    strict_mode: off
+    use_vmac: no
+    lower_prio_no_advert: yes
+"""
+WHOLE = """
+instances: {V: {interface: eth0, virtual_router_id: 51, virtual_ipaddress: [10.9.0.100]}}
+groups: {G: {group: [V], track_file: [f weight 3], track_process: {p: null}, track_http: [h]}}
+files: {f: {file: /a b, init_file: [7, overwrite]}}
+processes: {p: {process: [haproxy, -f, x y], quorum: 2}}
+urls: {h: {url: "http://127.0.0.1:8008/primary", status: [200, 301-302]}}
+static:
+  static_routes: [10.2.0.0/16 via 10.1.0.9 dev eth0 track_group T]
+  track_groups: {T: [V]}
+global:
+  net_namespace: red
+  use_pid_dir: true
+  interface_up_down_delays: {eth0: [1, 2.5]}
+  garp_group: [{interface: eth0, garp_interval: 0.5}, {interfaces: [eth1, eth2], gna_interval: 0.25}]
+"""
+
+
+def test_a_block_of_lines_is_a_list_of_texts_of_words_or_of_mappings() -> None:
+    script = "scripts: {my chk: {script: /c}}\n"
+    found = instance(script + REQUIRED + LINES.replace("KEY", "00" * 32))
+    assert [(str(one), one.device, one.home, one.tracked) for one in found.excluded] == [
+        (f"10.9.0.{number}/24", "eth1", True, True) for number in (1, 2, 3)
+    ]
+    assert isinstance(found.transport, Unicast)
+    assert [(str(one.address), one.min_ttl, one.max_ttl) for one in found.transport.peers] == [
+        ("10.9.0.7", 9, None),
+        ("10.9.0.8", None, None),
+        ("10.9.0.9", None, 7),
+    ]
+    assert found.tracked == (Tracked("my chk", 5), Tracked("eth1", -5, reverse=True, kind=TrackerKind.INTERFACE))
+    assert found.hmac is not None
+    assert sorted(found.hmac.keys) == [1, 2]
+    assert found.notify.fault is not None
+    assert (found.notify.fault.words, found.notify.fault.user, found.notify.fault.group) == (("/n", "a b"), "u", "g")
+    assert (found.strict, found.vmac, found.answers_lower_priority) == (False, None, False)
+
+
+def test_all_parts_of_a_document_reach_the_model() -> None:
+    found = configuration(WHOLE)
+    (group,) = found.groups
+    assert (group.members, [(one.name, one.weight) for one in group.tracked]) == (
+        ("V",),
+        [("f", 3), ("p", 0), ("h", 0)],
+    )
+    assert (found.files[0].path, found.files[0].initial, found.files[0].overwrite) == ("/a b", 7, True)
+    assert (found.processes[0].words, found.processes[0].quorum) == (("haproxy", "-f", "x y"), 2)
+    assert found.urls[0].statuses == ((200, 200), (301, 302))
+    assert (found.static_routes[0].track_group, found.track_groups[0].members) == ("T", ("V",))
+    assert (found.settings.namespace, found.settings.use_pid_dir) == ("red", True)
+    assert (found.settings.settling["eth0"].up, found.settings.spacing["eth0"].arp) == (2.5, 0.5)
+    assert found.settings.spacing["eth2"].na == 0.25
+
+
+def test_no_finding_shows_a_key() -> None:
+    text = REQUIRED + "    auth_hmac: {key: [1, secretsecret], active_key: 1}\n"
+    with pytest.raises(ConfigError) as error:
+        configuration(text)
+    assert "secret" not in str(error.value)
