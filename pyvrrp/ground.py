@@ -15,7 +15,7 @@ from hakit.transcript import Value
 from pyvrrp.model import Configuration, Instance
 from pyvrrp.system import firewall, vmac
 from pyvrrp.system.errors import SystemRefusalError
-from pyvrrp.system.firewall import Firewall
+from pyvrrp.system.firewall import Firewall, Wanted
 from pyvrrp.system.kernel import Kernel
 from pyvrrp.system.link import Link
 from pyvrrp.system.static import StaticWorker
@@ -37,6 +37,7 @@ class Ground:
         self._vmacs = Vmacs(kernel, self.sysctl, settings.vmac_prefix)
         self._firewall = Firewall(settings.nftables_table, settings.nftables_priority)
         self._static = StaticWorker(kernel, link, self._tell)
+        self._rules: tuple[Wanted, dict[str, int]] = (Wanted(), {})
         self._changing = asyncio.Lock()
 
     def _tell(self, event: str, reason: str = "", **values: Value) -> None:
@@ -57,9 +58,13 @@ class Ground:
             for one in instances
             if one.name in names and self._link(one.interface) is not None
         }
-        warning = await self._firewall.apply(firewall.wanted(instances, raised))
-        if warning is not None:
-            self._tell("warning", warning)
+        rules = firewall.wanted(instances, raised)
+        below = {base: found.index for _, base in raised.values() if (found := self._link(base)) is not None}
+        if (rules, below) != self._rules:  # they name the interfaces below by index: one made anew has another
+            warning = await self._firewall.apply(rules)
+            self._rules = (rules, below)
+            if warning is not None:
+                self._tell("warning", warning)
         await self._vmacs.ensure(instances)
 
     def is_disturbed(self) -> bool:

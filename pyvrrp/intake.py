@@ -9,6 +9,7 @@ list without a descriptor, until its interface is back.
 from __future__ import annotations
 
 import asyncio
+import errno
 import select
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ PATIENCE_AFTER_SLEEP = 0.25
 _QUIET = 60.0
 """Seconds between two words on the same unknown virtual router."""
 _MOST_UNKNOWN = 256
+_NO_INTERFACE = {errno.ENXIO, errno.ENODEV, errno.EADDRNOTAVAIL}
 
 Heard = Callable[[Router, Packet], None]
 
@@ -114,7 +116,7 @@ class Intake:
         try:
             listener.socket = AdvertisementSocket(listener.endpoint)
         except OSError as wrong:
-            if wrong.errno in {6, 19, 99}:  # ENXIO, ENODEV, EADDRNOTAVAIL: there is no such interface (yet)
+            if wrong.errno in _NO_INTERFACE:
                 return
             raise
         self._by_descriptor[listener.socket.fileno()] = listener
