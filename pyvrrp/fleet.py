@@ -18,7 +18,7 @@ from pyvrrp.acts import Acts
 from pyvrrp.detection import foreign
 from pyvrrp.intake import Intake
 from pyvrrp.link_faults import LinkView, Settled, view_of
-from pyvrrp.model import Address, Configuration, Instance, SyncGroup
+from pyvrrp.model import Address, Configuration, Instance, SyncGroup, TrackerKind
 from pyvrrp.notifier import Notifier
 from pyvrrp.protocol import tracking
 from pyvrrp.protocol.events import (
@@ -112,7 +112,7 @@ class Fleet:
         self._virtual = frozenset(
             address.ip for instance in configuration.instances for address in (*instance.addresses, *instance.excluded)
         )
-        tracked = {name for instance in configuration.instances for name in instance.track_interfaces}
+        tracked = {name for kind, name in self._trackers_of if kind is TrackerKind.INTERFACE}
         self._used = tracked.union(*(needs(instance) for instance in configuration.instances))
         self._last_shape = None
         self.settled.settling = configuration.settings.settling
@@ -269,7 +269,8 @@ class Fleet:
 
     def readings(self) -> dict[Key, bool | int | None]:
         """Return what trackers and links say now."""
-        return {**self.settled.readings(), **readings(self._around.trackers)}
+        absent = {key: False for key in self._trackers_of if key[0] is TrackerKind.INTERFACE}
+        return {**absent, **self.settled.readings(), **readings(self._around.trackers)}
 
     def track(self, names: Iterable[str]) -> None:
         """Bring the machines of these names up to what trackers and links say now."""

@@ -354,6 +354,15 @@ def test_a_url_that_answers_otherwise_than_it_should_is_a_fault(lan: Lan) -> Non
         left.until_state("FAULT", since=at)
 
 
+def test_a_tracked_interface_that_is_not_there_is_down(lan: Lan) -> None:
+    host = lan.host("left")
+    with Running(host, instance(100, tracked=(Tracked("mv0", 0, kind=TrackerKind.INTERFACE),))) as left:
+        left.until_state("FAULT")
+        host.run(["ip", "link", "add", "mv0", "link", "eth0", "type", "macvlan"]).check()
+        host.run(["ip", "link", "set", "mv0", "up"]).check()
+        left.until_state("MASTER")
+
+
 def test_a_source_address_that_is_tracked_and_gone_is_a_fault(lan: Lan) -> None:
     host = lan.host("left")
     host.run(["ip", "address", "add", "10.88.2.99/32", "dev", "lo"]).check()
