@@ -43,6 +43,10 @@ class Listener:
     socket: AdvertisementSocket | None = None
     routers: dict[int, Router] = field(default_factory=dict)
 
+    def is_at(self, endpoint: Endpoint) -> bool:
+        """Return whether it serves ``endpoint``, with a buffer of whatever size: the first one here has set it."""
+        return replace(self.endpoint, buffer=None) == replace(endpoint, buffer=None)
+
 
 class Intake:
     """Hands every packet to its router."""

@@ -32,6 +32,8 @@ def apply(daemon: Daemon, after: Configuration) -> Difference:
 
     Raises SystemRefusalError, with one sentence, if this machine does not allow it: then nothing has changed.
     """
+    if daemon.fleet.stopping:
+        raise SystemRefusalError("the daemon is on its way out: nothing is reloaded")
     daemon.refuse_missing(after)
     fleet, change = daemon.fleet, difference(daemon.configuration, after)
     new = _made(daemon, change, after)
@@ -116,7 +118,7 @@ def _change(daemon: Daemon, router: Router, was: Instance, after: Configuration)
     router.notifier.reconfigured(will, security=after.settings.script_security)
     router.addresses.move(vmac_names(after).get(will.name))
     endpoint = endpoint_of(will, hears_through(will, vmac_names(after)))
-    if router.listener is None or router.listener.endpoint != endpoint:
+    if router.listener is None or not router.listener.is_at(endpoint):
         fleet.intake.remove(router)
         try:
             fleet.intake.add(router, endpoint)
