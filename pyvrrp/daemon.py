@@ -287,6 +287,8 @@ class Daemon:
 
         Raises SystemRefusalError, with one sentence, if it cannot be carried out here: then nothing has changed.
         """
+        if self.fleet.stopping:
+            raise SystemRefusalError("the daemon is on its way out: nothing is reloaded")
         change = reload.apply(self, configuration)
         assert self.ground is not None
         self.start(self._change_ground(self.ground, configuration))

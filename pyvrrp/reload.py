@@ -32,8 +32,6 @@ def apply(daemon: Daemon, after: Configuration) -> Difference:
 
     Raises SystemRefusalError, with one sentence, if this machine does not allow it: then nothing has changed.
     """
-    if daemon.fleet.stopping:
-        raise SystemRefusalError("the daemon is on its way out: nothing is reloaded")
     daemon.refuse_missing(after)
     fleet, change = daemon.fleet, difference(daemon.configuration, after)
     new = _made(daemon, change, after)
