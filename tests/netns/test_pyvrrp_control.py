@@ -99,8 +99,8 @@ def test_what_makes_no_sense_is_one_line_and_its_exit_status(pair: Pair) -> None
 
 def test_the_pages_say_what_the_kernel_says_too(pair: Pair) -> None:
     host = pair.host("left")
-    host.write_file(KEEPALIVED_CONF, whole(instance(150)))
-    argv = (PYVRRP, "-n", "-l", "-D", "--http", "127.0.0.1:9165")
+    host.write_file(KEEPALIVED_CONF, whole(instance(150), settings="http_listen 127.0.0.1:9165"))
+    argv = (PYVRRP, "-n", "-l", "-D")
     host.define(ServiceDefinition("keepalived", argv, QUIET, notify=True))
     host.start_service("keepalived")
     pair.until_held_by("left", within=5)
