@@ -7,12 +7,13 @@ makes all figures worse, and those of both.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vrrp_pair import Lan, Pair, instance, master_down, skew, whole
@@ -30,9 +31,11 @@ PATIENCE = 4.0
 """Seconds after which an announcement counts as one that never comes."""
 
 
-def new_lan() -> Pair:
-    """A LAN with two hosts, whose capture lies in a folder of its own."""
-    return Pair(Path(tempfile.mkdtemp(prefix="vrrp-bench-")))
+@contextlib.contextmanager
+def new_lan() -> Iterator[Pair]:
+    """A LAN with two hosts, whose capture goes with it."""
+    with tempfile.TemporaryDirectory(prefix="vrrp-bench-") as folder, Pair(Path(folder)) as lan:
+        yield lan
 
 
 def election(program: str) -> dict[str, float]:
