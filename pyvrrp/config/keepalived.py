@@ -237,6 +237,7 @@ class Root:
             script_user=user,
             script_group=group,
             script_security=self.globals.script_security,
+            defaults=self.globals.defaults.settled(),
         )
 
 

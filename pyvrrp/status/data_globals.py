@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyvrrp.model import Configuration, Fifo, GlobalSettings, GratuitousArp, Spacing, VirtualAddress
+from pyvrrp.model import Configuration, Fifo, GlobalSettings, Spacing, VirtualAddress
 from pyvrrp.status import shown
 from pyvrrp.status.picture import Picture
 from pyvrrp.status.shown import yes
@@ -48,8 +48,10 @@ def _lines(picture: Picture, *, parent: bool) -> Iterator[str]:
     yield f"Network namespace = {settings.namespace or '(default)'}"
     yield "Network namespace ipvs = (main namespace)"
     yield f"Router ID = {settings.router_id or picture.host}"
-    for name in ("smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"):
-        yield f"Default {name} = unset"
+    alert = settings.defaults.smtp_alert
+    yield f"Default smtp_alert = {'unset' if alert is None else yes(alert, ('on', 'off'))}"
+    yield "Default smtp_alert_vrrp = unset"
+    yield "Default smtp_alert_checker = unset"
     if parent:
         yield from _start_and_end(settings)
     yield "Checkers log all failures = false"
@@ -65,11 +67,11 @@ def _lines(picture: Picture, *, parent: bool) -> Iterator[str]:
     yield from _fifo("Global", settings.fifo, settings, parent=parent)
     yield from _fifo("VRRP", settings.vrrp_fifo, settings, parent=parent)
     yield f"FIFO write vrrp states on reload = {yes(settings.fifo_states_on_reload)}"
-    told = [instance.notify_priority_changes for instance in picture.configuration.instances]
-    yield f"VRRP notify priority changes = {yes(bool(told) and all(told))}"
+    yield f"VRRP notify priority changes = {yes(settings.defaults.notify_priority_changes)}"
     yield f"VRRP IPv4 mcast group = {settings.multicast_group4}"
     yield f"VRRP IPv6 mcast group = {settings.multicast_group6}"
-    yield from _announcing(settings, parent=parent)
+    filters = any(not one.accept or one.vmac is not None for one in picture.configuration.instances)
+    yield from _announcing(settings, parent=parent, filters=filters and not parent)
     yield from _process(settings)
     yield f"Script security {yes(settings.script_security, ('enabled', 'disabled'))}"
     yield f"Default script {shown.owner(settings.script_user, settings.script_group)}"
@@ -79,10 +81,17 @@ def _lines(picture: Picture, *, parent: bool) -> Iterator[str]:
     yield "rs_init_notifies = 0"
     yield "no_checker_emails = 0"
     yield "rx_bufs_multiples = 3"
+    yield from _limits(settings, parent=parent)
+
+
+def _limits(settings: GlobalSettings, *, parent: bool) -> Iterator[str]:
     umask = settings.process.umask
     yield f"umask = 0{_UMASK if umask is None else umask:o}"
     if settings.startup_delay:
         yield f"vrrp_startup_delay = {settings.startup_delay:g}"
+    if settings.process.rt_priority and not parent:
+        yield f"current realtime priority = {settings.process.rt_priority}"
+        yield f"current realtime time limit = {settings.process.rlimit_rttime or _RTTIME}"
 
 
 def _start_and_end(settings: GlobalSettings) -> Iterator[str]:
@@ -94,7 +103,7 @@ def _start_and_end(settings: GlobalSettings) -> Iterator[str]:
 
 
 def _default_interface(configuration: Configuration) -> str:
-    return configuration.instances[0].interface if configuration.instances else "eth0"
+    return configuration.settings.defaults.interface or "eth0"  # keepalived's own, whether it is there or not
 
 
 def _fifo(name: str, fifo: Fifo | None, settings: GlobalSettings, *, parent: bool) -> Iterator[str]:
@@ -106,8 +115,9 @@ def _fifo(name: str, fifo: Fifo | None, settings: GlobalSettings, *, parent: boo
         yield f"{name} notify fifo script = {shown.command(words)}, {shown.owner(fifo.script.user, fifo.script.group)}"
 
 
-def _announcing(settings: GlobalSettings, *, parent: bool) -> Iterator[str]:
-    garp, spacing = GratuitousArp(), settings.spacing.get("", Spacing())
+def _announcing(settings: GlobalSettings, *, parent: bool, filters: bool) -> Iterator[str]:
+    defaults, spacing = settings.defaults, settings.spacing.get("", Spacing())
+    garp = defaults.garp
     yield f"Gratuitous ARP delay = {int(garp.delay)}"
     yield f"Gratuitous ARP repeat = {garp.repeat}"
     yield f"Gratuitous ARP refresh timer = {int(garp.refresh)}"
@@ -115,18 +125,22 @@ def _announcing(settings: GlobalSettings, *, parent: bool) -> Iterator[str]:
     unresolved = 0xFFFFFFFF  # the parent of 2.2.7 has not settled these two: readers of its file know them so
     yield f"Gratuitous ARP lower priority delay = {unresolved if parent else int(garp.lower_prio_delay)}"
     yield f"Gratuitous ARP lower priority repeat = {unresolved if parent else garp.lower_prio_repeat}"
-    yield "Num adverts before down = 3"
+    yield f"Num adverts before down = {defaults.down_timer_adverts}"
     yield f"Gratuitous ARP for each secondary VMAC = {garp.extra_interface:g}s"
-    yield "Send advert after receive lower priority advert = true"
-    yield "Send advert after receive higher priority advert = false"
+    yield f"Send advert after receive lower priority advert = {yes(defaults.answers_lower_priority)}"
+    yield f"Send advert after receive higher priority advert = {yes(defaults.answers_higher_priority)}"
     yield f"Gratuitous ARP interval = {spacing.arp:.6f}"
     yield f"Gratuitous NA interval = {spacing.na:.6f}"
-    yield "VRRP default protocol version = 2"
+    yield f"VRRP default protocol version = {defaults.version}"
+    if filters:
+        yield f"nftables table name = {settings.nftables_table}"
+        yield f"nftables base chain priority = {settings.nftables_priority}"
+        yield "nftables don't force use ifindex for link local IPv6"
     yield "nftables without counters"
     yield "libnftnl version 1.2.3"
-    yield "VRRP check unicast_src = false"
-    yield "VRRP skip check advert addresses = false"
-    yield "VRRP strict mode = false"
+    yield f"VRRP check unicast_src = {yes(defaults.check_unicast_source)}"
+    yield f"VRRP skip check advert addresses = {yes(defaults.skip_check_addresses)}"
+    yield f"VRRP strict mode = {yes(defaults.strict)}"
     yield "Max auto priority = 0"
     yield "Min auto priority delay = 1000000 usecs"
 

@@ -32,7 +32,7 @@ NAMES = Surroundings(tables=MappingProxyType({"main": 254, "small": 7}))
 )
 def test_a_route_is_shown_in_one_order_and_read_from_it_again(line: str, text: str) -> None:
     found = route_line(line.split(), NAMES).route
-    assert found.text == text
+    assert str(found) == text
     assert route_line(text.split(), NAMES).route == found
 
 
@@ -88,7 +88,7 @@ def test_what_only_tunes_a_route_is_named() -> None:
 )
 def test_a_rule_is_shown_in_one_order_and_read_from_it_again(line: str, text: str) -> None:
     found = rule_line(line.split(), NAMES)
-    assert found.text == text
+    assert str(found) == text
     assert rule_line(text.split(), NAMES) == found
 
 
