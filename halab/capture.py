@@ -18,9 +18,13 @@ from halab.wait import poll
 
 
 class Capture:
-    """A running capture of one LAN into a file of this machine."""
+    """A running capture of one LAN into a file of this machine.
 
-    def __init__(self, lab: Lab, lan: str, file: Path, expression: str = "") -> None:
+    ``longest``: bytes that are kept of a frame. What is captured waits in slots of that size (64 KiB for whole frames, TCP
+    may make them so long), so a burst of many small packets is only caught without a gap if this is small, too.
+    """
+
+    def __init__(self, lab: Lab, lan: str, file: Path, expression: str = "", *, longest: int = 0) -> None:
         self.file = file
         argv = [
             program("tcpdump", "tcpdump"),
@@ -29,6 +33,10 @@ class Capture:
             "-n",
             "-i",
             lan,
+            "-B",
+            "8192",
+            "-s",
+            str(longest),
             "-w",
             "-",
             *expression.split(),

@@ -199,7 +199,7 @@ class Lan:
         ]
         self.lab = Lab(Topology(tuple(plans)))
         self.watch = AddressWatch([self.lab[name] for name in hosts])
-        self.capture = Capture(self.lab, "lan", folder / "lan.pcap")
+        self.capture = Capture(self.lab, "lan", folder / "lan.pcap", longest=2048)
         self.speakers: dict[str, Speaker] = {}
 
     def __enter__(self) -> Self:
