@@ -20,8 +20,8 @@ from halab.wait import poll
 class Capture:
     """A running capture of one LAN into a file of this machine.
 
-    ``longest``: bytes that are kept of a frame. What is captured waits in slots of that size (64 KiB for whole frames, TCP
-    may make them so long), so a burst of many small packets is only caught without a gap if this is small, too.
+    ``longest``: bytes that are kept of a frame. What is captured waits in slots of that size, 64 KiB for whole frames
+    (TCP may make them so long), so a burst of many small packets is only caught without a gap if this is small, too.
     """
 
     def __init__(self, lab: Lab, lan: str, file: Path, expression: str = "", *, longest: int = 0) -> None:

@@ -63,6 +63,7 @@ class TrackingLoops:
             before = self._definitions.get(key)
             same_rules = security is self._security or not isinstance(definition, TrackScript)
             if before is not None and looks_the_same(before, definition) and same_rules:
+                self._tell_kept(self.trackers[key])
                 continue
             stand_in = self.trackers[key].reading if before is not None else None
             if before is not None:
@@ -72,6 +73,10 @@ class TrackingLoops:
             self._tasks[key] = self._start(self.trackers[key].run())
         self._security = security
         self._watch_processes()
+
+    def _tell_kept(self, tracker: RunningTracker) -> None:
+        if isinstance(tracker, ScriptTracker) and tracker.reading:
+            self._hub.publish("notice", f"VRRP_Script({tracker.name}) considered successful on reload")
 
     def _end(self, key: Key) -> None:
         self._tasks.pop(key).cancel()

@@ -46,6 +46,7 @@ SAID = frozenset({
     "rejected",
     "reload_refused",
     "resignation_answered",
+    "script_returned",
     "script_skipped",
     "script_timed_out",
     "split_brain",

@@ -243,9 +243,12 @@ class AddressWorker:
             return [one for one in these if moved or one not in those]
 
         old, new = (*before.addresses, *before.excluded), (*after.addresses, *after.excluded)
+        gone = only(before.addresses, new), only(before.excluded, new)
+        for one in (*gone[0], *gone[1]) if self._master else ():
+            text = f"ip address {one} dev {self.interface_of(one)}, no longer exist"
+            self._tell("addresses", text, action="removing")
         await self._drop(
-            only(before.addresses, new),
-            only(before.excluded, new),
+            *gone,
             [one for one in before.routes if one not in after.routes],
             [one for one in before.rules if one not in after.rules],
         )

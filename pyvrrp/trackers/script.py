@@ -39,6 +39,7 @@ class ScriptTracker:
         self._gone: asyncio.Future[None] | None = None
         self._hub = hub
         self._changed = changed
+        self._status = 0
 
     @property
     def name(self) -> str:
@@ -85,6 +86,10 @@ class ScriptTracker:
         self.timing.ran(ended - begun, ended, passed=outcome.succeeded, timed_out=timed_out)
         if timed_out:
             self._hub.publish("script_timed_out", f"VRRP_Script({self.name}) timed_out", name=self.name)
+        if outcome.status is not None and outcome.status != self._status:
+            self._status = outcome.status
+            text = f"Script `{self.name}` now returning {outcome.status}"
+            self._hub.publish("script_returned", text, name=self.name, status=outcome.status)
         self._count(outcome.succeeded, outcome.words)
 
     def _count(self, passed: bool, words: str) -> None:  # noqa: FBT001 - passed or failed is all there is
