@@ -67,7 +67,7 @@ class _Desk:
     def demote(self, words: Sequence[str]) -> Value:
         name = _instance(self._daemon, words, "demote")
         self._daemon.demote(name)
-        return {"done": f"{name} gives its addresses up, and takes none until it is released"}
+        return {"done": f"{name} gives its addresses up; it takes them back if nobody else has them"}
 
     async def promote(self, words: Sequence[str]) -> Value:
         name = _instance(self._daemon, words, "promote")
