@@ -149,14 +149,15 @@ def without_weights(
 ) -> list[Tracked]:
     """Return what may be tracked by an owner of the addresses, or else by a member of a group: nothing with a weight.
 
-    A weighted interface of a member becomes one without weight, and so does a file with the default weight; all other
-    lines with weights are dropped, each with keepalived's message.
+    A weighted interface of a member becomes one without weight, and so does a file with the default weight; other lines
+    with weights are dropped, each with keepalived's message. Processes keep theirs, as in 2.2.7 and in HEAD: dropped
+    here, they would make another master of a pair in which the peer is keepalived.
     """
     owner = priority == OWNER_PRIORITY
     reason = "address_owner" if owner else "SYNC group"
     kept: list[Tracked] = []
     for one in sorted(tracked, key=lambda line: line.kind is not TrackerKind.INTERFACE):
-        if not one.weight:
+        if not one.weight or one.kind is TrackerKind.PROCESS:
             kept.append(one)
         elif one.kind is TrackerKind.INTERFACE:
             what = "address owner" if owner else "SYNC group"

@@ -5,8 +5,9 @@ incremental that could drift. What has no reading yet changes nothing; without a
 starting until the first one (keepalived.conf(5), vrrp_script and track_*).
 
 A sync group's trackers hold for each of its members. Members must not drift apart, so weights are ignored in a group
-that does not say ``sync_group_tracking_weight``; there keepalived ignores a weighted script, process or URL
-altogether, but lets a link or a file of weight 1 (the default) count as one without a weight.
+that does not say ``sync_group_tracking_weight``. There keepalived ignores a weighted script (and ours a URL), but lets
+a link or a file of weight 1 (the default) count as one without a weight. A process keeps its weight in keepalived, and
+so it does here: with another priority than its peer's, a pair would have another master.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _all(instance: Instance, group: SyncGroup | None) -> Iterator[Tracked]:
         yield from lines
         return
     for tracked in lines:
-        if not tracked.weight:
+        if not tracked.weight or tracked.kind is TrackerKind.PROCESS:
             yield tracked
         elif _loses_only_its_weight(tracked, instance):
             yield replace(tracked, weight=0)

@@ -141,6 +141,13 @@ def test_in_a_group_a_weighted_link_or_a_file_of_weight_1_is_a_fault_instead() -
     assert effective_priority(instance, readings, group()) == 100
 
 
+def test_in_a_group_a_process_keeps_its_weight_as_in_keepalived() -> None:
+    instance = tracking(Tracked("nginx", 10, kind=TrackerKind.PROCESS))
+    readings = {(TrackerKind.PROCESS, "nginx"): True}
+    assert effective_priority(instance, readings, group()) == 110
+    assert faults(instance, {(TrackerKind.PROCESS, "nginx"): False}, group()) == frozenset()
+
+
 def test_an_owner_drops_what_has_a_weight() -> None:
     owner = tracking(Tracked("eth1", -20, kind=INTERFACE), Tracked("eth2", kind=INTERFACE), priority=255)
     readings = {(INTERFACE, "eth1"): False, (INTERFACE, "eth2"): False}
