@@ -34,7 +34,7 @@ from pyvrrp.protocol.states import Backup, Fault, Initialize, Master, State
 Told = tuple[str, Effect]
 """The name of an instance (of a group: for GroupTransitioned and NotifyGroup), and what it wants done."""
 
-_OF_A_GROUP = "VRRP_Group("
+OF_A_GROUP = "VRRP_Group("
 """How the causes begin that a member has for the sake of another one."""
 
 
@@ -47,7 +47,7 @@ def group_faults(own: Mapping[str, frozenset[str]], groups: Sequence[SyncGroup])
     for group in groups:
         for member in group.members:
             faulty = (other for other in group.members if other != member and own.get(other))
-            found[member] = frozenset(f"{_OF_A_GROUP}{group.name}): {other} in FAULT" for other in faulty)
+            found[member] = frozenset(f"{OF_A_GROUP}{group.name}): {other} in FAULT" for other in faulty)
     return found
 
 
@@ -178,7 +178,7 @@ class Ensemble:
 
     @staticmethod
     def _own(causes: frozenset[str]) -> Iterator[str]:
-        return (cause for cause in causes if not cause.startswith(_OF_A_GROUP))
+        return (cause for cause in causes if not cause.startswith(OF_A_GROUP))
 
     @staticmethod
     def _standing(state: State) -> tuple[object, ...]:

@@ -59,9 +59,8 @@ def _state(router: RouterPicture) -> Iterator[str]:
         yield f"Master priority = {priority}"
         if instance.version == 3:
             yield f"Master advert int = {router.advert_interval:.2f} sec"
-    # nopreempt and use_vmac are flags without a text of their own: 2.2.7 then writes the bare heading.
     unicast = isinstance(instance.transport, Unicast)
-    yield "Flags:" if unicast or not instance.preempt or instance.vmac is not None else "Flags: none"
+    yield "Flags:" if unicast or _has_flags(instance) else "Flags: none"
     if unicast:
         yield "  Using unicast"
     yield f"Wantstate = {router.wanted}"
@@ -71,6 +70,13 @@ def _state(router: RouterPicture) -> Iterator[str]:
     yield f"Last transition = {shown.moment(router.changed_at)}"
     yield f"Read timeout = {shown.moment(router.due_at)}"
     yield f"Master down timer = {int(router.down_after * _MICROSECONDS)} usecs"
+
+
+def _has_flags(instance: Instance) -> bool:
+    """Return whether one of the flags is set that have no text of their own: 2.2.7 then writes the bare heading."""
+    named = instance.source is not None or instance.vmac is not None
+    unusual = not instance.preempt or not instance.track_primary
+    return named or unusual or instance.skip_check_addresses or instance.promote_secondaries
 
 
 def _interface(router: RouterPicture, links: Iterable[LinkPicture]) -> Iterator[str]:
@@ -92,7 +98,7 @@ def _interface(router: RouterPicture, links: Iterable[LinkPicture]) -> Iterator[
     configured = " (from configuration)" if instance.source is not None else ""
     yield f"Using src_ip = {router.source or '(none)'}{configured}"
     if isinstance(instance.transport, Multicast):
-        index = next((link.index for link in links if link.name == instance.interface), 0)
+        index = next((link.index for link in links if link.name == speaking_device(instance)), 0)
         scope = f", ifindex {index}" if instance.family == 6 else ""
         yield f"Multicast address {instance.transport.group}{scope}"
 
@@ -161,6 +167,14 @@ def device_of(instance: Instance) -> str:
     if vmac is None or vmac.addresses_only:
         return instance.interface
     return f"{vmac.name or f'vrrp.{instance.virtual_router_id}'}@{instance.interface}"
+
+
+def speaking_device(instance: Instance) -> str:
+    """Return the interface that keepalived's sockets are bound to: the VMAC, unless it speaks through the one below."""
+    vmac = instance.vmac
+    if vmac is None or vmac.addresses_only or vmac.xmit_base:
+        return instance.interface
+    return vmac.name or f"vrrp.{instance.virtual_router_id}"
 
 
 def _transport(router: RouterPicture) -> Iterator[str]:

@@ -23,7 +23,7 @@ from pyvrrp.model import (
     Unicast,
 )
 from pyvrrp.status import shown
-from pyvrrp.status.data_instances import notify_scripts, tracked
+from pyvrrp.status.data_instances import notify_scripts, speaking_device, tracked
 from pyvrrp.status.picture import LinkPicture, Picture, RouterPicture, TrackerPicture
 from pyvrrp.status.shown import yes
 
@@ -56,12 +56,12 @@ def _endpoint(router: RouterPicture) -> tuple[object, ...]:
     unicast = isinstance(instance.transport, Unicast)
     protected = instance.authentication.type is AuthType.AH
     own = (router.source,) if unicast else (instance.transport,)
-    return instance.interface, instance.family, protected, unicast, own, instance.receive_buffer
+    return speaking_device(instance), instance.family, protected, unicast, own, instance.receive_buffer
 
 
 def _socket(sharing: list[RouterPicture]) -> Iterator[str]:
     instance = sharing[0].instance
-    yield f"Interface = {instance.interface}"
+    yield f"Interface = {speaking_device(instance)}"
     yield f"Family = IPv{instance.family}"
     yield f"Protocol = {'AH' if instance.authentication.type is AuthType.AH else 'VRRP'}"
     if isinstance(instance.transport, Unicast):
@@ -100,7 +100,8 @@ def _group(group: SyncGroup, picture: Picture) -> Iterator[str]:
     if group.uses_weights:
         yield "   sync group tracking weight set"
     yield f"   Using smtp notification = {yes(group.smtp_alert, ('yes', 'no'))}"
-    yield f"   Notify priority changes = {yes(group.notify_priority_changes, ('yes', 'no'))}"
+    if group.notify_priority_changes:
+        yield "   Notify priority changes = yes"
     yield from shown.indented(3, tracked(group.tracked))
     yield from shown.indented(3, notify_scripts(group.notify))
 

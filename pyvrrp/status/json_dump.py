@@ -54,6 +54,12 @@ def _write(value: Json) -> str:
             return "[" + ",".join(map(_write, value)) + "]"
 
 
+def _is_set(router: RouterPicture) -> bool:
+    """Return whether what a master has is where it belongs; a cloud's script may be all that it has."""
+    instance = router.instance
+    return bool(router.held) or (router.state.name == "MASTER" and not (instance.addresses or instance.excluded))
+
+
 def _data(router: RouterPicture, *, processes: bool) -> dict[str, Json]:
     instance, garp = router.instance, router.instance.garp
     vmac = device_of(instance).partition("@")[0] if instance.vmac and not instance.vmac.addresses_only else ""
@@ -77,7 +83,7 @@ def _data(router: RouterPicture, *, processes: bool) -> dict[str, Json]:
         "vrid": instance.virtual_router_id,
         "base_priority": instance.priority,
         "effective_priority": router.priority,
-        "vipset": bool(router.held),
+        "vipset": _is_set(router),
         "promote_secondaries": instance.promote_secondaries,
         "adver_int": number(instance.advert_interval),
         "master_adver_int": number(router.advert_interval),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyvrrp.model import AuthType, Configuration, Unicast
+from pyvrrp.status.data_instances import speaking_device
 from pyvrrp.status.log_lines import Line
 from pyvrrp.status.picture import Picture, RouterPicture
 from pyvrrp.version import KEEPALIVED
@@ -58,7 +59,7 @@ def sockets(picture: Picture) -> Iterator[Line]:
     indexes = {link.name: link.index for link in picture.links}
     told = set()
     for router in picture.routers:
-        text = _socket(router, indexes.get(router.instance.interface, 0))
+        text = _socket(router, indexes.get(speaking_device(router.instance), 0))
         if text not in told:
             told.add(text)
             yield Line(f"VRRP sockpool: [{text}]", detail=True)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pyvrrp.ground import vmac_names
 from pyvrrp.model import Address, Configuration, Instance, Interface, TrackerKind
+from pyvrrp.protocol.groups import OF_A_GROUP
 from pyvrrp.protocol.states import Backup, Fault, Initialize, Master, State
 from pyvrrp.status import shown
 
@@ -61,8 +63,9 @@ class RouterPicture:
 
     @property
     def wanted(self) -> str:
-        """The state that it would be in, could it choose: keepalived's ``Wantstate``."""
-        return self.state.name if isinstance(self.state, Master | Backup) else "BACKUP"
+        """keepalived's ``Wantstate``: its state, but BACKUP if it is in FAULT for the sake of its group alone."""
+        own = any(not cause.startswith(OF_A_GROUP) for cause in self.faults)
+        return self.state.name if isinstance(self.state, Master | Backup) or own else "BACKUP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,10 @@ def take(daemon: Daemon) -> Picture:
     """Return what ``daemon`` is now."""
     names = {link.index: name for name, link in daemon.links.items()}
     links = {name: _link(link, names) for name, link in daemon.links.items()}
-    routers = tuple(_router(router, links, daemon.configuration) for router in daemon.routers.values())
+    named = vmac_names(daemon.configuration)
+    routers = tuple(
+        _router(router, links, daemon.configuration, named.get(name)) for name, router in daemon.routers.items()
+    )
     trackers = [_tracker(tracker) for tracker in daemon.trackers.values()]
     return Picture(
         configuration=daemon.configuration,
@@ -132,8 +138,12 @@ def take(daemon: Daemon) -> Picture:
     )
 
 
-def _router(router: Router, links: Mapping[str, LinkPicture], configuration: Configuration) -> RouterPicture:
+def _router(
+    router: Router, links: Mapping[str, LinkPicture], configuration: Configuration, vmac_name: str | None
+) -> RouterPicture:
     machine, instance = router.machine, router.machine.instance
+    if instance.vmac is not None and vmac_name is not None:
+        instance = replace(instance, vmac=replace(instance.vmac, name=vmac_name))
     ahead = time.time() - time.monotonic()
     deadline = machine.deadline
     descriptor = -1 if router.socket is None else router.socket.fileno()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hakit.script import SEARCH_PATH, identity
-from pyvrrp.model import FOREVER, TABLE_MAIN, Route, Rule, Script, Tracked, VirtualAddress
+from pyvrrp.model import FOREVER, TABLE_MAIN, Network, Route, Rule, Script, Tracked, VirtualAddress
 
 MASKED = "********"
 """Stands where keepalived 2.2.7 prints a password."""
@@ -26,18 +26,15 @@ _PROTOCOL = 18
 def address(one: VirtualAddress, interface: str, *, held: bool, filtered: bool = False) -> str:
     """``10.9.0.101/24 dev eth0 scope global label eth0:1 set``; ``interface`` is that of the instance.
 
-    ``filtered``: the firewall drops what is sent to it (no_accept).
+    ``filtered``: the firewall drops what is sent to it (no_accept). A peer is not shown: the third word is the device.
     """
     is_v6, network = one.interface.version == 6, one.interface.network
     words = [str(one.ip) if network.prefixlen == network.max_prefixlen else str(one.interface)]
     if one.broadcast is not None:
         words += ["brd", str(one.broadcast)]
-    if one.peer is not None:
-        words += ["peer", str(one.peer)]
     words += ["dev", one.device or interface, "scope", SCOPES.get(one.scope, str(one.scope))]
     if one.label is not None:
         words += ["label", one.label]
-    words += _lifetime(one) if is_v6 else []
     flags = {
         "home": one.home,
         "-nodad": one.dad,
@@ -45,10 +42,12 @@ def address(one: VirtualAddress, interface: str, *, held: bool, filtered: bool =
         "noprefixroute": one.noprefixroute,
         "autojoin": one.autojoin,
         "no_track": not one.tracked,
-        "set": held,
-        "nftable_set": held and filtered,
     }
-    return " ".join([*words, *(word for word, is_set in flags.items() if is_set)])
+    words += [word for word, is_set in flags.items() if is_set]
+    words += _lifetime(one) if is_v6 else []
+    words += ["set"] if held else []
+    words += ["nftable_set"] if held and filtered else []
+    return " ".join(words)
 
 
 def _lifetime(one: VirtualAddress) -> list[str]:
@@ -67,9 +66,9 @@ def route(one: Route) -> str:
     words = ["prepend"] if one.kind == "unicast" else ["add", one.kind]
     words.append(str(one.destination))
     words += ["from", str(one.source_network)] if one.source_network is not None else []
+    words += ["src", str(one.source)] if one.source is not None else []
     if one.via is not None:
         words += ["via", "inet6" if one.via.version == 6 else "inet", str(one.via)]
-    words += ["src", str(one.source)] if one.source is not None else []
     words += ["dev", one.device] if one.device is not None else []
     words += ["table", str(one.table)] if one.table != TABLE_MAIN else []
     words += ["tos", f"0x{one.tos:x}"] if one.tos else []
@@ -92,8 +91,8 @@ def route(one: Route) -> str:
 def rule(one: Rule) -> str:
     """``from 10.60.0.0/16 priority 200 tos 0x0 protocol 18 lookup 10``."""
     words = ["not"] if one.inverted else []
-    words += ["from", str(one.source)] if one.source is not None else []
-    words += ["to", str(one.destination)] if one.destination is not None else []
+    words += ["from", _selector(one.source)] if one.source is not None else []
+    words += ["to", _selector(one.destination)] if one.destination is not None else []
     words += ["priority", str(one.priority)] if one.priority is not None else []
     words += ["fwmark", f"0x{one.fwmark:x}"] if one.fwmark is not None else []
     words += ["iif", one.input_interface] if one.input_interface is not None else []
@@ -105,6 +104,12 @@ def rule(one: Rule) -> str:
     else:
         words += [one.action, *([str(one.goto)] if one.goto is not None else [])]
     return " ".join([*words, *([] if one.tracked else ["no_track"])])
+
+
+def _selector(network: Network) -> str:
+    """Return a network, or a single address without its length."""
+    alone = network.prefixlen == network.max_prefixlen
+    return str(network.network_address if alone else network)
 
 
 def command(words: Sequence[str]) -> str:

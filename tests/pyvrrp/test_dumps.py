@@ -253,7 +253,7 @@ def test_what_an_instance_carries_and_tracks_is_worded_as_in_keepalived() -> Non
         "     10.9.0.51/24 dev eth0 scope global home",
         "     fe80::400 dev eth0 scope global deprecated",
         "     fd00::71/64 dev eth0 scope global preferred_lft forever",
-        "     fd00::72/64 dev eth0 scope global deprecated -nodad",
+        "     fd00::72/64 dev eth0 scope global -nodad deprecated",
         "   Virtual Routes :",
         "     prepend 10.60.0.0/16 via inet 10.9.0.2 dev eth0 proto 18",
         "     add blackhole 10.74.0.0/16 proto 18 no_track",
@@ -297,6 +297,35 @@ def test_unicast_ipv6_and_vmac_are_worded_as_in_keepalived() -> None:
     assert "   Number of interface and track script faults = 1\n" in text
 
 
+def test_who_is_in_fault_wants_to_be_there_unless_its_group_alone_is_why() -> None:
+    instance = Instance("A", "eth0", 1)
+    own, of_the_group = frozenset({"script chk"}), frozenset({"VRRP_Group(G): B in FAULT"})
+    assert "   State = FAULT\n   Flags: none\n   Wantstate = FAULT\n" in whole(instance, Fault(own), faults=own)
+    assert "   Wantstate = BACKUP\n" in whole(instance, Fault(of_the_group), faults=of_the_group)
+    assert "   Wantstate = FAULT\n" in whole(instance, Fault(own | of_the_group), faults=own | of_the_group)
+
+
+@pytest.mark.parametrize("state", [Master(1.0), Backup(1.0)])
+def test_a_master_without_addresses_has_set_them_all(state: State) -> None:
+    instance = Instance("A", "eth0", 1)
+    router = RouterPicture(instance, state, 100, ip_address("10.9.0.1"), Statistics().as_dict())
+    (told,) = json.loads(json_text(Picture(Configuration((instance,)), (router,), {})))
+    assert told["data"]["vipset"] is isinstance(state, Master)
+
+
+def test_a_rule_for_one_address_shows_no_length_and_a_route_its_source_first() -> None:
+    assert shown.rule(Rule(4, "", table=1, source=ip_network("10.9.0.50/32"), priority=9)).startswith(
+        "from 10.9.0.50 p"
+    )
+    route = Route(ip_network("203.0.113.0/24"), "", source=ip_address("10.9.0.50"), via=ip_address("10.9.0.2"))
+    assert shown.route(route) == "prepend 203.0.113.0/24 src 10.9.0.50 via inet 10.9.0.2 proto 18"
+
+
+def test_the_sockets_of_a_vmac_are_on_the_vmac_unless_it_speaks_through_the_interface_below() -> None:
+    assert "   Interface = vrrp.2\n   Family" in whole(Instance("B", "eth0", 2, vmac=Vmac()), Backup(1.0))
+    assert "   Interface = eth0\n   Family" in whole(Instance("B", "eth0", 2, vmac=Vmac(xmit_base=True)), Backup(1.0))
+
+
 def test_groups_trackers_and_what_is_static_have_their_sections() -> None:
     instance = Instance("A", "eth0", 1, tracked=(Tracked("tf", 4, kind=TrackerKind.FILE),))
     group = SyncGroup(
@@ -327,7 +356,7 @@ def test_groups_trackers_and_what_is_static_have_their_sections() -> None:
         " VRRP Instance = A\n   VRRP Version = 2\n   Sync group = G\n",
         (
             " VRRP Sync Group = G, INIT\n   Num member fault 0, num member init 0\n   VRRP member instances :\n     A\n"
-            "   sync group tracking weight set\n   Using smtp notification = yes\n   Notify priority changes = no\n"
+            "   sync group tracking weight set\n   Using smtp notification = yes\n"
             "   Tracked interfaces :\n     p0 weight 2\n   Backup state transition script = '/b', uid:gid 0:0\n"
         ),
         " Track file = tf\n   File = /f\n   Status = 0\n   Weight = 2\n   Tracking instances :\n     A, weight 4\n",
