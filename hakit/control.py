@@ -47,7 +47,7 @@ class ControlServer:
         """
         self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if self.path.is_socket():
-            if await _is_answered(self.path):
+            if await is_answered(self.path):
                 raise FileExistsError(f"{self.path} is in use: another instance is running")
             self.path.unlink()
         elif self.path.exists():
@@ -123,7 +123,8 @@ async def _until_end(reader: asyncio.StreamReader) -> None:
             pass  # what a listener says is not listened to
 
 
-async def _is_answered(path: Path) -> bool:
+async def is_answered(path: Path) -> bool:
+    """Return whether somebody listens at this socket."""
     try:
         _, writer = await asyncio.open_unix_connection(path)
     except OSError:

@@ -16,8 +16,9 @@ from typing import NoReturn
 from hakit.control import request
 from hakit.transcript import Event, Value
 from pyvrrp import ctl_text
+from pyvrrp.control_place import others
+from pyvrrp.options import CONTROL
 
-CONTROL = Path("/run/pyvrrp/control.sock")
 EXIT_REFUSED, EXIT_USAGE, EXIT_NO_DAEMON = 1, 2, 4
 ANSWER_WITHIN = 15.0
 """Seconds: a reload may have a large configuration to read."""
@@ -82,7 +83,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except PermissionError:
         return _fail(f"{options.control} is for root and the daemon's own user", EXIT_NO_DAEMON)
     except (OSError, ValueError) as missing:
-        return _fail(f"no daemon answers at {options.control} ({_words_of(missing)})", EXIT_NO_DAEMON)
+        more = " ".join(map(str, others()))
+        hint = f"; --control takes another one: {more}" if more else ""
+        return _fail(f"no daemon answers at {options.control} ({_words_of(missing)}){hint}", EXIT_NO_DAEMON)
     return status
 
 

@@ -20,12 +20,11 @@ from typing import Any
 
 from hakit import VERSION
 from hakit import script as scripts
-from hakit.control import ControlServer
 from hakit.diagnostics import ConfigError
 from hakit.events import EventHub
 from hakit.service import PidFile, StopSignals, detach, sd_notify, set_process_name
 from hakit.transcript import Event, Value
-from pyvrrp import process
+from pyvrrp import control_place, process
 from pyvrrp.config.load import Loaded, load
 from pyvrrp.daemon import Daemon
 from pyvrrp.identity import NAME
@@ -126,9 +125,7 @@ class Program:
         """Open the control socket, and the status pages if there is an address for them."""
         texts = {"data": dumps.data, "stats": dumps.stats, "json": dumps.json_}
         asked = {name: self._text(make) for name, make in texts.items()}
-        control = ControlServer(self._options.control, self.hub, commands(self._daemon, self.reload, asked))
-        await control.start()
-        opened.push_async_callback(control.stop)
+        await control_place.listen(opened, self._options.control, self.hub, commands(self._daemon, self.reload, asked))
         address = self._daemon.configuration.settings.http
         if address is not None:
             from pyvrrp.status.site import StatusSite  # aiohttp is large: only who wants pages pays for it

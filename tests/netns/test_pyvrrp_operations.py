@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from pyvrrp.options import SIGNALS
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(90)]
 
 PYVRRP = f"{ENVIRONMENT}/bin/pyvrrp"
+BIND = "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])"
+"""Leaves a socket behind that nobody answers."""
 FLAGS = ("-P", "-f", KEEPALIVED_CONF, "-p", "/run/one.pid", "-r", "/run/one.pid-vrrp")
 
 
@@ -250,3 +253,71 @@ def test_it_is_ready_within_half_a_second(pair: Pair) -> None:
         took.append(start(host, *FLAGS).check().seconds)
         end(host, pid_of(host))
     assert min(took) < 1.5, took  # 0.5 s on a machine with nothing else to do: ./run bench measures that
+
+
+ROUTER = """
+vrrp_instance VR_{number} {{
+    interface ha-{number}
+    virtual_router_id {number}
+    priority 50
+    version 3
+    advert_int 0.1
+    virtual_ipaddress {{
+        169.254.0.{number}/24
+    }}
+}}
+"""
+
+
+def start_router(host: Host, number: int) -> tuple[int, Completed]:
+    """Start a daemon as Neutron does: for a router of its own, in the router's network namespace."""
+    name = f"qrouter-{number}"
+    for command in (
+        f"ip netns add {name}",
+        f"ip -n {name} link add ha-{number} type veth peer name peer",
+        f"ip -n {name} link set peer up",
+        f"ip -n {name} address add 169.254.192.{number}/18 dev ha-{number}",
+        f"ip -n {name} link set ha-{number} up",
+    ):
+        host.run(command.split()).check()
+    folder = f"/var/lib/neutron/ha_confs/{number}"
+    host.write_file(f"{folder}/keepalived.conf", ROUTER.format(number=number))
+    files = ("-f", f"{folder}/keepalived.conf", "-p", f"{folder}.pid.keepalived", "-r", f"{folder}.pid.keepalived-vrrp")
+    done = host.run(["ip", "netns", "exec", name, PYVRRP, "-P", *files, "-D"], timeout=20)
+    return int(host.read_file(f"{folder}.pid.keepalived")) if done.status == 0 else 0, done
+
+
+def test_each_router_of_a_machine_has_its_own_daemon_and_each_daemon_its_socket(pair: Pair) -> None:
+    host = pair.host("left")
+    host.write_file("/run/pyvrrp/precious", "")
+    host.run([sys.executable, "-c", BIND, "/run/pyvrrp/control-99999.sock"]).check()
+    first, done = start_router(host, 1)
+    assert done.status == 0, done.errors
+    second, done = start_router(host, 2)
+    assert done.status == 0, done.errors
+    own = f"/run/pyvrrp/control-{second}.sock"
+    there = {path.name for path in host.path("/run/pyvrrp").iterdir()}
+    assert there == {"control.sock", Path(own).name, "precious"}
+    assert "VR_1" in host.run([PYVRRP, "ctl", "status"]).check().output
+    assert "VR_2" in host.run([PYVRRP, "ctl", "--control", own, "status"]).check().output
+    for number in (1, 2):
+        address = ["ip", "-n", f"qrouter-{number}", "address", "show"]
+        poll(lambda address=address, number=number: f"169.254.0.{number}/24" in host.run(address).output, 3, "the VIP")
+    end(host, first)
+    asked = host.run([PYVRRP, "ctl", "status"])
+    assert (asked.status, own in asked.errors) == (4, True)
+    end(host, second)
+    assert [path.name for path in host.path("/run/pyvrrp").iterdir()] == ["precious"]
+
+
+def test_without_a_place_for_the_control_socket_the_daemon_does_its_work_and_says_so(pair: Pair) -> None:
+    """keepalived does not need to write to /run once its pid files are elsewhere: containers have it read-only."""
+    host = pair.host("left")
+    host.write_file("/run/pyvrrp", "a file where the folder should be")
+    flags = ("-f", KEEPALIVED_CONF, "-p", "/var/lib/k.pid", "-r", "/var/lib/v.pid", "--log-file=/var/lib/log")
+    start(host, *flags).check()
+    pair.until_held_by("left", within=6)
+    assert "There is no control socket, so pyvrrp ctl has nobody to ask: " in host.read_file("/var/lib/log")
+    end(host, pid_of(host, "/var/lib/k.pid"))
+    refused = start(host, *flags, "--control", "/run/pyvrrp/x.sock")
+    assert refused.status == 1
