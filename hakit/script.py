@@ -1,10 +1,11 @@
 """Run a check or notify script from an asyncio program, and say whether a script may be trusted.
 
-Laws: never a shell line, always a vector of words. A script gets no descriptor of ours, no input, no output, an
-environment of our own making and a session of its own. Only exit status 0 is success; whatever else happens, a script
-that cannot be started included, is an outcome and never an exception. The deadline is the failure: nobody waits for
-a script that does not want to die, but its process group is ended. No thread, no signal handler: the kernel tells of
-the end through a pidfd (pidfd_open(2)).
+Laws: never a shell line, always a vector of words. A script gets no descriptor of ours, no input, no output, a session
+of its own, and the environment that this program was started in (people's scripts find their tokens and addresses
+there), without what would make a program load or run other code, or speak for this one. Only exit status 0 is success;
+whatever else happens, a script that cannot be started included, is an outcome and never an exception. The deadline is
+the failure: nobody waits for a script that does not want to die, but its process group is ended, unless the caller
+wants it left alone. No thread, no signal handler: the kernel tells of the end through a pidfd (pidfd_open(2)).
 
 What is checked by its path is run by its path. That is sound: of a script that runs as root every component has to
 belong to root and be writable by nobody else, so only root can put another in its place in between. (To run an open
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -35,7 +37,9 @@ from pathlib import Path
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The PATH that scripts get, and in which a bare name is looked up."""
 ENVIRONMENT: Mapping[str, str] = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
-"""All that a script finds in its environment unless the caller adds to it: no LD_*, PYTHON* or IFS of ours."""
+"""What a script finds in its environment if this program was started without it."""
+_KEPT_BACK = frozenset({"IFS", "ENV", "BASH_ENV", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
+_KEPT_BACK_PREFIXES = ("LD_", "PYTHON", "BASH_FUNC_", "LISTEN_")
 GRACE = 2.0
 """Seconds from SIGTERM to SIGKILL, as in keepalived."""
 _LAST_WAIT = 1.0
@@ -77,16 +81,18 @@ async def run(
     user: str | None = None,
     group: str | None = None,
     environment: Mapping[str, str] | None = None,
+    end_late: bool = True,
 ) -> Outcome:
     """Run ``words`` for at most ``timeout`` seconds (None: for ever), as ``user``, ``group`` (None: as this program).
 
-    ``stop``: once it is done, the script is asked to end as after a timeout.
+    ``stop``: once it is done, the script is asked to end as after a timeout. ``end_late`` False: who is late is left
+    alone after ``timeout``, and nobody waits for it any longer.
 
     ``group`` None with a ``user``: the user's own group; there are no supplementary groups, as in keepalived.
-    ``environment`` is added to ENVIRONMENT. If the caller is cancelled the script's process group is killed.
+    ``environment`` is added to what a script inherits. If the caller is cancelled the script's process group is killed.
     """
     try:
-        child = _Child(_start(words, user, group, {**ENVIRONMENT, **(environment or {})}))
+        child = _Child(_start(words, user, group, {**_inherited(), **(environment or {})}))
     except (OSError, subprocess.SubprocessError, LookupError, ValueError) as wrong:
         return Outcome(Ending.NOT_STARTED, f"could not be started: {_sentence(wrong)}")
     try:
@@ -97,11 +103,23 @@ async def run(
         await asyncio.wait({child.gone}, timeout=_LAST_WAIT)
         raise
     if not child.gone.done():
-        child.terminate()
-        if stop is not None and stop.done():
+        stopped = stop is not None and stop.done()
+        if end_late or stopped:
+            child.terminate()
+        if stopped:
             return Outcome(Ending.STOPPED, "was told to end", gone=child.gone)
         return Outcome(Ending.TIMED_OUT, f"timed out after {timeout or 0:g} s", gone=child.gone)
     return _outcome(child.returncode)
+
+
+def _inherited() -> dict[str, str]:
+    """Return ENVIRONMENT and, over it, our own variables but those that are kept back."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _KEPT_BACK and not name.startswith(_KEPT_BACK_PREFIXES)
+    }
+    return {**ENVIRONMENT, **own}
 
 
 def _outcome(returncode: int) -> Outcome:
@@ -125,8 +143,13 @@ def _start(
         raise ValueError("there is no command")
     uid, gid = identity(user, group)
     other = (uid, gid) != (os.geteuid(), os.getegid())
+    # A bare name is looked up where insecurity() has looked, not in a PATH that was inherited.
+    program = words[0] if "/" in words[0] else shutil.which(words[0], path=SEARCH_PATH)
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
     return subprocess.Popen(
         list(words),
+        executable=program,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -150,7 +150,7 @@ class Acts:
         if router.removed and state is NotifyState.STOP:
             # A reload took it away: keepalived says DELETED only if it is told to, and FAULT otherwise.
             state = NotifyState.DELETED if router.instance.notify_deleted else NotifyState.FAULT
-        router.addresses.then(lambda: router.notifier.notify(state, priority))
+        router.addresses.then(lambda: router.notifier.notify(state, priority, removed=router.removed))
 
     def _notify_group(self, effect: NotifyGroup) -> None:
         """Tell of a group once the addresses of all its members are where they belong, and they have been told of."""

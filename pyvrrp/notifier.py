@@ -10,7 +10,7 @@ number of the change, which only grows: ``VRRP_KIND``, ``VRRP_NAME``, ``VRRP_STA
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hakit import script as scripts
 from pyvrrp.fifo import Fifos
@@ -18,8 +18,8 @@ from pyvrrp.model import Instance, NotifyScripts, Script, SyncGroup
 from pyvrrp.protocol.effects import NotifyState
 from pyvrrp.system.addresses import Tell
 
-TIME_LIMIT = 30.0
-"""Seconds that a notify script may take before it is ended; keepalived sets no limit."""
+PATIENCE = 30.0
+"""Seconds that the next script waits for one. Nobody ends it then, as in keepalived: it may start a large service."""
 TIME_LIMIT_AT_STOP = 1.0
 """Seconds that the scripts of an instance have left once the daemon stops, as in keepalived."""
 PRIORITIES = frozenset({NotifyState.MASTER_PRIORITY, NotifyState.BACKUP_PRIORITY})
@@ -58,16 +58,21 @@ class Notifier:
         self._subject = subject
         self._security = security
 
-    def notify(self, state: NotifyState, priority: int) -> None:
-        """Write to the pipes, and run what is configured for ``state`` after all that was asked for before."""
+    def notify(self, state: NotifyState, priority: int, *, removed: bool = False) -> None:
+        """Write to the pipes, and run what is configured for ``state`` after all that was asked for before.
+
+        ``removed``: it is in no FAULT, a reload has taken it away; as in keepalived, only ``notify`` and the pipes are
+        told FAULT then, and ``notify_fault`` does not run.
+        """
         subject = self._subject
+        scripts_told = replace(subject.notify, fault=None) if removed else subject.notify
         if state in PRIORITIES and not subject.notify_priority_changes:
             return
         kind = "INSTANCE" if isinstance(subject, Instance) else "GROUP"
         if self._fifos is not None:
             self._fifos.tell(kind, subject.name, state.value, priority)
         self._told += 1
-        self._queue.put_nowait(_Change(self._told, kind, subject.name, state, priority, subject.notify))
+        self._queue.put_nowait(_Change(self._told, kind, subject.name, state, priority, scripts_told))
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -99,11 +104,16 @@ class Notifier:
             "VRRP_EVENT": str(change.number),
         }
         outcome = await scripts.run(
-            script.words, timeout=TIME_LIMIT, user=script.user, group=script.group, environment=environment
+            script.words,
+            timeout=PATIENCE,
+            user=script.user,
+            group=script.group,
+            environment=environment,
+            end_late=False,
         )
-        if outcome.gone is not None:
-            await outcome.gone
-        if not outcome.succeeded:
+        if outcome.ending is scripts.Ending.TIMED_OUT:
+            self._tell("notify_slow", f"{script} still runs after {PATIENCE:g} s: nothing waits for it any longer")
+        elif not outcome.succeeded:
             self._tell("notify_failed", f"{script} {outcome.words}")
 
 

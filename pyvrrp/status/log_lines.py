@@ -32,6 +32,7 @@ SAID = frozenset({
     "not_heard",
     "notice",
     "notify_failed",
+    "notify_slow",
     "old_checksum",
     "operator",
     "our_address_used",

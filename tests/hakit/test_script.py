@@ -103,16 +103,50 @@ def test_words_are_passed_on_without_a_shell(make: Make, tmp_path: Path) -> None
     assert told.read_text() == "a b\n$(reboot)\n; rm\n"
 
 
-def test_the_environment_is_ours_and_the_callers_additions(
+def variables_of_a_script(make: Make, told: Path, **environment: str) -> dict[str, str]:
+    path = make(f"/usr/bin/env > {told}")
+    assert asyncio.run(run([path], timeout=10, environment=environment)).succeeded
+    found = dict(line.split("=", 1) for line in told.read_text().splitlines())
+    return {name: value for name, value in found.items() if name not in {"PWD", "OLDPWD", "SHLVL", "_"}}
+
+
+def test_a_script_finds_what_the_program_was_started_with_and_the_callers_additions(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LD_PRELOAD_NOT", "x")
-    monkeypatch.setenv("PYTHONPATH", "/nowhere")
-    told = tmp_path / "told"
-    path = make(f"/usr/bin/env > {told}")
-    assert asyncio.run(run([path], timeout=10, environment={"STATE": "MASTER"})).succeeded
-    names = {line.split("=")[0] for line in told.read_text().splitlines()}
-    assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", "LANG", "STATE"}
+    """A container's settings, a unit's EnvironmentFile: keepalived's scripts find them, and so do ours."""
+    for name in tuple(os.environ):
+        monkeypatch.delenv(name)
+    assert variables_of_a_script(make, tmp_path / "told") == {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
+    }  # fmt: skip
+    monkeypatch.setenv("DO_TOKEN", "a b=c")
+    monkeypatch.setenv("PATH", "/opt/bin:/bin")
+    monkeypatch.setenv("LANG", "C")
+    for name in (
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "PYTHONPATH",
+        "IFS",
+        "BASH_ENV",
+        "ENV",
+        "NOTIFY_SOCKET",
+        "LISTEN_FDS",
+    ):
+        monkeypatch.setenv(name, "")
+    assert variables_of_a_script(make, tmp_path / "told", STATE="MASTER") == {
+        "DO_TOKEN": "a b=c", "PATH": "/opt/bin:/bin", "LANG": "C", "STATE": "MASTER",
+    }  # fmt: skip
+
+
+def test_a_bare_name_is_run_from_where_it_was_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "true"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    assert outcome_of("true").succeeded
+    monkeypatch.setenv("PATH", str(tmp_path))
+    other.rename(tmp_path / "made-up")
+    assert outcome_of("made-up").words == "could not be started: No such file or directory: made-up"
 
 
 def test_a_script_has_its_own_session_no_input_and_none_of_our_descriptors(make: Make, tmp_path: Path) -> None:

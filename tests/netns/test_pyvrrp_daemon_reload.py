@@ -105,8 +105,9 @@ def test_an_instance_that_is_gone_resigns_releases_and_is_told_as_a_fault(
     lan: Lan, executable: Callable[[str, str], str], tmp_path: Path
 ) -> None:
     script = Script((executable("notify", f'echo "$2 $3" >> {tmp_path}/told'),))
+    fault = Script((executable("fault", f"echo notify_fault >> {tmp_path}/told"),))
     both = [
-        instance(100, notify=NotifyScripts(any=script)),
+        instance(100, notify=NotifyScripts(any=script, fault=fault)),
         instance(100, "VI_2", 52, f"{OTHER}/24", notify=NotifyScripts(any=script), notify_deleted=True),
         instance(100, "VI_3", 53, "10.88.2.70/24"),
     ]
@@ -125,6 +126,7 @@ def test_an_instance_that_is_gone_resigns_releases_and_is_told_as_a_fault(
     assert lines.count("VI_1 FAULT") == 1
     assert lines.count("VI_2 DELETED") == 1
     assert not any("STOP" in line for line in lines)
+    assert "notify_fault" not in lines  # as in keepalived: there is no fault
 
 
 def test_a_new_instance_begins_as_at_a_start_and_the_old_one_does_not_notice(lan: Lan) -> None:
@@ -147,6 +149,7 @@ def test_an_address_moves_from_one_instance_to_another_in_one_reload(lan: Lan) -
             instance(100, "VI_1", 51, f"{VIP}/24"), instance(100, "VI_2", 52, "10.88.2.70/24", f"{OTHER}/24")
         )
         left.until_event("announced", since=at, whose="VI_2", address=OTHER)
+        lan.until_held_by("left", within=1, address=OTHER)  # the watch hears of it later than the daemon
         hold(lambda: lan.watch.holders(OTHER) == {"left"}, 1, "the address is there")
         assert left.count("address_lost") == 0
 

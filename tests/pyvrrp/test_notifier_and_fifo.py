@@ -87,10 +87,9 @@ def test_a_lower_advertisement_has_a_script_of_its_own_and_notify_is_not_told(tm
     assert told.read_text().splitlines() == ["lower"]
 
 
-def test_a_script_finds_the_change_in_its_environment_and_nothing_of_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LD_PRELOAD", "")
+def test_a_script_finds_the_change_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in tuple(os.environ):
+        monkeypatch.delenv(name)
     told = tmp_path / "told"
     writes = executable(tmp_path / "env", f"env | grep -v -e PWD -e SHLVL -e '^_=' | sort >> {told}")
     instance = Instance("VI_1", "eth0", 50, notify=NotifyScripts(backup=Script((str(writes),))))

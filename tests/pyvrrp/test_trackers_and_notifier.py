@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
+
+import pytest
 
 from hakit.events import EventHub
 from hakit.transcript import Value
@@ -155,3 +158,34 @@ def test_what_hangs_at_the_stop_is_left_behind_in_time() -> None:
         )
 
     assert asyncio.run(asyncio.wait_for(story(), 10)) == (True, False, True)
+
+
+def test_a_notify_script_that_takes_long_is_left_alone_and_the_next_one_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """keepalived sets no limit: a script may promote a database, which takes what it takes."""
+    monkeypatch.setattr("pyvrrp.notifier.PATIENCE", 0.2)
+    gate, done, told = tmp_path / "gate", tmp_path / "done", tmp_path / "told"
+    os.mkfifo(gate)
+    os.mkfifo(done)
+    slow = executable(tmp_path / "slow", f"read line <{gate}; echo promoted >{done}")
+    quick = executable(tmp_path / "quick", f"echo quick >>{told}")
+    seen: list[str] = []
+
+    def tell(event: str, reason: str = "", **values: Value) -> None:
+        seen.append(f"{event}: {reason}")
+
+    async def story() -> None:
+        notify = NotifyScripts(master=Script((str(slow),)), backup=Script((str(quick),)))
+        notifier = Notifier(Instance("VI_1", "eth0", 50, notify=notify), tell, security=False)
+        task = asyncio.ensure_future(notifier.run())
+        notifier.notify(NotifyState.MASTER, 100)
+        notifier.notify(NotifyState.BACKUP, 100)
+        await notifier.finish()
+        task.cancel()
+        assert told.read_text() == "quick\n"
+        await asyncio.to_thread(gate.write_text, "go\n")
+        assert await asyncio.to_thread(done.read_text) == "promoted\n"
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+    assert seen == [f"notify_slow: {slow} still runs after 0.2 s: nothing waits for it any longer"]
