@@ -36,7 +36,8 @@ async def _elsewhere(opened: AsyncExitStack, why: OSError, hub: EventHub, comman
                 other.unlink(missing_ok=True)
         await _start(opened, ControlServer(path, hub, commands))
     except OSError as refused:
-        hub.publish("warning", f"There is no control socket, so pyvrrp ctl has nobody to ask: {refused}")
+        words = f"{path}: {refused.strerror or refused}"
+        hub.publish("warning", f"There is no control socket, so pyvrrp ctl has nobody to ask: {words}")
     else:
         hub.publish("notice", f"The control socket is {path}, for {why}")
 
