@@ -51,6 +51,9 @@ class Watcher:
         self.peers: dict[Address, Peer] = {}
         self.splits = 0
         """How often another master was heard beside this one."""
+        self._listens_since = 0.0
+        """When this router was last seen to be no master: before that, the others were silent by protocol."""
+        self._was_master = False
 
     @property
     def rivals(self) -> list[Address]:
@@ -97,13 +100,20 @@ class Watcher:
                 how = "it is silent" if is_master else "this router has yielded"
                 text = f"split brain with {address} is over: {how}"
                 yield Finding("split_brain_healed", text, {"peer": str(address)})
-            if peer.is_silent(now) and not is_master:  # of a master's peers, all but rivals are silent by protocol
-                yield from self._stale(address, peer, now)
+        if self._was_master and not is_master:
+            self._listens_since = now
+        self._was_master = is_master
+        # Of a master's peers, all but rivals are silent by protocol; so are all but one while somebody else is master.
+        if not is_master and all(peer.is_silent(now) for peer in self.peers.values()):
+            for address, peer in self.peers.items():
+                if now - self._listens_since > (_SILENT_FOR + 1) * peer.interval:
+                    yield from self._stale(address, peer, now)
 
     def took_over(self, now: float) -> Iterator[Finding]:
         """Return the masters that must have fallen silent, since this router has just become master in their place."""
+        again, self._was_master = self._was_master, True
         for address, peer in self.peers.items():
-            if now - peer.heard_at > (_SILENT_FOR - 1) * peer.interval:
+            if not again and now - max(peer.heard_at, self._listens_since) > (_SILENT_FOR - 1) * peer.interval:
                 yield from self._stale(address, peer, now)
 
     @staticmethod

@@ -193,6 +193,33 @@ def test_a_master_in_whose_place_one_came_was_silent_unless_it_has_resigned_or_w
     assert list(watcher.look(20.0, is_master=False)) == []
 
 
+def stale_at(watcher: Watcher, now: float, *, is_master: bool = False) -> list[object]:
+    return [one.values["peer"] for one in watcher.look(now, is_master=is_master) if one.event == "peer_stale"]
+
+
+def test_a_peer_is_silent_only_from_when_it_should_have_spoken() -> None:
+    """A backup says nothing: not while this router is master, and not while another one is."""
+    watcher = Watcher()
+    list(watcher.heard(RIGHT, own_advertisement(ONE, 90), 0.0, still_master=False))
+    assert list(watcher.took_over(1.0)) == []
+    assert stale_at(watcher, 100.0, is_master=True) == []
+    assert stale_at(watcher, 101.0) == []  # FAULT: from here on somebody should speak
+    assert stale_at(watcher, 104.0) == []
+    assert stale_at(watcher, 105.5) == [str(RIGHT)]
+    list(watcher.heard(LEFT, own_advertisement(ONE, 200), 106.0, still_master=False))
+    list(watcher.heard(RIGHT, own_advertisement(ONE, 90), 106.5, still_master=False))
+    list(watcher.heard(LEFT, own_advertisement(ONE, 200), 112.0, still_master=False))
+    assert stale_at(watcher, 113.0) == []  # RIGHT has yielded to LEFT
+    assert {*stale_at(watcher, 117.0)} == {str(LEFT), str(RIGHT)}
+
+
+def test_who_becomes_master_again_at_once_does_not_wonder_about_its_backups() -> None:
+    watcher = Watcher()
+    list(watcher.heard(RIGHT, own_advertisement(ONE, 90), 0.0, still_master=False))
+    assert list(watcher.took_over(1.0)) == []
+    assert list(watcher.took_over(100.0)) == []
+
+
 def test_no_more_peers_are_kept_than_a_few() -> None:
     watcher = Watcher()
     for number in range(100):
