@@ -91,7 +91,9 @@ def _from_backup(told: Mapping[str, Value], instance: Instance) -> list[Value]:
     found: list[Value] = []
     if isinstance(left, float):
         found.append(f"it becomes MASTER if {master} is silent for {left:.1f} s more, or at once if that one resigns")
-    if not instance.preempt:
+    if told.get("held"):
+        found.append(f"held by an operator: no priority makes it take the place of {master} while that one is heard")
+    elif not instance.preempt:
         found.append(f"nopreempt: no priority makes it take the place of {master} while that one is heard")
     elif isinstance(theirs, int) and isinstance(ours, int) and theirs >= ours:
         found.append(f"an effective priority above {theirs} (it is {ours}) would take the place of {master}")

@@ -87,6 +87,11 @@ BARE = Instance("VI_1", "eth0", 51, priority=100)
             told("BACKUP", master="10.0.0.2", deadline_in=None),
             ["nopreempt: no priority makes it take the place of 10.0.0.2 while that one is heard"],
         ),
+        (
+            BARE,
+            told("BACKUP", master="10.0.0.2", master_priority=90, deadline_in=None, held=True),
+            ["held by an operator: no priority makes it take the place of 10.0.0.2 while that one is heard"],
+        ),
         (BARE, told("BACKUP", master="10.0.0.2", deadline_in=None), []),
         (
             BARE,
