@@ -130,6 +130,7 @@ def _serve(options: Options) -> int:
     try:
         loaded = service.load_configuration(options)
     except ConfigError as wrong:
+        service.log_refusal(options, (found.summary() for found in wrong.diagnostics))
         return refuse(wrong, sys.stderr, tested=False)
     try:
         return service.serve(options, loaded)

@@ -12,8 +12,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from hakit import VERSION
 from hakit import script as scripts
 from hakit.diagnostics import ConfigError
 from hakit.events import EventHub
-from hakit.service import PidFile, StopSignals, detach, sd_notify, set_process_name
+from hakit.service import AlreadyRunning, PidFile, StopSignals, detach, sd_notify, set_process_name
 from hakit.transcript import Event, Value
 from pyvrrp import control_place, process
 from pyvrrp.config.load import Loaded, load
@@ -67,12 +67,25 @@ def serve(options: Options, loaded: Loaded) -> int:
         process.enter_namespace(namespace)
     paths = process.pid_paths(options, settings.instance_name, namespace, in_folder=settings.use_pid_dir)
     with ExitStack() as held:
-        for path in paths:
-            _own(held, path)
+        try:
+            for path in paths:
+                _own(held, path)
+        except (AlreadyRunning, OSError) as refused:
+            log_refusal(options, [str(refused)])
+            raise
         refusals = process.apply(settings.process, options.umask)
         program = Program(options, loaded, refusals)
         asyncio.run(program.run(detached.ready if detached else lambda: None))
     return 0
+
+
+def log_refusal(options: Options, lines: Iterable[str]) -> None:
+    """Tell the log why nothing runs: who starts a daemon in the background looks there. The console is the caller's."""
+    hub = EventHub("pyvrrp")
+    with suppress(OSError):
+        hub.listen(_logger(replace(options, console=False)))
+    for line in lines:
+        hub.publish("warning", line)
 
 
 def _own(held: ExitStack, path: Path) -> None:

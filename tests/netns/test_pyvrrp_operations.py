@@ -321,3 +321,18 @@ def test_without_a_place_for_the_control_socket_the_daemon_does_its_work_and_say
     end(host, pid_of(host, "/var/lib/k.pid"))
     refused = start(host, *flags, "--control", "/run/pyvrrp/x.sock")
     assert refused.status == 1
+
+
+def test_who_starts_it_in_the_background_finds_in_the_log_why_it_does_not_run(pair: Pair) -> None:
+    host = pair.host("left")
+    log = "--log-file=/var/lib/log"
+    broken = start(host, log, text=configuration(100).replace("virtual_router_id 51", ""))
+    assert broken.status == 2
+    assert "(VI_1) the virtual router id must be set" in host.read_file("/var/lib/log")
+    start(host, *FLAGS).check()
+    pid = pid_of(host)
+    assert start(host, log, *FLAGS).status == 1
+    assert f"another instance is running (pid {pid})" in host.read_file("/var/lib/log")
+    assert start(host, log, "-p", "/nowhere/k.pid").status == 1
+    assert "the pid file /nowhere/k.pid cannot be written" in host.read_file("/var/lib/log")
+    end(host, pid)
