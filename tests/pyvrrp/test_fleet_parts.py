@@ -187,10 +187,11 @@ def test_a_master_in_whose_place_one_came_was_silent_unless_it_has_resigned_or_w
     assert [one.event for one in watcher.heard(RIGHT, own_advertisement(ONE, 200), 9.0, still_master=False)] == [
         "peer_back"
     ]
-    list(watcher.heard(RIGHT, own_advertisement(ONE, 0), 10.0, still_master=False))
-    list(watcher.heard(LEFT, own_advertisement(ONE, 0), 10.0, still_master=False))
-    assert list(watcher.took_over(20.0)) == []
+    list(watcher.look(10.0, is_master=False))  # it yields to RIGHT, who then resigns, as does LEFT
+    list(watcher.heard(RIGHT, own_advertisement(ONE, 0), 11.0, still_master=False))
+    list(watcher.heard(LEFT, own_advertisement(ONE, 0), 11.0, still_master=False))
     assert list(watcher.look(20.0, is_master=False)) == []
+    assert list(watcher.took_over(20.5)) == []
 
 
 def stale_at(watcher: Watcher, now: float, *, is_master: bool = False) -> list[object]:
@@ -206,7 +207,8 @@ def test_a_peer_is_silent_only_from_when_it_should_have_spoken() -> None:
     assert stale_at(watcher, 101.0) == []  # FAULT: from here on somebody should speak
     assert stale_at(watcher, 104.0) == []
     assert stale_at(watcher, 105.5) == [str(RIGHT)]
-    list(watcher.heard(LEFT, own_advertisement(ONE, 200), 106.0, still_master=False))
+    assert stale_at(watcher, 106.0) == []  # that has been said
+    list(watcher.heard(LEFT, own_advertisement(ONE, 200), 106.2, still_master=False))
     list(watcher.heard(RIGHT, own_advertisement(ONE, 90), 106.5, still_master=False))
     list(watcher.heard(LEFT, own_advertisement(ONE, 200), 112.0, still_master=False))
     assert stale_at(watcher, 113.0) == []  # RIGHT has yielded to LEFT
