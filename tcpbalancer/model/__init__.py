@@ -1,0 +1,32 @@
+"""What a configuration of the balancer says, once it is understood.
+
+Laws: pure, frozen, valid by construction. Times are float seconds, 0 or None as each field says. The two front ends
+(haproxy.cfg and YAML) build exactly this and nothing else; no other module looks at configuration text. A ``listen``
+section becomes a Frontend and a Backend of the same name. Names are HAProxy's keywords.
+"""
+
+from __future__ import annotations
+
+from tcpbalancer.model.backend import Backend, Server
+from tcpbalancer.model.check import Check, HttpCheck, Probe, TcpCheck
+from tcpbalancer.model.configuration import Configuration, LogTarget
+from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
+from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
+
+__all__ = [
+    "NOWHERE",
+    "Backend",
+    "Bind",
+    "Check",
+    "Configuration",
+    "Frontend",
+    "HttpCheck",
+    "LogTarget",
+    "Mode",
+    "Probe",
+    "Secret",
+    "Server",
+    "StatsPage",
+    "TcpCheck",
+    "Timeouts",
+]
