@@ -11,40 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from hakit.health import RiseFall
-
-
-class CheckStatus(Enum):
-    """How a check ended: HAProxy's code as name, its description as value."""
-
-    INI = "Initializing"
-    SOCKERR = "Socket error"
-    L4OK = "Layer4 check passed"
-    L4TOUT = "Layer4 timeout"
-    L4CON = "Layer4 connection problem"
-    L7OK = "Layer7 check passed"
-    L7TOUT = "Layer7 timeout"
-    L7RSP = "Layer7 invalid response"
-    L7STS = "Layer7 wrong status"
-
-    @property
-    def passed(self) -> bool:
-        """Whether the server answered as it should."""
-        return self in {CheckStatus.L4OK, CheckStatus.L7OK}
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """The end of one check. ``code`` is the HTTP status if there was one; ``duration`` is seconds."""
-
-    status: CheckStatus
-    code: int | None = None
-    info: str = ""
-    duration: float = 0.0
-
-    @property
-    def duration_ms(self) -> int:
-        """The duration as it is shown."""
-        return round(self.duration * 1000)
+from tcpbalancer.check_status import CheckResult, CheckStatus
 
 
 class Admin(Enum):

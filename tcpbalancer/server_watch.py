@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from hakit.events import EventHub
 from hakit.schedule import first_check_delay
 from tcpbalancer.balance import eligible
+from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.checks import Limits, ask
 from tcpbalancer.counters import CURRENT, SharedMemory
 from tcpbalancer.model import Backend, Check, Configuration, Server
 from tcpbalancer.route import all_backends
-from tcpbalancer.server_state import Admin, BackendState, CheckResult, CheckStatus, ServerState
+from tcpbalancer.server_state import Admin, BackendState, ServerState
 from tcpbalancer.session_log import (
     Standing,
     check_reason,

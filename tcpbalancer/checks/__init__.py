@@ -12,11 +12,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.checks.allowance import Allowance, Limits
 from tcpbalancer.checks.http import ask_http
 from tcpbalancer.checks.tcp import ask_tcp
 from tcpbalancer.model import Check, HttpCheck, Probe, TcpCheck
-from tcpbalancer.server_state import CheckResult, CheckStatus
 
 PROBES: Mapping[type[Probe], Callable[..., Coroutine[Any, Any, CheckResult]]] = MappingProxyType(
     {TcpCheck: ask_tcp, HttpCheck: ask_http}

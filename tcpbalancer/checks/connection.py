@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
-from tcpbalancer.server_state import CheckResult, CheckStatus
+from tcpbalancer.check_status import CheckResult, CheckStatus
 
 
 def connection_problem(problem: OSError) -> CheckResult:

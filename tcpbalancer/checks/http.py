@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 import re
 
+from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.checks.allowance import Allowance
 from tcpbalancer.checks.connection import connection_problem
 from tcpbalancer.model import HttpCheck
-from tcpbalancer.server_state import CheckResult, CheckStatus
 
 STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})(?: ([^\r\n]*))?\r?\n")
 MOST_READ = 65536

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.checks.allowance import Allowance
 from tcpbalancer.checks.connection import connection_problem
 from tcpbalancer.closing import close_with_reset
 from tcpbalancer.model import TcpCheck
-from tcpbalancer.server_state import CheckResult, CheckStatus
 
 
 async def ask_tcp(_probe: TcpCheck, address: tuple[str, int], allowance: Allowance) -> CheckResult:

@@ -11,10 +11,10 @@ import pytest
 from tcp_peers import PATIENCE, Script, ScriptedServer, free_port, full_backlog, read_exactly, reset
 
 from hakit.schedule import Intervals
+from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.checks import Limits, ask
 from tcpbalancer.checks.http import judge, request
 from tcpbalancer.model import Check, HttpCheck, Probe, TcpCheck, Timeouts
-from tcpbalancer.server_state import CheckResult, CheckStatus
 
 OPTIONS = b"OPTIONS / HTTP/1.0\r\n\r\n"
 REFUSED = "ECONNREFUSED returned by OS (Connection refused)"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hakit.health import RiseFall
-from tcpbalancer.server_state import Admin, BackendState, CheckResult, CheckStatus, ServerState
+from tcpbalancer.check_status import CheckResult, CheckStatus
+from tcpbalancer.server_state import Admin, BackendState, ServerState
 
 PASSED = CheckResult(CheckStatus.L4OK)
 FAILED = CheckResult(CheckStatus.L4CON, info="refused", duration=0.0123)

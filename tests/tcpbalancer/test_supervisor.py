@@ -12,8 +12,8 @@ from running_balancer import RunningBalancer, one_way, server
 from tcp_peers import ScriptedServer, echo, free_port, read_exactly, read_to_end
 
 from hakit.schedule import Intervals
+from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.model import Bind, Check, Configuration, Frontend, HttpCheck, Mode
-from tcpbalancer.server_state import CheckResult, CheckStatus
 from tcpbalancer.statistics import ServerStatistics
 from tcpbalancer.supervisor import Supervisor
 
