@@ -13,6 +13,8 @@ import os
 import socket
 from collections.abc import Collection
 
+from tcpbalancer.arrival import Leaving, leaving, receive
+from tcpbalancer.attempt import open_connection
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import (
     BYTES_IN,
@@ -44,6 +46,7 @@ class Session:
     ) -> None:
         self.alarm: float | None = None  # when the worker will wake this session; the worker's own note
         self.route = route
+        self._pool = route.pool
         self.target: Target | None = None
         self.phase = Phase.WAITING
         self._around = around
@@ -66,8 +69,8 @@ class Session:
     @property
     def pool(self) -> Pool:
         """Where the session is bound for; a session without it never gets past ``start``."""
-        assert self.route.pool is not None
-        return self.route.pool
+        assert self._pool is not None
+        return self._pool
 
     # -- from accept to the established connection ------------------------------------------------------------------
 
@@ -75,11 +78,10 @@ class Session:
         """Begin: pick a server and connect."""
         self._accepted_now = now
         self.route.block.opened(now)
-        if self.route.pool is not None:
+        if self._pool is not None:
             self.pool.block.opened(now)
-        self._client.setblocking(False)
-        self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.route.pool is None:
+        receive(self._client)
+        if self._pool is None:
             self._end("SC", "the frontend has no backend", now)
             return
         # Only its end is of interest now: data stays in the kernel until there is a server to give it to.
@@ -122,15 +124,10 @@ class Session:
         assert self.target is not None
         self._count(CONNECTS)
         self.phase, self._phase_since = Phase.CONNECTING, now
-        server = self.target.server
         try:
-            self._server = socket.socket(self.target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            self._server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            problem = self._server.connect_ex((server.address, server.port))
-        except OSError as failure:  # no descriptor left
-            problem = failure.errno or errno.EMFILE
-        if problem not in {0, errno.EINPROGRESS}:
-            self._attempt_failed(os.strerror(problem), now, timed_out=False)
+            self._server = open_connection(self.target)
+        except OSError as failure:
+            self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
             return
         self._watch(SERVER, WRITE)
         self._around.schedule(self)
@@ -190,19 +187,17 @@ class Session:
 
     def _client_left(self, mask: int, now: float) -> None:
         """The client closed while there is no server yet: with data before its FIN it still wants an answer."""
-        try:
-            asks = bool(self._client.recv(1, socket.MSG_PEEK)) and not mask & ERROR
-        except BlockingIOError:
-            return
-        except OSError:
-            asks, mask = False, ERROR
         queued = self.phase is Phase.QUEUED
-        if mask & ERROR:
-            self._end("CQ" if queued else "CD", "the client reset the connection before a server was reached", now)
-        elif asks:
-            self._watch(CLIENT, NOTHING)
-        else:
-            self._end("CQ" if queued else "CC", "the client left before a server was reached", now)
+        match leaving(self._client, mask):
+            case Leaving.RESET:
+                reason = "the client reset the connection before a server was reached"
+                self._end("CQ" if queued else "CD", reason, now)
+            case Leaving.ASKS:
+                self._watch(CLIENT, NOTHING)
+            case Leaving.LEFT:
+                self._end("CQ" if queued else "CC", "the client left before a server was reached", now)
+            case Leaving.STAYS:
+                pass
 
     def _move(self, side: Side, mask: int, now: float) -> None:
         relay = self._relay
@@ -243,7 +238,7 @@ class Session:
     @property
     def deadline(self) -> float | None:
         """When it wants ``on_deadline`` to be called, on the monotonic clock; None: not at all."""
-        connect = None if self.route.pool is None else self.pool.backend.timeouts.connect
+        connect = None if self._pool is None else self.pool.backend.timeouts.connect
         if self.phase is Phase.CONNECTING:
             return None if connect is None else self._phase_since + connect
         if self.phase is Phase.QUEUED:
@@ -301,10 +296,8 @@ class Session:
 
     def _account(self, flags: str, reason: str, now: float) -> SessionRecord:
         """Close the accounts of backend and server, and return the record; the frontend's is still open (%fc)."""
-        route, target = self.route, self.target
-        blocks = (
-            [] if route.pool is None else [route.pool.block] if target is None else [route.pool.block, target.block]
-        )
+        route, pool, target = self.route, self._pool, self.target
+        blocks = [] if pool is None else [pool.block] if target is None else [pool.block, target.block]
         wait, connect = _milliseconds(self._accepted_now, self._assigned_now), -1
         if self._assigned_now is not None:
             connect = _milliseconds(self._assigned_now, self._established_now)
@@ -321,7 +314,7 @@ class Session:
             client_port=self._address[1],
             accepted_at=self._accepted_at,
             frontend=route.frontend.name,
-            backend=route.frontend.name if route.pool is None else route.pool.backend.name,
+            backend=route.frontend.name if pool is None else pool.backend.name,
             server=None if target is None else target.server.name,
             wait_ms=wait,
             connect_ms=connect,
@@ -332,7 +325,7 @@ class Session:
             reason=reason,
             actconn=self._around.connections(),
             feconn=route.block.current(),
-            beconn=0 if route.pool is None else route.pool.block.current(),
+            beconn=0 if pool is None else pool.block.current(),
             srvconn=0 if target is None else target.block.current(),
             retries=self._retries,
             redispatched=self._redispatched,
