@@ -7,11 +7,10 @@ construction; what cannot be built is in the report, and then there is none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from hakit.diagnostics import Location
 from hakit.schedule import Intervals
-from tcpbalancer.config.drafts import CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
+from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
@@ -169,14 +168,16 @@ class _Builder:
             location=draft.section.header.location,
         )
 
-    def _bind(self, bind: Bind) -> Bind | None:
-        if not bind.host or is_literal(bind.host):
-            return bind
-        address = self._resolve(bind.host)
-        if address is None:
-            self._report.error(bind.location, f"'bind' : invalid address: '{bind.host}' in '{bind.host}:{bind.port}'")
-            return None
-        return replace(bind, host=address)
+    def _bind(self, bind: BindDraft) -> Bind | None:
+        host, place = bind.host, bind.statement.at(1)
+        if host and not is_literal(host):
+            found = self._resolve(host)
+            if found is None:
+                self._report.error(place, f"'bind' : invalid address: '{host}' in '{host}:{bind.port}'")
+                return None
+            host = found
+        only_v6 = bind.options.of("v6only", bool, default=False) if "v6only" in bind.options else None
+        return Bind(host, bind.port, place, only_v6=only_v6)
 
     def _default_backend(self, draft: ProxyDraft) -> str | None:
         """A listen section is its own backend unless it names another; a page has none."""
@@ -223,8 +224,8 @@ class _Builder:
             name=line.name,
             address=address,
             port=port,
-            weight=_int(options, "weight", 1),
-            maxconn=_int(options, "maxconn", 0),
+            weight=options.of("weight", int, 1),
+            maxconn=options.of("maxconn", int, 0),
             backup=bool(options.get("backup")),
             disabled=bool(options.get("disabled")) or address == _NOWHERE or not port,
             check=self._check(draft, line, address) if options.get("check") else None,
@@ -236,7 +237,7 @@ class _Builder:
         """Return the address, ``_NOWHERE`` for a server that starts without one, or None after an error."""
         if is_literal(line.address):
             return line.address
-        methods = str(line.options.get("init-addr", "last,libc")).split(",")
+        methods = line.options.of("init-addr", str, "last,libc").split(",")
         for method in methods:
             if method == "libc" and (found := self._resolve(line.address)) is not None:
                 return found
@@ -274,26 +275,26 @@ class _Builder:
 
     def _check(self, draft: ProxyDraft, line: ServerDraft, address: str) -> Check | None:
         options = line.options
-        checked_port = _int(options, "port", line.port or 0)
+        checked_port = options.of("port", int, line.port or 0)
         if not checked_port:  # no client calls when a server is checked, so there is no port that it called
             message = (
                 f"config: {_type(draft)} '{draft.name}': server '{line.name}' has neither service port nor check port."
             )
             self._report.error_as("config : ", line.statement.at(2), message, line.statement.source_at(2))
             return None
-        checked = str(options.get("addr", address))
+        checked = options.of("addr", str, address)
         if not is_literal(checked):
             checked = self._resolve(checked) or address
         return Check(
             address=checked,
             port=checked_port,
             intervals=Intervals(
-                inter=_seconds(options, "inter") or 2.0,
-                fastinter=_seconds(options, "fastinter"),
-                downinter=_seconds(options, "downinter"),
+                inter=options.of("inter", float, 2.0),
+                fastinter=options.of("fastinter", float, None),
+                downinter=options.of("downinter", float, None),
             ),
-            rise=_int(options, "rise", 2),
-            fall=_int(options, "fall", 3),
+            rise=options.of("rise", int, 2),
+            fall=options.of("fall", int, 3),
         )
 
 
@@ -303,16 +304,6 @@ def _type(draft: ProxyDraft) -> str:
 
 
 _NOWHERE = "0.0.0.0"
-
-
-def _int(options: dict[str, int | float | str | bool], name: str, default: int) -> int:
-    value = options.get(name, default)
-    return value if isinstance(value, int) else default
-
-
-def _seconds(options: dict[str, int | float | str | bool], name: str) -> float | None:
-    value = options.get(name)
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _timeouts(settings: Settings) -> Timeouts:

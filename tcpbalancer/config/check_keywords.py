@@ -180,12 +180,3 @@ def http_check(reading: Reading) -> None:
     else:
         hint = maybe(word, ["connect", "expect", "send", "comment"]).replace("; d", " D")
         reading.error(1, f"'http-check' only supports {_HTTP_CHECK} but got '{word}'{hint}")
-
-
-@keyword("default-server <options>", BACK, "Options for the servers that follow.")
-def default_server(reading: Reading) -> None:
-    """Read ``default-server``: what is given adds to what was given before."""
-    from tcpbalancer.config.server_line import read_options
-
-    if len(reading.words) > 1:
-        read_options(reading, 1, reading.draft.settings.default_server, "")

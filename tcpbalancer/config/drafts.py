@@ -8,13 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from hakit.diagnostics import Location
 from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement, Word
-from tcpbalancer.model import Bind, LogTarget, Mode, StatsPage
+from tcpbalancer.model import LogTarget, Mode, StatsPage
 
-OptionValue = int | float | str | bool
+_Value = TypeVar("_Value")
+_Default = TypeVar("_Default")
+
+
+class Options(dict[str, object]):
+    """What stands behind a name, whatever it is: the options of a line, the values of keywords without a field."""
+
+    def of(self, name: str, kind: type[_Value], default: _Default) -> _Value | _Default:
+        """Return the value of ``name``, or ``default`` if it was not given."""
+        value = self.get(name)
+        if value is None:
+            return default
+        assert isinstance(value, kind)
+        return value
 
 
 @dataclass(slots=True)
@@ -38,7 +52,17 @@ class ServerDraft:
     address: str
     port: int | None
     port_offset: int
-    options: dict[str, OptionValue]
+    options: Options
+    statement: Statement
+
+
+@dataclass(slots=True)
+class BindDraft:
+    """One address of a ``bind`` line; all addresses of a line share its options."""
+
+    host: str
+    port: int
+    options: Options
     statement: Statement
 
 
@@ -64,7 +88,9 @@ class Settings:
     stats: StatsPage | None = None
     stats_at: tuple[Location, str] | None = None
     auth_at: tuple[Location, str] | None = None
-    default_server: dict[str, OptionValue] = field(default_factory=dict)
+    default_server: Options = field(default_factory=Options)
+    values: Options = field(default_factory=Options)
+    """What keywords keep that have no field of their own; copied with the rest to whoever inherits."""
 
 
 @dataclass(slots=True)
@@ -73,7 +99,7 @@ class ProxyDraft:
 
     section: Section
     settings: Settings
-    binds: list[Bind] = field(default_factory=list)
+    binds: list[BindDraft] = field(default_factory=list)
     servers: list[ServerDraft] = field(default_factory=list)
 
     @property
@@ -109,6 +135,7 @@ class GlobalDraft:
     pidfile: str | None = None
     node: str | None = None
     description: str | None = None
+    values: Options = field(default_factory=Options)
 
 
 @dataclass(slots=True)

@@ -8,9 +8,8 @@ Source: HAProxy's configuration manual, section 3 "Global parameters".
 from __future__ import annotations
 
 from hakit.logtarget import FACILITIES, FORMATS, LEVELS
-from tcpbalancer.config import known
 from tcpbalancer.config.findings import maybe
-from tcpbalancer.config.registry import GLOBAL, GLOBAL_KEYWORDS, Reading, keyword
+from tcpbalancer.config.registry import GLOBAL, Reading, keyword
 from tcpbalancer.config.values import parse_address, parse_count, parse_time
 from tcpbalancer.model import LogTarget
 
@@ -179,8 +178,3 @@ def _log_address(reading: Reading) -> str | None:
         return None
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{host}:{514 if not address.first_port else address.first_port}"
-
-
-def is_known(name: str) -> bool:
-    """Whether HAProxy has this keyword in ``global``."""
-    return name in known.GLOBAL or name.startswith("tune.") or name in GLOBAL_KEYWORDS

@@ -9,17 +9,24 @@ Source: HAProxy's configuration manual, section 4 "Proxies" (which keyword stand
 from __future__ import annotations
 
 import copy
+import importlib
+import pkgutil
 from collections.abc import Mapping, Sequence
 
-from tcpbalancer.config import check_keywords, global_keywords, known, proxy_keywords, server_line, stats_keywords
+from tcpbalancer import config
+from tcpbalancer.config import known
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, Settings
 from tcpbalancer.config.findings import DUPLICATE, PARSING_TIGHT, SERVER, Report, maybe
-from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, Keyword, Reading
+from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, Keyword, Reading, find
 from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement
 
-READERS = (check_keywords, global_keywords, proxy_keywords, server_line, stats_keywords)
-"""The modules whose import fills the registry."""
+READERS = tuple(
+    importlib.import_module(f"{config.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(config.__path__)
+    if found.name.endswith("_keywords")
+)
+"""The modules whose import fills the registries: whatever is called ``*_keywords.py`` in this folder."""
 _NEGATION = (
     "negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, "
     "insecure-fork-wanted and numa-cpu-mapping."
@@ -51,10 +58,10 @@ class _Interpreter:
     def _read_global(self, statement: Statement) -> None:
         reading = Reading(statement, self._report, self._drafts.whole, negated=_is_negated(statement))
         name = reading.words[0]
-        entry = GLOBAL_KEYWORDS.get(name)
+        entry = find(GLOBAL_KEYWORDS, reading.words)
         if entry is not None and (entry.negatable or not reading.negated):
             entry.handler(reading)
-        elif global_keywords.is_known(name):
+        elif known.is_global(name) or name in GLOBAL_KEYWORDS:
             reading.not_carried_out(0, f"'{name}'")
         else:
             candidates = sorted({*known.GLOBAL, *GLOBAL_KEYWORDS})
@@ -101,8 +108,9 @@ class _Interpreter:
     def _read_statement(self, draft: ProxyDraft, statement: Statement) -> None:
         reading = Reading(statement, self._report, self._drafts.whole, draft, _is_negated(statement))
         name = reading.words[0]
-        entry = KEYWORDS.get(" ".join(reading.words[:2])) or KEYWORDS.get(name)
-        denial = _denial(reading.words)
+        entry = find(KEYWORDS, reading.words)
+        # A rule that somebody carries out is not refused; ``stats`` alone would take its rules for settings.
+        denial = _denial(reading.words) if entry is None or entry.name == "stats" else None
         if denial is not None:
             reading.error(0, f"'{denial}' is not supported by tcpbalancer: everybody would be let in")
         elif entry is None and name in known.PROXY:

@@ -35,6 +35,12 @@ GLOBAL = _words(
 )
 """Of ``global``; every ``tune.`` keyword comes on top."""
 
+
+def is_global(name: str) -> bool:
+    """Whether HAProxy has this keyword in ``global``."""
+    return name in GLOBAL or name.startswith("tune.")
+
+
 PROXY = _words(
     """
     acl backlog bind-process capture clitcpka-cnt clitcpka-idle clitcpka-intvl clitimeout contimeout cookie declare

@@ -6,7 +6,7 @@ into a draft; it adds findings to the report and never raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hakit.diagnostics import Location
@@ -74,12 +74,12 @@ class Reading:
 
 
 Handler = Callable[[Reading], None]
-PREFIXES = frozenset({"option", "timeout", "http-check", "stats"})
+PREFIXES = frozenset({"option", "timeout", "http-check", "tcp-check", "tcp-request", "tcp-response", "stick", "stats"})
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """A keyword of one or two words; ``negatable``: ``no`` may stand before it."""
+    """A keyword of one to three words; ``negatable``: ``no`` may stand before it."""
 
     name: str
     sections: frozenset[str]
@@ -91,16 +91,24 @@ class Keyword:
 
 KEYWORDS: dict[str, Keyword] = {}
 GLOBAL_KEYWORDS: dict[str, Keyword] = {}
+_MOST_WORDS = 3
+
+
+def find(table: Mapping[str, Keyword], words: Sequence[str]) -> Keyword | None:
+    """Return the keyword with which a statement begins: the one with the most words."""
+    names = (" ".join(words[:count]) for count in range(min(_MOST_WORDS, len(words)), 0, -1))
+    return next((table[name] for name in names if name in table), None)
 
 
 def keyword(
     syntax: str, sections: frozenset[str], summary: str, *, words: int = 1, negatable: bool = False
 ) -> Callable[[Handler], Handler]:
-    """Register a handler for the first ``words`` words of ``syntax``."""
+    """Register a handler for the first ``words`` words of ``syntax`` (three at most); the longest name wins."""
 
     def register(handler: Handler) -> Handler:
         name = " ".join(syntax.split()[:words])
         table = GLOBAL_KEYWORDS if sections is GLOBAL else KEYWORDS
+        assert name not in table, f"'{name}' is registered twice"
         table[name] = Keyword(name, sections, syntax, summary, handler, negatable)
         return handler
 

@@ -32,7 +32,7 @@ from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement, Word
 
 KINDS = {"frontends": "frontend", "backends": "backend", "listens": "listen"}
-_GROUPS = ("timeout", "option", "stats", "http-check")
+_GROUPS = ("timeout", "option", "stats", "http-check", "tcp-check", "tcp-request", "tcp-response", "stick")
 """Keys that hold a mapping: each key in it is the second word of a statement."""
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
@@ -180,6 +180,9 @@ class _Reader:
         """Return the options of a server as words: ``check: true`` is a flag, ``backup: false`` is ``no-backup``."""
         words: _Words = []
         for key, value in self._entries(node, None):
+            if isinstance(value, SequenceNode):  # several words behind one option
+                words += [_word(key, key.value), *(_word(item, _text(item)) for item in value.value)]
+                continue
             text = _text(value)
             if text.lower() in _TRUE and _is_bare(value):
                 words.append(_word(key, key.value))

@@ -88,7 +88,7 @@ listens:
     bind: ["*:80", ":99999"]
     mdoe: http
     servers:
-      x: {address: "1.2.3.4:1", chekc: true, inter: [1, 2]}
+      x: {address: "1.2.3.4:1", chekc: true, inter: {a: 1}}
       y: {check: true}
       z: [a]
 fronteds: {}
