@@ -13,24 +13,14 @@ import os
 import socket
 from collections.abc import Collection
 
+from tcpbalancer.accounts import Accounts
 from tcpbalancer.arrival import Leaving, leaving, receive
 from tcpbalancer.attempt import open_connection
 from tcpbalancer.closing import close_gently, close_with_reset
-from tcpbalancer.counters import (
-    BYTES_IN,
-    BYTES_OUT,
-    CLIENT_ABORTS,
-    CONNECTION_ERRORS,
-    CONNECTS,
-    REDISPATCHES,
-    RETRIES,
-    SERVER_ABORTS,
-    Block,
-)
+from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS, REDISPATCHES, RETRIES, Block
 from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
 from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
 from tcpbalancer.route import Pool, Route, Shortage, Target
-from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.silence import silence_limit
 from tcpbalancer.surroundings import Phase, Surroundings
 
@@ -52,19 +42,11 @@ class Session:
         self._around = around
         self._client = client
         self._server: socket.socket | None = None
-        self._address = address
-        self._accepted_at = accepted_at
-        self._accepted_now = 0.0
-        self._assigned_now: float | None = None
-        self._established_now: float | None = None
+        self._accounts = Accounts(route, address, accepted_at)
         self._phase_since = 0.0
-        self._queue_position = 0
-        self._retries = 0
-        self._redispatched = False
         self._relay: Relay | None = None
         self._watched: list[int | None] = [None, None]
         self._moved_at = [0.0, 0.0]
-        self._reported = [0, 0]  # bytes that are in the counters: from the client, to the client
 
     @property
     def pool(self) -> Pool:
@@ -76,7 +58,7 @@ class Session:
 
     def start(self, now: float) -> None:
         """Begin: pick a server and connect."""
-        self._accepted_now = now
+        self._accounts.accepted_now = now
         self.route.block.opened(now)
         if self._pool is not None:
             self.pool.block.opened(now)
@@ -104,12 +86,12 @@ class Session:
             self._end("SC", "no server is available", now)
         else:
             self.target = picked
-            self._assigned_now = now
+            self._accounts.assigned_now = now
             self._connect(now)
 
     def _enqueue(self, now: float) -> None:
         self.phase, self._phase_since = Phase.QUEUED, now
-        self._queue_position = self.pool.enqueue(self)
+        self._accounts.queue_position = self.pool.enqueue(self)
         self._around.schedule(self)
 
     def turn_came(self, now: float) -> None:
@@ -136,13 +118,13 @@ class Session:
         assert self.target is not None
         self._close_server()
         backend = self.pool.backend
-        if self._retries >= backend.retries:
+        if self._accounts.retries >= backend.retries:
             self._count(CONNECTION_ERRORS)
             self._end("sC" if timed_out else "SC", f"{self._title()}: {why}", now)
             return
-        self._retries += 1
+        self._accounts.retries += 1
         if backend.redispatch and self.pool.has_other_than(self.target):
-            self._redispatched = True
+            self._accounts.redispatched = True
             self._count(REDISPATCHES)
             left, self.target = self.target, None
             left.block.closed()
@@ -157,7 +139,7 @@ class Session:
 
     def _established(self, now: float) -> None:
         assert self._server is not None
-        self._established_now = now
+        self._accounts.established_now = now
         self.phase = Phase.RELAYING
         self._moved_at = [now, now]
         self._relay = RELAYS["copy"](self._client, self._server, self._around.buffer)
@@ -284,65 +266,28 @@ class Session:
     def _end(self, flags: str, reason: str, now: float) -> None:
         if self.phase is Phase.QUEUED:
             self.pool.leave_queue(self)
-            self._assigned_now = now  # Tw is the time spent in the queue, though it led nowhere
+            self._accounts.assigned_now = now  # Tw is the time spent in the queue, though it led nowhere
         self.phase = Phase.ENDED
         self.report_bytes()
         self._close_server(reset=self._relay is not None and self._relay.failed == CLIENT)
         self._watch(CLIENT, None)
-        record = self._account(flags, reason, now)
+        record = self._accounts.close(
+            self._pool,
+            self.target,
+            flags,
+            reason,
+            now,
+            connections=self._around.connections(),
+            client_spoke=self._has_heard_client(),
+        )
         close_gently(self._client, self._around.buffer)
         self.route.block.closed()
         self._around.ended(self, record)
 
-    def _account(self, flags: str, reason: str, now: float) -> SessionRecord:
-        """Close the accounts of backend and server, and return the record; the frontend's is still open (%fc)."""
-        route, pool, target = self.route, self._pool, self.target
-        blocks = [] if pool is None else [pool.block] if target is None else [pool.block, target.block]
-        wait, connect = _milliseconds(self._accepted_now, self._assigned_now), -1
-        if self._assigned_now is not None:
-            connect = _milliseconds(self._assigned_now, self._established_now)
-        total = _milliseconds(self._accepted_now, now)
-        for block in blocks:
-            block.closed()
-            block.took(wait, connect, total)
-            if flags[0] in "Cc":
-                block.add(CLIENT_ABORTS)
-            elif flags in {"SD", "sD"}:
-                block.add(SERVER_ABORTS)
-        return SessionRecord(
-            client=self._address[0],
-            client_port=self._address[1],
-            accepted_at=self._accepted_at,
-            frontend=route.frontend.name,
-            backend=route.frontend.name if pool is None else pool.backend.name,
-            server=None if target is None else target.server.name,
-            wait_ms=wait,
-            connect_ms=connect,
-            total_ms=total,
-            bytes_to_client=0 if self._relay is None else self._relay.bytes_to_client,
-            bytes_from_client=0 if self._relay is None else self._relay.bytes_from_client,
-            flags=flags,
-            reason=reason,
-            actconn=self._around.connections(),
-            feconn=route.block.current(),
-            beconn=0 if pool is None else pool.block.current(),
-            srvconn=0 if target is None else target.block.current(),
-            retries=self._retries,
-            redispatched=self._redispatched,
-            backend_queue=self._queue_position,
-            client_spoke=self._has_heard_client(),
-        )
-
     def report_bytes(self) -> None:
         """Enter the bytes moved since the last call into the counters."""
-        if self._relay is None or self.target is None:
-            return
-        now = (self._relay.bytes_from_client, self._relay.bytes_to_client)
-        for field, amount, before in zip((BYTES_IN, BYTES_OUT), now, self._reported, strict=True):
-            if amount != before:
-                for block in (self.route.block, self.pool.block, self.target.block):
-                    block.add(field, amount - before)
-        self._reported = list(now)
+        if self._relay is not None and self.target is not None:
+            self._accounts.report_bytes(self._relay, self.pool, self.target)
 
     def _has_heard_client(self) -> bool:
         if self._relay is not None and self._relay.has_spoken(CLIENT):
@@ -387,7 +332,3 @@ class Session:
 
     def _title(self) -> str:
         return f"{self.pool.backend.name}/{'<NOSRV>' if self.target is None else self.target.server.name}"
-
-
-def _milliseconds(start: float, end: float | None) -> int:
-    return -1 if end is None else round((end - start) * 1000)

@@ -1,0 +1,93 @@
+"""The books of one session: when it came how far, what it moved, how often it tried; at the end, its record.
+
+Laws: no socket and no clock: times come in as arguments, on the monotonic clock. What is counted goes to the blocks of
+frontend, backend and server as HAProxy counts it (``stream.c``, ``backend.c``). The accounts of backend and server are
+closed before the record is made, the frontend's after it: that is what the connection counts of a log line show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tcpbalancer.counters import BYTES_IN, BYTES_OUT, CLIENT_ABORTS, SERVER_ABORTS
+from tcpbalancer.relay import Relay
+from tcpbalancer.route import Pool, Route, Target
+from tcpbalancer.session_log import SessionRecord
+
+
+@dataclass(slots=True)
+class Accounts:
+    """What is known of one session. Times None: not reached yet."""
+
+    route: Route
+    address: tuple[str, int]
+    accepted_at: float  # seconds since 1970
+    accepted_now: float = 0.0
+    assigned_now: float | None = None
+    established_now: float | None = None
+    queue_position: int = 0
+    retries: int = 0
+    redispatched: bool = False
+    reported: list[int] = field(default_factory=lambda: [0, 0])
+    """Bytes that are in the counters: from the client, to the client."""
+
+    def report_bytes(self, relay: Relay, pool: Pool, target: Target) -> None:
+        """Enter the bytes moved since the last call into the counters."""
+        now = (relay.bytes_from_client, relay.bytes_to_client)
+        for counter, amount, before in zip((BYTES_IN, BYTES_OUT), now, self.reported, strict=True):
+            if amount != before:
+                for block in (self.route.block, pool.block, target.block):
+                    block.add(counter, amount - before)
+        self.reported = list(now)
+
+    def close(
+        self,
+        pool: Pool | None,
+        target: Target | None,
+        flags: str,
+        reason: str,
+        now: float,
+        *,
+        connections: int,
+        client_spoke: bool,
+    ) -> SessionRecord:
+        """Close the accounts of backend and server, and return the record; the frontend's is still open (%fc)."""
+        blocks = [] if pool is None else [pool.block] if target is None else [pool.block, target.block]
+        wait, connect = _milliseconds(self.accepted_now, self.assigned_now), -1
+        if self.assigned_now is not None:
+            connect = _milliseconds(self.assigned_now, self.established_now)
+        total = _milliseconds(self.accepted_now, now)
+        for block in blocks:
+            block.closed()
+            block.took(wait, connect, total)
+            if flags[0] in "Cc":
+                block.add(CLIENT_ABORTS)
+            elif flags in {"SD", "sD"}:
+                block.add(SERVER_ABORTS)
+        return SessionRecord(
+            client=self.address[0],
+            client_port=self.address[1],
+            accepted_at=self.accepted_at,
+            frontend=self.route.frontend.name,
+            backend=self.route.frontend.name if pool is None else pool.backend.name,
+            server=None if target is None else target.server.name,
+            wait_ms=wait,
+            connect_ms=connect,
+            total_ms=total,
+            bytes_to_client=self.reported[1],
+            bytes_from_client=self.reported[0],
+            flags=flags,
+            reason=reason,
+            actconn=connections,
+            feconn=self.route.block.current(),
+            beconn=0 if pool is None else pool.block.current(),
+            srvconn=0 if target is None else target.block.current(),
+            retries=self.retries,
+            redispatched=self.redispatched,
+            backend_queue=self.queue_position,
+            client_spoke=client_spoke,
+        )
+
+
+def _milliseconds(start: float, end: float | None) -> int:
+    return -1 if end is None else round((end - start) * 1000)
