@@ -80,21 +80,26 @@ class Pool:
         self.backend = backend
         self.index = index
         self.block = Block(memory, worker, layout.backend(index))
-        self.targets = [
-            Target(
-                server,
-                number,
-                Block(memory, worker, layout.server(index, number)),
-                socket.AF_INET6 if ":" in server.address else socket.AF_INET,
-            )
-            for number, server in enumerate(backend.servers)
-        ]
+        self.targets: dict[int, Target] = {}
         self.waiting: deque[Waiter] = deque()
         self._shared = memory
         self._balancer = ALGORITHMS[backend.balance]()
         self._weights = memory.view(layout.weights(index))
         self._memory = memory.view(layout.memory(index))
         self._inexact_picks = layout.worker(worker) + INEXACT_PICKS
+        self._worker = worker
+        for slot, server in enumerate(backend.servers):
+            self.add(server, slot)
+
+    def add(self, server: Server, slot: int) -> None:
+        """Take note of a server that was added; whoever adds it sees to it that its slot is free."""
+        block = Block(self._shared, self._worker, self._shared.layout.server(self.index, slot))
+        family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+        self.targets[slot] = Target(server, slot, block, family)
+
+    def remove(self, slot: int) -> None:
+        """Forget a server; sessions that it has go on."""
+        self.targets.pop(slot, None)
 
     def pick(self, now: float, avoid: Collection[int] = ()) -> Target | Shortage:
         """Return the next server with its new session counted, or why there is none."""
@@ -129,7 +134,7 @@ class Pool:
 
     def _full(self) -> set[int]:
         """Return the servers that have reached their maxconn."""
-        limited = (target for target in self.targets if target.server.maxconn)
+        limited = (target for target in self.targets.values() if target.server.maxconn)
         return {target.index for target in limited if target.block.current() >= target.server.maxconn}
 
     def is_saturated(self) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from hakit.events import EventHub
+from tcpbalancer.channel import Attempted, Cut, Ended, Order, SoftStop, Stop
 from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS, SharedMemory
 from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListenError, listen
@@ -81,13 +82,13 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End at once: listeners are closed, clients see FIN, workers end."""
-        await self._finish("stop", STOP_LIMIT)
+        await self._finish(Stop(), STOP_LIMIT)
 
     async def soft_stop(self) -> None:
         """Accept no more, let the connections that there are come to their end, then stop."""
         for name in self._configuration.order:
             self._log("warning", proxy_stopped(name, *self._totals(name)))
-        await self._finish("soft-stop", None)
+        await self._finish(SoftStop(), None)
 
     def snapshot(self) -> Snapshot:
         """Return what the statistics show now."""
@@ -114,7 +115,7 @@ class Supervisor:
     # -- workers ----------------------------------------------------------------------------------------------------
 
     def _start_worker(self, number: int) -> None:
-        worker = WorkerProcess(number, self._record, self._worker_ended)
+        worker = WorkerProcess(number, self._reported, self._worker_ended)
         worker.start(for_workers(self._configuration), self._memory.descriptor, self._listeners)
         self._workers[number] = worker
         self._hub.publish("worker", worker=number, action="started", pid=worker.pid)
@@ -165,7 +166,11 @@ class Supervisor:
     def _cut(self, backend: int, server: int, reason: str) -> None:
         """Have all workers end the sessions on a server."""
         for worker in self._workers.values():
-            worker.order(do="cut", backend=backend, server=server, reason=reason)
+            worker.order(Cut("DC", reason, backend=backend, server=server))
+
+    def _reported(self, report: Ended | Attempted) -> None:
+        if isinstance(report, Ended):
+            self._record(report.record)
 
     def _record(self, record: SessionRecord) -> None:
         """Tell of a session that has ended."""
@@ -206,14 +211,14 @@ class Supervisor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _finish(self, order: str, limit: float | None) -> None:
+    async def _finish(self, order: Order, limit: float | None) -> None:
         """Close the listeners, give the workers an order, wait for them; a second order may overtake the first."""
         self._stopping = True
         for _, listening in self._listeners:
             listening.close()
         self._listeners.clear()
         for worker in self._workers.values():
-            worker.order(do=order)
+            worker.order(order)
         if not await self._workers_ended(limit):
             for worker in tuple(self._workers.values()):
                 worker.kill()

@@ -14,7 +14,7 @@ import errno
 import gc
 import heapq
 import itertools
-import json
+import os
 import resource
 import signal
 import socket
@@ -25,12 +25,30 @@ from collections import deque
 from collections.abc import Callable
 
 from hakit.logtarget import LONGEST, Console
+from tcpbalancer.channel import (
+    Admission,
+    Cut,
+    Ended,
+    ListSessions,
+    Order,
+    Ready,
+    RemoveServer,
+    Report,
+    SetFrontend,
+    SetServer,
+    SoftStop,
+    Stop,
+    answers,
+    pack_report,
+    unpack_order,
+)
 from tcpbalancer.counters import DROPPED_RECORDS, HEARTBEAT, WORKER_BLOCK, SharedMemory
 from tcpbalancer.handover import Handover
 from tcpbalancer.poller import EXCLUSIVE, HUP, READ, WRITE, Poller
-from tcpbalancer.route import Route, make_layout, make_routes
+from tcpbalancer.route import Pool, Route, make_layout, make_routes
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
+from tcpbalancer.session_view import Begun, view
 
 ACCEPTS = 64
 """Connections taken per wake-up and listener."""
@@ -43,25 +61,26 @@ TICK = 1.0
 SPARE_ALARMS = 64
 """Alarms of sessions that have ended which may be kept, beside one for each session that has not."""
 MAX_PENDING = 4096
-"""Records that may wait for the supervisor."""
+"""Reports that may wait for the supervisor."""
 PER_DATAGRAM = 64
-"""Records sent at once."""
-READY = b"ready"
+"""Reports sent at once."""
 NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Listener:
     """A listening socket and where its connections go."""
 
-    def __init__(self, worker: Worker, listening: socket.socket, route: Route) -> None:
+    def __init__(self, worker: Worker, listening: socket.socket, route: Route, frontend: int) -> None:
         self.route = route
+        self.frontend = frontend
+        self.admission = Admission.OPEN
         self._worker = worker
         self._socket = listening
         self._watched = False
 
     def resume(self) -> None:
         """Accept (again), if the limits allow it."""
-        if not self._watched and self._worker.has_room(self.route):
+        if not self._watched and self.admission is Admission.OPEN and self._worker.has_room(self.route):
             self._worker.poller.register(self._socket, READ | EXCLUSIVE, self.ready)
             self._watched = True
 
@@ -74,7 +93,15 @@ class Listener:
     @property
     def is_paused(self) -> bool:
         """Whether connections wait in the backlog for want of room."""
-        return not self._watched
+        return not self._watched and self.admission is Admission.OPEN
+
+    def admit(self, admission: Admission) -> None:
+        """Accept from now on, or do not: an operator said so."""
+        self.admission = admission
+        if admission is Admission.OPEN:
+            self.resume()
+        else:
+            self.pause()
 
     def close(self) -> None:
         """Accept no more; the supervisor's copy of the socket is not touched."""
@@ -114,15 +141,18 @@ class Worker:
         self._routes = make_routes(configuration, self._memory, handover.worker)
         self._pools = {route.pool.index: route.pool for route in self._routes if route.pool is not None}.values()
         self._listeners = [
-            Listener(self, socket.socket(fileno=descriptor), self._routes[index])
+            Listener(self, socket.socket(fileno=descriptor), self._routes[index], index)
             for index, descriptor in handover.listeners
         ]
         self._channel = socket.socket(fileno=handover.channel)
         self._channel.setblocking(False)
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, Begun] = {}
+        self._number = handover.worker
+        # Ids of sessions never repeat, not even over workers and their successors: a late order cuts nobody else's.
+        self._ids = itertools.count(os.getpid() << 32)
         self._alarms: list[tuple[float, int, Session]] = []
         self._order = itertools.count()
-        self._records: deque[bytes] = deque()
+        self._reports: deque[bytes] = deque()
         self._next_tick = 0.0
         self._next_try = 0.0  # to resume listeners that are paused
         self._stopping = False
@@ -143,14 +173,19 @@ class Worker:
 
     def ended(self, session: Session, record: SessionRecord) -> None:
         """Take a session's record, and the room that it leaves."""
-        self._sessions.discard(session)
+        self._sessions.pop(session, None)
         session.alarm = None
         self._forget_alarms()
-        if len(self._records) < MAX_PENDING:
-            self._records.append(record.to_bytes())
-        else:
+        if not self.report(Ended(record)):
             self._words[DROPPED_RECORDS] += 1
         self._resume_listeners()
+
+    def report(self, report: Report) -> bool:
+        """Send a report with the next ones; returns False, and drops it, if too many wait already."""
+        if len(self._reports) >= MAX_PENDING:
+            return False
+        self._reports.append(pack_report(report))
+        return True
 
     def _forget_alarms(self) -> None:
         """Drop the alarms that are not wanted any more, if they are many: each holds its session in memory."""
@@ -166,8 +201,9 @@ class Worker:
 
     def begin(self, route: Route, client: socket.socket, address: tuple[str, int], now: float) -> None:
         """Start the session of a connection that was just accepted."""
-        session = Session(self, route, client, address, time.time())
-        self._sessions.add(session)
+        accepted_at = time.time()
+        session = Session(self, route, client, address, accepted_at)
+        self._sessions[session] = Begun(next(self._ids), *address, accepted_at, now)
         self._tell(session.start, now)
 
     def _resume_listeners(self) -> None:
@@ -180,8 +216,8 @@ class Worker:
         """Serve until told to stop, or until the supervisor is gone."""
         self.poller.register(self._channel, READ, self._channel_ready)
         self._resume_listeners()
-        self._channel.send(READY)
-        while not (self._stopping and not self._sessions and not self._records):
+        self._channel.send(pack_report(Ready()))
+        while not (self._stopping and not self._sessions and not self._reports):
             happened = self.poller.select(self._patience(time.monotonic()))
             now = time.monotonic()
             for key, mask in happened:
@@ -195,7 +231,7 @@ class Worker:
             if now >= self._next_try:
                 self._next_try = now + PAUSE
                 self._resume_listeners()
-            self._send_records()
+            self._send_reports()
 
     def _patience(self, now: float) -> float:
         """Return for how many seconds nothing is to be done but what epoll tells."""
@@ -243,26 +279,46 @@ class Worker:
             except OSError:
                 message = b""  # the supervisor was killed with words of ours unread
             if message:
-                self._obey(json.loads(message), now)
+                self._obey(*unpack_order(message), now)
                 return
         if mask & (READ | HUP):
             sys.exit(0)  # the supervisor is gone: who would restart us, check the servers, or hold the listeners?
 
-    def _obey(self, order: dict[str, object], now: float) -> None:
-        match order["do"]:
-            case "cut":
-                for session in tuple(self._sessions):
-                    target = session.target
-                    if target and (session.pool.index, target.index) == (order["backend"], order["server"]):
-                        session.cut("DC", str(order["reason"]), now)
-            case "soft-stop":
+    def _obey(self, order: Order, question: int | None, now: float) -> None:
+        count = 0
+        match order:
+            case SoftStop():
                 self._close_listeners()
-            case "stop":
+            case Stop():
                 self._close_listeners()
-                for session in tuple(self._sessions):
-                    session.cut("KC", "the balancer was stopped", now)
-            case unknown:
-                raise AssertionError(f"no such order: {unknown}")
+                count = self._cut(Cut("KC", "the balancer was stopped"), now)
+            case Cut():
+                count = self._cut(order, now)
+            case SetServer(backend, place, server):
+                self._pool(backend).add(server, place)
+            case RemoveServer(backend, place):
+                self._pool(backend).remove(place)
+            case SetFrontend(frontend, admission):
+                for listener in self._listeners:
+                    if listener.frontend == frontend:
+                        listener.admit(admission)
+            case ListSessions():
+                pass
+        if question is not None:
+            listed = self._sessions.items() if isinstance(order, ListSessions) else ()
+            views = (view(session, begun, self._number, now) for session, begun in listed)
+            # An answer is never dropped: there are no more than the supervisor has asked for.
+            self._reports.extend(pack_report(part) for part in answers(question, views, count))
+
+    def _pool(self, backend: int) -> Pool:
+        return next(pool for pool in self._pools if pool.index == backend)
+
+    def _cut(self, cut: Cut, now: float) -> int:
+        """End the sessions that are meant; returns their number."""
+        meant = [session for session, begun in self._sessions.items() if _is_meant(cut, session, begun)]
+        for session in meant:
+            session.cut(cut.flags, cut.reason, now)
+        return len(meant)
 
     def _close_listeners(self) -> None:
         self._stopping = True
@@ -270,10 +326,10 @@ class Worker:
             listener.close()
         self._listeners.clear()
 
-    def _send_records(self) -> None:
-        """Hand records to the supervisor as far as it takes them."""
-        while self._records:
-            batch = list(itertools.islice(self._records, PER_DATAGRAM))
+    def _send_reports(self) -> None:
+        """Hand reports to the supervisor as far as it takes them."""
+        while self._reports:
+            batch = list(itertools.islice(self._reports, PER_DATAGRAM))
             try:
                 self._channel.send(b"\n".join(batch))
             except BlockingIOError:
@@ -282,9 +338,18 @@ class Worker:
             except OSError:
                 sys.exit(0)  # the supervisor is gone
             for _ in batch:
-                self._records.popleft()
+                self._reports.popleft()
         if self.poller.get_map()[self._channel.fileno()].events & WRITE:
             self.poller.modify(self._channel, READ, self._channel_ready)
+
+
+def _is_meant(cut: Cut, session: Session, begun: Begun) -> bool:
+    """Return whether an order to cut applies to a session."""
+    if cut.session is not None and cut.session != begun.number:
+        return False
+    if cut.backend is not None and (session.route.pool is None or session.pool.index != cut.backend):
+        return False
+    return cut.server is None or (session.target is not None and session.target.index == cut.server)
 
 
 def allow_all_descriptors() -> None:

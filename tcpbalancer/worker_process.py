@@ -8,7 +8,7 @@ once; what a worker sends is read in portions, so that it cannot hold the superv
 from __future__ import annotations
 
 import asyncio
-import json
+import itertools
 import os
 import signal
 import socket
@@ -18,10 +18,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tcpbalancer.channel import Answer, Attempted, Ended, Order, Ready, Report, pack_order, unpack_reports
 from tcpbalancer.handover import Handover
 from tcpbalancer.model import Configuration
-from tcpbalancer.session_log import SessionRecord
-from tcpbalancer.worker import READY
 
 PORTION = 32
 """Datagrams read per wake-up."""
@@ -40,16 +39,18 @@ class WorkerProcess:
     def __init__(
         self,
         number: int,
-        on_record: Callable[[SessionRecord], None],
+        on_report: Callable[[Ended | Attempted], None],
         on_end: Callable[[WorkerProcess], None],
     ) -> None:
         self.number = number
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.started_at = asyncio.get_running_loop().time()
-        self._on_record = on_record
+        self._on_report = on_report
         self._on_end = on_end
         self._orders: deque[bytes] = deque()
+        self._questions: dict[int, tuple[asyncio.Future[list[Answer]], list[Answer]]] = {}
+        self._numbers = itertools.count()
         self._heartbeat = 0
         self._still = 0
 
@@ -81,10 +82,25 @@ class WorkerProcess:
         loop.add_reader(self._pidfd, self._process_ended)
         loop.add_reader(self._channel, self._read)
 
-    def order(self, **order: object) -> None:
-        """Send an order: ``do`` is ``cut``, ``soft-stop`` or ``stop``."""
-        self._orders.append(json.dumps(order).encode())
+    def order(self, order: Order) -> None:
+        """Send an order; nothing is heard of it."""
+        self._orders.append(pack_order(order))
         self._send()
+
+    async def ask(self, order: Order, limit: float) -> list[Answer]:
+        """Send an order and return the parts of the answer: none if the worker ends or takes longer than ``limit``."""
+        number = next(self._numbers)
+        answered: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        self._questions[number] = (answered, [])
+        self._orders.append(pack_order(order, number))
+        self._send()
+        try:
+            async with asyncio.timeout(limit):
+                return await answered
+        except TimeoutError:
+            return []  # it is frozen or has too much to do: nobody else is held up by that
+        finally:
+            del self._questions[number]
 
     def has_frozen(self, heartbeat: int) -> bool:
         """Look at its heartbeat, once a second; returns True once, if it has not moved for long after it was ready."""
@@ -127,13 +143,22 @@ class WorkerProcess:
         if not datagram:
             asyncio.get_running_loop().remove_reader(self._channel)
             return False
-        if datagram == READY:
-            if not self.ready.done():
-                self.ready.set_result(None)
-        else:
-            for record in datagram.split(b"\n"):
-                self._on_record(SessionRecord.from_bytes(record))
+        for report in unpack_reports(datagram):
+            self._take(report)
         return True
+
+    def _take(self, report: Report) -> None:
+        match report:
+            case Ready():
+                if not self.ready.done():
+                    self.ready.set_result(None)
+            case Answer(question, is_last):
+                answered, parts = self._questions.get(question, (None, []))
+                parts.append(report)
+                if is_last and answered is not None and not answered.done():
+                    answered.set_result(parts)
+            case _:
+                self._on_report(report)
 
     def _process_ended(self) -> None:
         loop = asyncio.get_running_loop()
@@ -145,6 +170,9 @@ class WorkerProcess:
         loop.remove_reader(self._channel)
         loop.remove_writer(self._channel)
         self._channel.close()
+        for answered, parts in self._questions.values():
+            if not answered.done():
+                answered.set_result(parts)
         self.ended.set_result(status)
         self._on_end(self)
 

@@ -12,6 +12,7 @@ import pytest
 from running_balancer import one_way, server
 from tcp_peers import free_port, tcp_pair
 
+from tcpbalancer.channel import Ended, unpack_reports
 from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS, SharedMemory
 from tcpbalancer.handover import Handover, for_workers
 from tcpbalancer.model import Secret, StatsPage
@@ -19,13 +20,22 @@ from tcpbalancer.poller import HUP, READ
 from tcpbalancer.route import Pool, Shortage, Target, make_layout
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
+from tcpbalancer.session_view import Begun
 from tcpbalancer.worker import SPARE_ALARMS, TICK, Worker
 
 CONFIGURATION = one_way([server(free_port(), disabled=True)], nbthread=2)
 RECORD = SessionRecord(
     "127.0.0.1", 1, 0.0, "f", "b", None, 0, 0, 0, 0, 0, "--", "", actconn=0, feconn=0, beconn=0, srvconn=0, retries=0,
     redispatched=False,
-).to_bytes()  # fmt: skip
+)  # fmt: skip
+
+
+def last_record(worker: Worker) -> SessionRecord:
+    return records(worker)[-1]
+
+
+def records(worker: Worker) -> list[SessionRecord]:
+    return [report.record for line in worker._reports for report in unpack_reports(line) if isinstance(report, Ended)]
 
 
 Connect = Callable[[], tuple[socket.socket, socket.socket]]
@@ -72,9 +82,9 @@ def test_records_that_nobody_takes_are_dropped_and_counted(
         near, _ = connect()
         session = Session(worker, worker._routes[0], near, ("127.0.0.1", 1), 0.0)
         session.start(0.0)
-        told.append(SessionRecord.from_bytes(worker._records[-1]))
+        told.append(last_record(worker))
     assert told[0].flags == "SC"
-    assert len(worker._records) == 5
+    assert len(worker._reports) == 5
     assert worker._words[DROPPED_RECORDS] == 3
 
 
@@ -93,7 +103,7 @@ def test_an_error_of_ours_costs_one_connection_and_not_the_worker(
     worker._tell(session.client_ready, 1.0, 0)
     monkeypatch.undo()
     worker._tell(session.client_ready, 1.0, 0)
-    assert SessionRecord.from_bytes(worker._records[-1]).flags == "ID"
+    assert last_record(worker).flags == "ID"
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
@@ -121,8 +131,8 @@ def test_an_error_at_the_very_beginning_leaves_no_session_behind(
     with far:
         worker.begin(worker._routes[0], near, ("127.0.0.1", 1), 0.0)
         assert far.recv(1) == b""
-    assert (worker._sessions, current(worker)) == (set(), [0, 0, 0])
-    assert SessionRecord.from_bytes(worker._records[-1]).flags == "ID"
+    assert (worker._sessions, current(worker)) == ({}, [0, 0, 0])
+    assert last_record(worker).flags == "ID"
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
@@ -141,7 +151,7 @@ def test_an_error_while_the_queue_is_served_costs_one_session(
     assert len(pool.waiting) == 2
     monkeypatch.setattr(Pool, "pick", fails)
     pool.serve_queue(worker._tell, 1.0)
-    assert (len(pool.waiting), worker._sessions, current(worker)) == (0, set(), [0, 0, 0])
+    assert (len(pool.waiting), worker._sessions, current(worker)) == (0, {}, [0, 0, 0])
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
@@ -160,7 +170,7 @@ def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_a
     assert [(waiter, waiter.deadline) for waiter in pool.waiting if isinstance(waiter, Session)] == before
     monkeypatch.undo()
     pool.serve_queue(worker._tell, 6.0)
-    ended = [SessionRecord.from_bytes(record) for record in worker._records]
+    ended = records(worker)
     assert [(record.flags, record.wait_ms) for record in ended] == [("SC", -1)] * 3
     assert [record.total_ms for record in ended] == [6000, 5000, 4000], "first in, first out"
 
@@ -196,18 +206,18 @@ def test_a_lock_that_cannot_be_had_costs_exactness_and_nothing_else(
 
 
 def test_sessions_that_have_ended_do_not_stay_until_their_deadline(worker: Worker) -> None:
-    class Ended:
+    class Over:
         alarm: float | None = None
         deadline = 1800.0
 
     for _ in range(1000):
-        session = Ended()
-        worker._sessions.add(session)  # type: ignore[arg-type]
+        session = Over()
+        worker._sessions[session] = Begun(1, "", 0, 0.0, 0.0)  # type: ignore[index]
         worker.schedule(session)  # type: ignore[arg-type]
     kept = session
     for each in list(worker._sessions):
         if each is not kept:
-            worker.ended(each, SessionRecord.from_bytes(RECORD))
+            worker.ended(each, RECORD)
     assert len(worker._alarms) <= 2 * 1 + SPARE_ALARMS
     worker._ring(1799.0)
     assert kept.alarm == 1800.0
