@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tcpbalancer.counters import BYTES_IN, BYTES_OUT, CLIENT_ABORTS, SERVER_ABORTS
+from tcpbalancer.pool import Pool, Target
 from tcpbalancer.relay import Relay
-from tcpbalancer.route import Pool, Route, Target
+from tcpbalancer.route import Route
 from tcpbalancer.session_log import SessionRecord
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from tcpbalancer.route import Target
+from tcpbalancer.pool import Target
 
 
 def open_connection(target: Target) -> socket.socket:

@@ -1,16 +1,21 @@
 """What supervisor and workers share: a piece of memory without a name, cut into slots of 64-bit integers.
 
 Laws: every slot has one writer and any number of readers, so nobody ever waits for a counter. The supervisor writes the
-weights at which servers may be picked now (0: not usable); each worker writes its own counters; a worker's slots
-outlive it, and the supervisor, who is the only writer left, then sets its gauges to zero. The one thing that several
-workers write is the memory of the balancing algorithms: it is guarded by a record lock on the memory's own descriptor,
-one byte per backend, which the kernel drops if its holder dies (fcntl(2), "Advisory record locking"). A holder that is
+settings: the weights at which servers may be picked now (0: not usable) and all limits; workers read them at each
+decision, so that a change acts at once. Each worker writes its own counters; a worker's slots outlive it, and the
+supervisor, who is the only writer left, then sets its gauges to zero. What several workers write is the memory of the
+balancing algorithms and the stick tables: they are guarded by a record lock on the memory's own descriptor, one byte
+per backend, which the kernel drops if its holder dies (fcntl(2), "Advisory record locking"). A holder that is
 frozen keeps it: then it is waited for once, for a tenth of a second, and no more until it can be had again.
+
+Every backend has room for servers that are added while it runs: its slots are those of the file and ``spare`` ones, and
+its word ``SLOTS_USED`` says how many of them, from the first, may hold a server.
 """
 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import mmap
 import os
 import select
@@ -42,7 +47,44 @@ CONNECT_PEAK_MS: Final = 19  # ctime_max
 TOTAL_PEAK_MS: Final = 20  # ttime_max
 QUEUED: Final = 21  # qcur
 QUEUED_PEAK: Final = 22  # qmax
-BLOCK: Final = 23
+WAITING_SINCE: Final = 23  # clock in ns: since when the first in this queue waits; 0: nobody
+BLOCK: Final = 24
+
+# Settings: written by the supervisor only. 0 means "no limit" unless it is said otherwise.
+GLOBAL_MAXCONN: Final = 0
+GLOBAL_CONNECTION_RATE: Final = 1  # maxconnrate: connections in a second
+GLOBAL_SESSION_RATE: Final = 2  # maxsessrate: sessions in a second
+GLOBAL_SETTINGS: Final = 3
+
+MAXCONN: Final = 0
+PAUSED: Final = 1  # 1: what arrives waits in the kernel; 0: open
+SESSION_RATE: Final = 2  # rate-limit sessions
+FRONTEND_SETTINGS: Final = 3
+
+SLOTS_USED: Final = 0
+FULLCONN: Final = 1
+BACKEND_SETTINGS: Final = 2
+
+# Of each server, one row of words for each setting.
+WEIGHT: Final = 0  # the effective one, at SCALE; 0: gets no new sessions now
+SERVER_MAXCONN: Final = 1
+SERVER_MINCONN: Final = 2
+SERVER_MAXQUEUE: Final = 3
+THROTTLE: Final = 4  # percent of maxconn while slowstart lasts; 0: all of it
+RUNNING: Final = 5  # 1: may get what is bound to it (use-server, stick), even if its weight is 0
+SERVER_SETTINGS: Final = 6
+
+SCALE: Final = 16
+"""Effective weights are the configured ones times this, so that slowstart has steps in between (BE_WEIGHT_SCALE)."""
+SPARE_SERVERS: Final = 32
+"""Servers that can be added to a backend while it runs."""
+
+# One row of a stick table.
+KEY_HIGH: Final = 0  # a key of 128 bits in two words, each as its signed value
+KEY_LOW: Final = 1
+STUCK_SERVER: Final = 2  # the slot of the server, from 1; 0: none
+EXPIRES_MS: Final = 3  # monotonic clock; 0: the row is free
+TABLE_ROW: Final = 4
 
 # What a worker says of itself.
 DROPPED_RECORDS: Final = 0
@@ -60,34 +102,65 @@ processor, or for ever by one that is frozen."""
 class Layout:
     """Where everything lies, in units of one integer; the same on both sides because both compute it from the same.
 
-    ``frontends`` is their number; ``servers`` the number of servers of each backend; ``memory_sizes`` what each
-    backend's algorithm needs.
+    ``frontends`` is their number; ``servers`` the number of servers in the file of each backend; ``memory_sizes`` what
+    each backend's algorithm needs for all its slots; ``spare`` the slots beyond those of the file; ``tables`` the rows
+    of each backend's stick table (none: no backend has one).
     """
 
-    def __init__(self, frontends: int, servers: Sequence[int], memory_sizes: Sequence[int], workers: int) -> None:
+    def __init__(
+        self,
+        frontends: int,
+        servers: Sequence[int],
+        memory_sizes: Sequence[int],
+        workers: int,
+        *,
+        spare: int = 0,
+        tables: Sequence[int] = (),
+    ) -> None:
         self.frontends = frontends
-        self.servers = tuple(servers)
+        self.slots = tuple(count + spare for count in servers)
         self.workers = workers
-        self._weights = []
-        self._memories = []
-        end = 0
-        for count, size in zip(servers, memory_sizes, strict=True):
-            self._weights.append(slice(end, end + count))
-            self._memories.append(slice(end + count, end + count + size))
-            end += count + size
-        self._first_worker = end
-        self._first_server = []
-        blocks = frontends + len(self.servers)
-        for count in self.servers:
-            self._first_server.append(blocks)
-            blocks += count
-        self._worker_size = WORKER_BLOCK + blocks * BLOCK
-        self.blocks = blocks
-        self.size = end + workers * self._worker_size
+        rows = [*(count * SERVER_SETTINGS for count in self.slots)]
+        sizes = [GLOBAL_SETTINGS, frontends * FRONTEND_SETTINGS, len(rows) * BACKEND_SETTINGS]
+        sizes += [*rows, *memory_sizes, *(count * TABLE_ROW for count in tables or [0] * len(rows))]
+        starts = list(itertools.accumulate(sizes, initial=0))
+        places = [slice(start, start + size) for start, size in zip(starts, sizes, strict=False)]
+        self.settings, self._frontend_settings, self._backend_settings = places[:3]
+        self._rows, self._memories, self._tables = (
+            places[3 + part * len(rows) : 3 + (part + 1) * len(rows)] for part in range(3)
+        )
+        self._first_worker = starts[-1]
+        self._first_server = list(itertools.accumulate(self.slots, initial=frontends + len(rows)))
+        self.blocks = self._first_server.pop()
+        self._worker_size = WORKER_BLOCK + self.blocks * BLOCK
+        self.size = self._first_worker + workers * self._worker_size
+
+    def frontend_setting(self, frontend: int, setting: int) -> int:
+        """Return where a frontend's setting lies."""
+        return self._frontend_settings.start + frontend * FRONTEND_SETTINGS + setting
+
+    def backend_setting(self, backend: int, setting: int) -> int:
+        """Return where a backend's setting lies."""
+        return self._backend_settings.start + backend * BACKEND_SETTINGS + setting
+
+    def server_settings(self, backend: int, setting: int) -> slice:
+        """Return where one setting of all of a backend's servers lies, spare slots included."""
+        start: int = self._rows[backend].start + setting * self.slots[backend]
+        return slice(start, start + self.slots[backend])
+
+    def server_setting(self, backend: int, server: int, setting: int) -> int:
+        """Return where a setting of one server lies."""
+        assert 0 <= server < self.slots[backend]
+        start: int = self.server_settings(backend, setting).start
+        return start + server
+
+    def table(self, backend: int) -> slice:
+        """Return where a backend's stick table lies: rows of ``TABLE_ROW`` words, guarded by the backend's lock."""
+        return self._tables[backend]
 
     def weights(self, backend: int) -> slice:
-        """Return where the weights of a backend's servers lie."""
-        return self._weights[backend]
+        """Return where the weights of a backend's servers lie, spare slots included."""
+        return self.server_settings(backend, WEIGHT)
 
     def memory(self, backend: int) -> slice:
         """Return where the memory of a backend's algorithm lies."""
@@ -177,7 +250,8 @@ class SharedMemory:
         """Set the gauges of a worker that has died to zero; its totals stay."""
         for block in range(self.layout.blocks):
             start = self.layout.block(worker, block).start
-            self.words[start + CURRENT] = self.words[start + QUEUED] = 0
+            for gauge in (CURRENT, QUEUED, WAITING_SINCE):
+                self.words[start + gauge] = 0
 
     def close(self) -> None:
         """Give the descriptor back; what is in the memory can still be read."""

@@ -1,24 +1,26 @@
-"""The way from a frontend to a server, as a worker sees it: the configuration with its counters beside it.
+"""The way from a frontend to a backend, as a worker sees it, and where the counters of a configuration lie.
 
-Laws: the weights at which servers may be picked are read at the moment of the pick, so a server that has just gone DOWN
-gets nothing more; they are read once per pick, for the supervisor may write them meanwhile. A pick touches the
-algorithm's memory under its lock if several workers share it; if the lock cannot be had, it is made all the same, and
-counted: one turn that may not be exact is better than none.
+Laws: supervisor and workers compute the same places from the same configuration, and nobody tells the other one.
 """
 
 from __future__ import annotations
 
-import socket
-from collections import deque
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol
 
 from tcpbalancer.balance import ALGORITHMS
-from tcpbalancer.balance.memory import Memory
-from tcpbalancer.counters import BALANCED, INEXACT_PICKS, Block, Layout, SharedMemory
-from tcpbalancer.model import Backend, Configuration, Frontend, Mode, Server
+from tcpbalancer.counters import (
+    FRONTEND_SETTINGS,
+    GLOBAL_MAXCONN,
+    MAXCONN,
+    SERVER_MAXCONN,
+    SLOTS_USED,
+    SPARE_SERVERS,
+    Block,
+    Layout,
+    SharedMemory,
+)
+from tcpbalancer.model import Backend, Configuration, Frontend, Mode
+from tcpbalancer.pool import Pool
 
 
 def tcp_frontends(configuration: Configuration) -> list[Frontend]:
@@ -35,152 +37,57 @@ def all_backends(configuration: Configuration) -> list[Backend]:
 def make_layout(configuration: Configuration) -> Layout:
     """Return where the counters of this configuration lie; the same in the supervisor and in every worker."""
     backends = all_backends(configuration)
+    servers = [len(backend.servers) for backend in backends]
     return Layout(
         frontends=len(tcp_frontends(configuration)),
-        servers=[len(backend.servers) for backend in backends],
-        memory_sizes=[ALGORITHMS[backend.balance]().memory_size(len(backend.servers)) for backend in backends],
+        servers=servers,
+        memory_sizes=[
+            ALGORITHMS[backend.balance]().memory_size(count + SPARE_SERVERS)
+            for backend, count in zip(backends, servers, strict=True)
+        ],
         workers=configuration.nbthread,
+        spare=SPARE_SERVERS,
+        tables=[0 for _ in backends],
     )
 
 
-@dataclass(slots=True)
-class Target:
-    """A server with this worker's counters of it."""
-
-    server: Server
-    index: int
-    block: Block
-    family: socket.AddressFamily
-
-
-class Shortage(Enum):
-    """Why no server could be picked."""
-
-    FULL = "all usable servers have reached their maxconn"
-    NONE = "no server is usable"
-
-
-class Waiter(Protocol):
-    """A session that waits for a server with room."""
-
-    def turn_came(self, now: float) -> None:
-        """Leave the queue and go on; or keep the place if another worker's session was faster."""
-        ...
-
-
-Tell = Callable[[Callable[[float], None], float], None]
-"""Calls a handler with the time, and sees to it that an error costs one session only."""
-
-
-class Pool:
-    """A backend with this worker's counters of it; picks servers."""
-
-    def __init__(self, memory: SharedMemory, worker: int, backend: Backend, index: int) -> None:
-        layout = memory.layout
-        self.backend = backend
-        self.index = index
-        self.block = Block(memory, worker, layout.backend(index))
-        self.targets: dict[int, Target] = {}
-        self.waiting: deque[Waiter] = deque()
-        self._shared = memory
-        self._balancer = ALGORITHMS[backend.balance]()
-        self._weights = memory.view(layout.weights(index))
-        self._memory = memory.view(layout.memory(index))
-        self._inexact_picks = layout.worker(worker) + INEXACT_PICKS
-        self._worker = worker
+def make_memory(configuration: Configuration) -> SharedMemory:
+    """Make the memory that supervisor and workers share, with the limits of the file; no server is usable yet."""
+    memory = SharedMemory(make_layout(configuration))
+    layout, words = memory.layout, memory.words
+    words[layout.settings.start + GLOBAL_MAXCONN] = configuration.maxconn
+    for place, frontend in enumerate(tcp_frontends(configuration)):
+        words[layout.frontend_setting(place, MAXCONN)] = frontend.maxconn
+    for place, backend in enumerate(all_backends(configuration)):
+        words[layout.backend_setting(place, SLOTS_USED)] = len(backend.servers)
         for slot, server in enumerate(backend.servers):
-            self.add(server, slot)
-
-    def add(self, server: Server, slot: int) -> None:
-        """Take note of a server that was added; whoever adds it sees to it that its slot is free."""
-        block = Block(self._shared, self._worker, self._shared.layout.server(self.index, slot))
-        family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
-        self.targets[slot] = Target(server, slot, block, family)
-
-    def remove(self, slot: int) -> None:
-        """Forget a server; sessions that it has go on."""
-        self.targets.pop(slot, None)
-
-    def pick(self, now: float, avoid: Collection[int] = ()) -> Target | Shortage:
-        """Return the next server with its new session counted, or why there is none."""
-        if self._shared.layout.workers == 1:
-            return self._pick(self._memory, now, avoid)
-        with self._shared.locked(self.index) as held:
-            if held:
-                return self._pick(self._memory, now, avoid)
-            # Whoever holds the lock may write while we read: pick on a copy that nobody changes.
-            copy = list(self._memory)
-            picked = self._pick(copy, now, avoid)
-            for index, word in enumerate(copy):
-                self._memory[index] = word
-            self._shared.words[self._inexact_picks] += 1
-            return picked
-
-    def _pick(self, memory: Memory, now: float, avoid: Collection[int]) -> Target | Shortage:
-        weights = list(self._weights)
-        full = self._full()
-        usable = {index for index, weight in enumerate(weights) if weight}
-        free = usable - full
-        if not free:
-            return Shortage.FULL if usable else Shortage.NONE
-        passed_over = full | (set(avoid) if free - set(avoid) else set())
-        index = self._balancer.pick(memory, weights, passed_over)
-        assert index is not None  # there is a free one
-        target = self.targets[index]
-        for block in (target.block, self.block):
-            block.add(BALANCED)
-        target.block.opened(now)
-        return target
-
-    def _full(self) -> set[int]:
-        """Return the servers that have reached their maxconn."""
-        limited = (target for target in self.targets.values() if target.server.maxconn)
-        return {target.index for target in limited if target.block.current() >= target.server.maxconn}
-
-    def is_saturated(self) -> bool:
-        """Return whether there are usable servers, but all of them are full."""
-        usable = {index for index, weight in enumerate(self._weights) if weight}
-        return bool(usable) and usable <= self._full()
-
-    def enqueue(self, waiter: Waiter) -> int:
-        """Let a session wait for a free server, first in, first out; returns its position, from 1."""
-        self.waiting.append(waiter)
-        self.block.queued(len(self.waiting))
-        return len(self.waiting)
-
-    def leave_queue(self, waiter: Waiter) -> None:
-        """Let a session wait no longer."""
-        self.waiting.remove(waiter)
-        self.block.queued(len(self.waiting))
-
-    def serve_queue(self, tell: Tell, now: float) -> None:
-        """Give free servers to those who wait longest; to all of them if no server is left, so that they learn it."""
-        while self.waiting and not self.is_saturated():
-            first = self.waiting[0]
-            tell(first.turn_came, now)
-            if self.waiting and self.waiting[0] is first:
-                return  # another worker's session took the room: this one is still the next
-
-    def has_other_than(self, target: Target) -> bool:
-        """Return whether any other server could be picked now."""
-        return any(weight for index, weight in enumerate(self._weights) if index != target.index)
+            words[layout.server_setting(place, slot, SERVER_MAXCONN)] = server.maxconn
+    return memory
 
 
 @dataclass(slots=True)
 class Route:
-    """A frontend with this worker's counters of it, and where it leads: None for a frontend without a backend."""
+    """A frontend with this worker's counters and settings of it, and where it leads: None for one without a backend."""
 
     frontend: Frontend
     block: Block
+    settings: memoryview
     pool: Pool | None
 
 
-def make_routes(configuration: Configuration, memory: SharedMemory, worker: int) -> list[Route]:
-    """Return the routes of the TCP frontends, in the order of the file."""
-    pools = {
+def make_pools(configuration: Configuration, memory: SharedMemory, worker: int) -> dict[str, Pool]:
+    """Return a worker's view of each backend, by its name."""
+    return {
         backend.name: Pool(memory, worker, backend, index) for index, backend in enumerate(all_backends(configuration))
     }
-    return [
-        Route(frontend, Block(memory, worker, memory.layout.frontend(index)), pools.get(frontend.default_backend or ""))
-        for index, frontend in enumerate(tcp_frontends(configuration))
-    ]
+
+
+def make_routes(configuration: Configuration, memory: SharedMemory, worker: int, pools: dict[str, Pool]) -> list[Route]:
+    """Return the routes of the TCP frontends, in the order of the file."""
+    routes = []
+    for place, frontend in enumerate(tcp_frontends(configuration)):
+        start = memory.layout.frontend_setting(place, 0)
+        settings = memory.view(slice(start, start + FRONTEND_SETTINGS))
+        block = Block(memory, worker, memory.layout.frontend(place))
+        routes.append(Route(frontend, block, settings, pools.get(frontend.default_backend or "")))
+    return routes

@@ -18,7 +18,7 @@ from hakit.schedule import first_check_delay
 from tcpbalancer.balance import eligible
 from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.checks import Limits, ask
-from tcpbalancer.counters import CURRENT, SharedMemory
+from tcpbalancer.counters import CURRENT, RUNNING, SCALE, SharedMemory
 from tcpbalancer.model import Backend, Check, Configuration, Server
 from tcpbalancer.route import all_backends
 from tcpbalancer.server_state import Admin, BackendState, ServerState
@@ -156,11 +156,15 @@ class ServerWatch:
     def _write_weights(self, backend: WatchedBackend) -> None:
         """Write the weights at which servers may be picked from now on."""
         backups = {place for place, watched in enumerate(backend.servers) if watched.server.backup}
-        usable = [watched.server.weight if watched.state.is_usable else 0 for watched in backend.servers]
-        start = self._memory.layout.weights(backend.place).start
+        usable = [SCALE * watched.server.weight if watched.state.is_usable else 0 for watched in backend.servers]
+        layout, words = self._memory.layout, self._memory.words
+        start = layout.weights(backend.place).start
+        for place, watched in enumerate(backend.servers):
+            runs = watched.state.is_up and watched.state.admin is not Admin.MAINT
+            words[layout.server_setting(backend.place, place, RUNNING)] = int(runs)
         # Who comes in is written before who goes out: who reads in between must not see a backend without any.
         for place, weight in sorted(enumerate(eligible(usable, backups)), key=lambda each: not each[1]):
-            self._memory.words[start + place] = weight
+            words[start + place] = weight
 
     def _tell(self, backend: WatchedBackend, server: WatchedServer) -> None:
         state = server.state

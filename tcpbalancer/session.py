@@ -19,8 +19,9 @@ from tcpbalancer.attempt import open_connection
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS, REDISPATCHES, RETRIES, Block
 from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
+from tcpbalancer.pool import Pool, Shortage, Target
 from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
-from tcpbalancer.route import Pool, Route, Shortage, Target
+from tcpbalancer.route import Route
 from tcpbalancer.silence import silence_limit
 from tcpbalancer.surroundings import Phase, Surroundings
 

@@ -21,6 +21,7 @@ from tcpbalancer.counters import (
     CONNECTS,
     CURRENT,
     LAST_SESSION_MS,
+    MAXCONN,
     PEAK,
     QUEUE_PEAK_MS,
     QUEUE_SUM_MS,
@@ -31,6 +32,7 @@ from tcpbalancer.counters import (
     RETRIES,
     SAMPLES,
     SERVER_ABORTS,
+    SERVER_MAXCONN,
     TOTAL,
     TOTAL_PEAK_MS,
     TOTAL_SUM_MS,
@@ -135,7 +137,8 @@ class Painter:
         if frontend.mode is not Mode.TCP:
             return FrontendStatistics(status, Traffic(limit=frontend.maxconn))  # the control room serves it
         block = self._memory.layout.frontend(self._frontends[frontend.name])
-        traffic = self._traffic(block, frontend.maxconn)
+        place = self._frontends[frontend.name]
+        traffic = self._traffic(block, self._memory.words[self._memory.layout.frontend_setting(place, MAXCONN)])
         return FrontendStatistics(
             status,
             traffic,
@@ -158,7 +161,7 @@ class Painter:
             backup=told.backup,
             weight=told.weight,
             user_weight=told.weight,
-            traffic=self._traffic(block, told.maxconn or None),
+            traffic=self._traffic(block, self._setting(watched.place, index, SERVER_MAXCONN)),
             outcomes=self._outcomes(block),
             times=self._times(block),
             balanced=self._memory.sum(block, BALANCED),
@@ -204,6 +207,10 @@ class Painter:
             rate=self._rates.last[block],
             rate_peak=self._rates.peak[block],
         )
+
+    def _setting(self, backend: int, server: int, setting: int) -> int | None:
+        """Return a server's limit as it is now, None for 0."""
+        return self._memory.words[self._memory.layout.server_setting(backend, server, setting)] or None
 
     def _outcomes(self, block: int) -> Outcomes:
         return Outcomes(

@@ -16,11 +16,11 @@ from typing import Any
 
 from hakit.events import EventHub
 from tcpbalancer.channel import Attempted, Cut, Ended, Order, SoftStop, Stop
-from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS, SharedMemory
+from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListenError, listen
 from tcpbalancer.model import Configuration
-from tcpbalancer.route import make_layout, tcp_frontends
+from tcpbalancer.route import make_memory, tcp_frontends
 from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.session_log import SessionRecord, format_tcplog, proxy_stopped
 from tcpbalancer.snapshot import Idleness, Painter, Rates
@@ -48,7 +48,7 @@ class Supervisor:
         self._configuration = configuration
         self._hub = hub
         self._log = log
-        self._memory = SharedMemory(make_layout(configuration))
+        self._memory = make_memory(configuration)
         self._watch = ServerWatch(configuration, self._memory, hub, log, self._cut)
         self._rates = Rates(self._memory)
         self._idleness = Idleness()

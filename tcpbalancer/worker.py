@@ -42,10 +42,11 @@ from tcpbalancer.channel import (
     pack_report,
     unpack_order,
 )
-from tcpbalancer.counters import DROPPED_RECORDS, HEARTBEAT, WORKER_BLOCK, SharedMemory
+from tcpbalancer.counters import DROPPED_RECORDS, GLOBAL_MAXCONN, HEARTBEAT, MAXCONN, PAUSED, WORKER_BLOCK, SharedMemory
 from tcpbalancer.handover import Handover
 from tcpbalancer.poller import EXCLUSIVE, HUP, READ, WRITE, Poller
-from tcpbalancer.route import Pool, Route, make_layout, make_routes
+from tcpbalancer.pool import Pool
+from tcpbalancer.route import Route, make_layout, make_pools, make_routes
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.session_view import Begun, view
@@ -137,9 +138,10 @@ class Worker:
         own = self._memory.layout.worker(handover.worker)
         self._words = self._memory.view(slice(own, own + WORKER_BLOCK))
         self._stderr = Console(2)
-        self._maxconn = configuration.maxconn
-        self._routes = make_routes(configuration, self._memory, handover.worker)
-        self._pools = {route.pool.index: route.pool for route in self._routes if route.pool is not None}.values()
+        self._settings = self._memory.view(self._memory.layout.settings)
+        pools = make_pools(configuration, self._memory, handover.worker)
+        self._pools = {pool.index: pool for pool in pools.values()}
+        self._routes = make_routes(configuration, self._memory, handover.worker, pools)
         self._listeners = [
             Listener(self, socket.socket(fileno=descriptor), self._routes[index], index)
             for index, descriptor in handover.listeners
@@ -197,7 +199,10 @@ class Worker:
 
     def has_room(self, route: Route) -> bool:
         """Return whether the limits allow one more connection."""
-        return route.block.current() < route.frontend.maxconn and self.connections() < self._maxconn
+        if route.settings[PAUSED]:
+            return False
+        own, all_together = route.settings[MAXCONN], self._settings[GLOBAL_MAXCONN]
+        return (not own or route.block.current() < own) and (not all_together or self.connections() < all_together)
 
     def begin(self, route: Route, client: socket.socket, address: tuple[str, int], now: float) -> None:
         """Start the session of a connection that was just accepted."""
@@ -223,7 +228,7 @@ class Worker:
             for key, mask in happened:
                 self._tell(key.data, now, mask)
             self._ring(now)
-            for pool in self._pools:
+            for pool in self._pools.values():
                 if pool.waiting:
                     pool.serve_queue(self._tell, now)
             if now >= self._next_tick:
@@ -240,7 +245,7 @@ class Worker:
             times.append(self._alarms[0][0])
         if any(listener.is_paused for listener in self._listeners):
             times.append(self._next_try)
-        if any(pool.waiting for pool in self._pools):
+        if any(pool.waiting for pool in self._pools.values()):
             times.append(now + PAUSE)  # another worker's session may end, or a server come up
         return max(min(times) - now, 0.0)
 
@@ -311,7 +316,7 @@ class Worker:
             self._reports.extend(pack_report(part) for part in answers(question, views, count))
 
     def _pool(self, backend: int) -> Pool:
-        return next(pool for pool in self._pools if pool.index == backend)
+        return self._pools[backend]
 
     def _cut(self, cut: Cut, now: float) -> int:
         """End the sessions that are meant; returns their number."""

@@ -19,8 +19,11 @@ from tcpbalancer.counters import (
     PEAK,
     QUEUE_SUM_MS,
     SAMPLES,
+    SERVER_SETTINGS,
+    TABLE_ROW,
     TOTAL,
     TOTAL_SUM_MS,
+    WEIGHT,
     WINDOW,
     WORKER_BLOCK,
     Block,
@@ -31,22 +34,35 @@ from tcpbalancer.counters import (
 
 @pytest.fixture
 def memory() -> Iterator[SharedMemory]:
-    memory = SharedMemory(Layout(frontends=2, servers=[3, 1], memory_sizes=[10, 4], workers=2))
+    memory = SharedMemory(Layout(2, [3, 1], memory_sizes=[10, 4], workers=2, spare=2, tables=[0, 7]))
     yield memory
     memory.close()
 
 
 def test_no_two_places_overlap(memory: SharedMemory) -> None:
     layout = memory.layout
-    places = [layout.weights(0), layout.memory(0), layout.weights(1), layout.memory(1)]
-    blocks = [layout.frontend(0), layout.frontend(1), layout.backend(0), layout.backend(1)]
-    blocks += [layout.server(0, 0), layout.server(0, 1), layout.server(0, 2), layout.server(1, 0)]
+    places = [layout.settings]
+    places += [slice(at, at + 1) for at in (layout.frontend_setting(f, word) for f in (0, 1) for word in range(3))]
+    places += [slice(at, at + 1) for at in (layout.backend_setting(b, word) for b in (0, 1) for word in range(2))]
+    places += [layout.server_settings(backend, row) for backend in (0, 1) for row in range(SERVER_SETTINGS)]
+    places += [layout.memory(0), layout.memory(1), layout.table(0), layout.table(1)]
+    servers = [layout.server(0, slot) for slot in range(5)] + [layout.server(1, slot) for slot in range(3)]
+    blocks = [layout.frontend(0), layout.frontend(1), layout.backend(0), layout.backend(1), *servers]
     assert sorted(blocks) == list(range(layout.blocks))
-    places += [layout.block(worker, block) for worker in (0, 1) for block in blocks]
+    of_blocks = [layout.block(worker, block) for worker in (0, 1) for block in blocks]
+    assert {place.stop - place.start for place in of_blocks} == {BLOCK}
+    places += of_blocks
     places += [slice(layout.worker(worker), layout.worker(worker) + WORKER_BLOCK) for worker in (0, 1)]
     words = [word for place in places for word in range(place.start, place.stop)]
     assert sorted(words) == list(range(layout.size))
-    assert places[4].stop - places[4].start == BLOCK
+
+
+def test_a_table_has_rows_and_a_backend_slots_beyond_those_of_the_file(memory: SharedMemory) -> None:
+    layout = memory.layout
+    assert [place.stop - place.start for place in (layout.table(0), layout.table(1))] == [0, 7 * TABLE_ROW]
+    assert layout.slots == (3 + 2, 1 + 2)
+    assert layout.weights(1) == layout.server_settings(1, WEIGHT)
+    assert layout.server_setting(1, 2, WEIGHT) == layout.weights(1).stop - 1
 
 
 def test_sums_and_peaks_go_over_all_workers(memory: SharedMemory) -> None:

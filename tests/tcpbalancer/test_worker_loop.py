@@ -13,11 +13,24 @@ from running_balancer import one_way, server
 from tcp_peers import free_port, tcp_pair
 
 from tcpbalancer.channel import Ended, unpack_reports
-from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS, SharedMemory
+from tcpbalancer.counters import (
+    CURRENT,
+    DROPPED_RECORDS,
+    GLOBAL_MAXCONN,
+    HEARTBEAT,
+    INEXACT_PICKS,
+    MAXCONN,
+    PAUSED,
+    SCALE,
+    SERVER_MAXCONN,
+    SLOTS_USED,
+    WEIGHT,
+)
 from tcpbalancer.handover import Handover, for_workers
-from tcpbalancer.model import Secret, StatsPage
+from tcpbalancer.model import Secret, Server, StatsPage
 from tcpbalancer.poller import HUP, READ
-from tcpbalancer.route import Pool, Shortage, Target, make_layout
+from tcpbalancer.pool import Pool, Shortage, Target
+from tcpbalancer.route import make_memory
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.session_view import Begun
@@ -65,7 +78,7 @@ def channel() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def worker(channel: socket.socket) -> Iterator[Worker]:
-    memory = SharedMemory(make_layout(CONFIGURATION))
+    memory = make_memory(CONFIGURATION)
     worker = Worker(Handover(CONFIGURATION, 0, memory.descriptor, channel.dup().detach(), ()))
     yield worker
     worker._channel.close()
@@ -249,3 +262,39 @@ def test_a_worker_learns_no_password_and_imports_nothing_heavy() -> None:
     script = "import sys, tcpbalancer.worker; print(*sorted({'asyncio', 'aiohttp', 'yaml'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert found == []
+
+
+def test_a_limit_that_the_supervisor_changes_holds_for_the_next_connection(worker: Worker) -> None:
+    route = worker._routes[0]
+    assert worker.has_room(route)
+    route.block.opened(0.0)
+    for settings, setting, value in (
+        (route.settings, MAXCONN, 1),
+        (route.settings, PAUSED, 1),
+        (worker._settings, GLOBAL_MAXCONN, 1),
+    ):
+        before = settings[setting]
+        settings[setting] = value
+        assert not worker.has_room(route)
+        settings[setting] = before
+        assert worker.has_room(route)
+
+
+def test_a_server_that_was_added_gets_connections_until_it_is_removed(worker: Worker) -> None:
+    pool = worker._routes[0].pool
+    assert pool is not None
+    layout, words = worker._memory.layout, worker._memory.words
+    words[layout.server_setting(pool.index, 1, WEIGHT)] = SCALE
+    assert pool.pick(0.0) is Shortage.NONE  # the slot is not in use
+    words[layout.backend_setting(pool.index, SLOTS_USED)] = 2
+    assert pool.pick(0.0) is Shortage.NONE  # nobody has told this worker whose it is
+    pool.add(Server("late", "::1", 5432), 1)
+    words[layout.server_setting(pool.index, 1, SERVER_MAXCONN)] = 1
+    target = pool.pick(0.0)
+    assert isinstance(target, Target)
+    assert (target.server.name, target.index, target.family) == ("late", 1, socket.AF_INET6)
+    assert pool.pick(0.0) is Shortage.FULL
+    words[layout.server_setting(pool.index, 1, SERVER_MAXCONN)] = 2
+    assert pool.pick(0.0) == target
+    pool.remove(1)
+    assert pool.pick(0.0) is Shortage.NONE
