@@ -1,7 +1,8 @@
-"""Opening the listening sockets, and saying clearly why one cannot be opened.
+"""Opening the listening sockets, keeping them over reloads, and saying clearly why one cannot be opened.
 
-Laws: all or nothing: if one address cannot be had, those already opened are closed again, and every failure is told at
-once. The first sentence of a failure is HAProxy's; the second says what to do about it.
+Laws: all or nothing: if one address cannot be had, those opened with it are closed again, and every failure is told at
+once. A socket that a newer configuration names again is the same socket: it is never closed in between, so no client
+that waits in its queue is lost. The first sentence of a failure is HAProxy's; the second says what to do about it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from tcpbalancer.model import Bind, Frontend
+from tcpbalancer.model import NOWHERE, Bind, Frontend
 
 BACKLOG = 4096
 """Connections that may wait for ``accept``; the kernel caps it at net.core.somaxconn."""
@@ -33,21 +35,62 @@ class ListenError(Exception):
         super().__init__("\n".join(lines))
 
 
+class ListeningSockets:
+    """The listening sockets of one configuration, by address."""
+
+    def __init__(self, frontends: Sequence[Frontend], before: ListeningSockets | None = None) -> None:
+        """Open what ``before`` has not open already; raises ListenError, and then ``before`` is as it was."""
+        self.by_address: dict[Bind, socket.socket] = {}
+        known = {} if before is None else before.by_address
+        opened: list[socket.socket] = []
+        failures: list[str] = []
+        for frontend in frontends:
+            for bind in frontend.binds:
+                key = _address(bind)
+                try:
+                    if key in self.by_address:
+                        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+                    if key not in known:
+                        opened.append(_open(bind))
+                    self.by_address[key] = known[key] if key in known else opened[-1]
+                except OSError as problem:
+                    failures.append(_explain(frontend, bind, problem))
+        if failures:
+            for listening in opened:
+                listening.close()
+            raise ListenError(failures)
+
+    def of(self, frontend: Frontend) -> list[socket.socket]:
+        """Return the sockets of one frontend, in the order of its addresses."""
+        return [self.by_address[_address(bind)] for bind in frontend.binds]
+
+    def numbered(self, frontends: Sequence[Frontend]) -> list[tuple[int, socket.socket]]:
+        """Return the sockets of frontends, each with the place of its frontend among them."""
+        return [(place, listening) for place, frontend in enumerate(frontends) for listening in self.of(frontend)]
+
+    def close(self, but: ListeningSockets | None = None) -> None:
+        """Close all sockets but those that ``but`` has, too."""
+        kept = set() if but is None else set(but)
+        for listening in self:
+            if listening not in kept:
+                listening.close()
+        self.by_address.clear()
+
+    def __len__(self) -> int:
+        return len(self.by_address)
+
+    def __iter__(self) -> Iterator[socket.socket]:
+        return iter(self.by_address.values())
+
+
 def listen(frontends: Sequence[Frontend]) -> list[tuple[int, socket.socket]]:
     """Return the listening sockets with the place of their frontend; raises ListenError, and then none is open."""
-    opened: list[tuple[int, socket.socket]] = []
-    failures: list[str] = []
-    for index, frontend in enumerate(frontends):
-        for bind in frontend.binds:
-            try:
-                opened.append((index, _open(bind)))
-            except OSError as problem:
-                failures.append(_explain(frontend, bind, problem))
-    if failures:
-        for _, listening in opened:
-            listening.close()
-        raise ListenError(failures)
-    return opened
+    return ListeningSockets(frontends).numbered(frontends)
+
+
+def _address(bind: Bind) -> Bind:
+    """Return what makes two bind lines ask for the same socket."""
+    return replace(bind, location=NOWHERE)
 
 
 def _open(bind: Bind) -> socket.socket:

@@ -172,7 +172,7 @@ class Program:
     async def _start_page(self, frontend: Frontend, stack: contextlib.AsyncExitStack) -> None:
         from tcpbalancer.control.site import StatisticsSite  # aiohttp: only if there is a page
 
-        site = StatisticsSite(frontend, self._supervisor.snapshot)
+        site = StatisticsSite(frontend, self._supervisor.snapshot, self._supervisor.listening(frontend))
         await site.start()
         stack.push_async_callback(site.stop)
         self._pages.append(site)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from hakit.events import EventHub
 from hakit.schedule import first_check_delay
@@ -31,9 +31,11 @@ from tcpbalancer.session_log import (
     server_title,
     server_up,
 )
+from tcpbalancer.tally import is_same
 
 Log = Callable[[str, str], None]
 """Takes a syslog level by name and a line."""
+_ByName = Mapping[tuple[str, str], "WatchedServer"]
 Cut = Callable[[int, int, str], None]
 """Takes the places of a backend and of one of its servers, and the reason why its sessions must end."""
 
@@ -68,6 +70,7 @@ class ServerWatch:
         self._log = log
         self._cut = cut
         self._tasks: set[asyncio.Task[None]] = set()
+        self._followers: list[ServerWatch] = []
         now = time.monotonic()
         self.backends: list[WatchedBackend] = []
         for place, backend in enumerate(all_backends(configuration)):
@@ -79,13 +82,14 @@ class ServerWatch:
             self.backends.append(watched)
             self._write_weights(watched)
 
-    def start(self) -> None:
-        """Begin to check, the first checks spread over the smallest interval."""
+    def start(self, without: ServerWatch | None = None) -> None:
+        """Begin to check, the first checks spread over the smallest interval; leave to ``without`` what it has."""
+        others = {} if without is None else without.by_name()
         checked = [
             (backend, server, server.server.check)
             for backend in self.backends
             for server in backend.servers
-            if server.server.check is not None
+            if server.server.check is not None and _counterpart(backend, server, others) is None
         ]
         inters = tuple(check.intervals.inter for _, _, check in checked)
         for position, (backend, server, check) in enumerate(checked):
@@ -99,6 +103,30 @@ class ServerWatch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+    def follow(self, other: ServerWatch) -> None:
+        """Take what another generation knows of the servers that both have: it has asked them, or asks them now."""
+        others = other.by_name()
+        for backend in self.backends:
+            for server in backend.servers:
+                same = _counterpart(backend, server, others)
+                if same is not None:
+                    server.state = _inherited(server.server, same)
+            known = next((each for each in other.backends if each.backend.name == backend.backend.name), backend)
+            backend.state = known.state.seen(time.monotonic(), is_up=not standing(backend).has_none)
+            self._write_weights(backend)
+
+    def lead(self, followers: list[ServerWatch]) -> None:
+        """Let others follow each change from now on."""
+        self._followers = followers
+
+    def by_name(self) -> _ByName:
+        """Return the servers by the names of their backend and their own."""
+        return {
+            (backend.backend.name, server.server.name): server
+            for backend in self.backends
+            for server in backend.servers
+        }
 
     async def _check_for_ever(self, backend: WatchedBackend, server: WatchedServer, check: Check, delay: float) -> None:
         limits = Limits.of(check, backend.backend.timeouts)
@@ -165,6 +193,8 @@ class ServerWatch:
         # Who comes in is written before who goes out: who reads in between must not see a backend without any.
         for place, weight in sorted(enumerate(eligible(usable, backups)), key=lambda each: not each[1]):
             words[start + place] = weight
+        for follower in self._followers:
+            follower.follow(self)
 
     def _tell(self, backend: WatchedBackend, server: WatchedServer) -> None:
         state = server.state
@@ -210,6 +240,23 @@ def _title(backend: WatchedBackend, server: WatchedServer) -> str:
 def _initial_state(server: Server, now: float) -> ServerState:
     rise_fall = None if server.check is None else (server.check.rise, server.check.fall)
     return ServerState.initial(now, rise_fall=rise_fall, disabled=server.disabled)
+
+
+def _counterpart(backend: WatchedBackend, server: WatchedServer, others: _ByName) -> WatchedServer | None:
+    """Return what another generation knows of the same server."""
+    other = others.get((backend.backend.name, server.server.name))
+    return other if other is not None and is_same(server.server, other.server) else None
+
+
+def _inherited(server: Server, before: WatchedServer) -> ServerState:
+    """Return the state of a server that was known before; what its line says anew holds, as at a start."""
+    fresh = _initial_state(server, before.state.changed_at)
+    health = before.state.health
+    if fresh.health is None or health is None or (health.rise, health.fall) != (fresh.health.rise, fresh.health.fall):
+        was_up = health is None or health.is_up
+        health = fresh.health if was_up or fresh.health is None else replace(fresh.health, health=0)
+    admin = before.state.admin if server.disabled == before.server.disabled else fresh.admin
+    return replace(before.state, health=health, admin=admin)
 
 
 def _health(state: ServerState) -> str:

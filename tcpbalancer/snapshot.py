@@ -36,7 +36,6 @@ from tcpbalancer.counters import (
     TOTAL,
     TOTAL_PEAK_MS,
     TOTAL_SUM_MS,
-    SharedMemory,
 )
 from tcpbalancer.model import Configuration, Frontend, Mode
 from tcpbalancer.route import tcp_frontends
@@ -51,6 +50,7 @@ from tcpbalancer.statistics import (
     Times,
     Traffic,
 )
+from tcpbalancer.tally import Tally
 
 FIRST_PROXY = 2
 """The number of the first proxy: HAProxy gives 1 to its own command line."""
@@ -59,10 +59,10 @@ FIRST_PROXY = 2
 class Rates:
     """Sessions per second of every block: the last full second, and the most there ever was in one."""
 
-    def __init__(self, memory: SharedMemory) -> None:
+    def __init__(self, memory: Tally) -> None:
         self._memory = memory
         blocks = memory.layout.blocks
-        self._before = [0] * blocks
+        self._before = [memory.sum(block, TOTAL) for block in range(blocks)]
         self.last = [0] * blocks
         self.peak = [0] * blocks
         self.sampled_at = time.monotonic()
@@ -107,7 +107,7 @@ def _processor_time(pid: int) -> int | None:
 class Painter:
     """Makes the proxies' part of a snapshot."""
 
-    def __init__(self, configuration: Configuration, memory: SharedMemory, watch: ServerWatch, rates: Rates) -> None:
+    def __init__(self, configuration: Configuration, memory: Tally, watch: ServerWatch, rates: Rates) -> None:
         self._configuration = configuration
         self._memory = memory
         self._watch = watch

@@ -10,7 +10,8 @@ Source: HAProxy's configuration manual, ``stats uri``; management guide, chapter
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -19,7 +20,6 @@ from hakit.web import NO_CACHE, Site, is_authorised, unauthorised
 from tcpbalancer.control.page import render
 from tcpbalancer.control.status import status
 from tcpbalancer.control.table import csv
-from tcpbalancer.listening import listen
 from tcpbalancer.model import Frontend, StatsPage
 from tcpbalancer.statistics import Snapshot
 
@@ -34,19 +34,21 @@ PATIENCE = 30.0
 class StatisticsSite:
     """The page of one frontend."""
 
-    def __init__(self, frontend: Frontend, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, frontend: Frontend, snapshot: Callable[[], Snapshot], sockets: Sequence[socket.socket]) -> None:
+        """Prepare; ``sockets`` listen, and are not closed with the page."""
         self._frontend = frontend
         self._snapshot = snapshot
+        self._sockets = sockets
         self._template = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
         self._site: Site | None = None
 
     async def start(self) -> None:
-        """Listen on every address of the frontend; raises ListenError if one cannot be had."""
+        """Answer whoever comes."""
         application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_route("*", "/{anything:.*}", self._answer)
         self._site = Site(
             application,
-            [opened for _, opened in listen([self._frontend])],
+            [listening.dup() for listening in self._sockets],
             most=min(self._frontend.maxconn, MOST_CONNECTIONS),
             patience=min(self._frontend.timeouts.client or PATIENCE, PATIENCE),
         )

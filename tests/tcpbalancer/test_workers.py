@@ -84,7 +84,7 @@ def test_a_lock_that_nobody_gives_back_stops_no_connection() -> None:
         peers = [stack.enter_context(ScriptedServer(echo(f"{number}\n".encode()))) for number in (1, 2)]
         servers = [server(peer.port, f"s{number}") for number, peer in enumerate(peers, 1)]
         balancer = stack.enter_context(RunningBalancer(one_way(servers, nbthread=2)))
-        with balancer.supervisor._memory.locked(0) as held:
+        with balancer.supervisor.current.memory.locked(0) as held:
             assert held
             for _ in range(4):
                 with balancer.connect() as client:
@@ -218,7 +218,7 @@ def test_running_connections_show_their_bytes_in_the_statistics() -> None:
 def test_a_worker_ends_when_its_supervisor_is_gone() -> None:
     with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
         pid = worker_pid(balancer)
-        balancer.ask(lambda: balancer.supervisor._workers[0]._channel.shutdown(socket.SHUT_RDWR))
+        balancer.ask(lambda: balancer.supervisor.current.workers[0]._channel.shutdown(socket.SHUT_RDWR))
         died = balancer.wait_for("worker", action="died", pid=pid)
         assert died.reason.startswith("exit status 0")
 

@@ -1,0 +1,286 @@
+"""A configuration at work: its memory, what is known of its servers, its workers, and what they tell.
+
+Laws: a generation is never changed; a reload makes the next one, and this one finishes. What both know, the next one
+takes over: the states of servers, the turns of the balancing algorithms, the counters. A generation that finishes keeps
+its connections, follows the newer one in what is known of servers, and cuts sessions with it: a connection is not
+worse off because a reload came after it (haproxy #3330, #228).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from hakit.events import EventHub
+from tcpbalancer.channel import Attempted, Cut, Ended, Order
+from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
+from tcpbalancer.handover import for_workers
+from tcpbalancer.listening import ListeningSockets
+from tcpbalancer.model import Configuration, Server
+from tcpbalancer.route import all_backends, make_memory, tcp_frontends
+from tcpbalancer.server_watch import ServerWatch
+from tcpbalancer.session_log import SessionRecord, format_tcplog
+from tcpbalancer.snapshot import Idleness, Painter, Rates
+from tcpbalancer.statistics import Snapshot, WorkerStatistics
+from tcpbalancer.tally import Correspondence, Tally, correspondence, is_same
+from tcpbalancer.version import REPORTED
+from tcpbalancer.worker_process import WorkerProcess, explain
+
+START_LIMIT = 10.0
+"""Seconds within which a worker must say that it is ready."""
+STOP_LIMIT = 2.0
+"""Seconds within which workers must have ended their connections when told to stop."""
+SHORT_LIFE = 1.0
+"""A worker that dies sooner than this many seconds after its start is replaced only after as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Where a generation tells what happens: events, and lines with a syslog level by name."""
+
+    hub: EventHub
+    log: Callable[[str, str], None]
+
+
+class Generation:
+    """One configuration with everything that belongs to it alone."""
+
+    def __init__(self, configuration: Configuration, voice: Voice, before: Generation | None = None) -> None:
+        """Prepare; ``before`` is the generation that this one will follow."""
+        self.configuration = configuration
+        self.memory = make_memory(configuration)
+        self.tally = Tally(self.memory)
+        self.watch = ServerWatch(configuration, self.memory, voice.hub, voice.log, self.cut)
+        self.workers: dict[int, WorkerProcess] = {}
+        self.is_over = False
+        self.older: list[Generation] = []
+        self._voice = voice
+        self._sockets: ListeningSockets | None = None
+        self._restarts = [0] * configuration.nbthread
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        if before is not None:
+            self._take_over(before)
+        self._rates = Rates(self.tally)
+        self._idleness = Idleness()
+        self._painter = Painter(configuration, self.tally, self.watch, self._rates)
+
+    def _take_over(self, before: Generation) -> None:
+        self.watch.follow(before.watch)
+        theirs = {backend.name: (place, backend) for place, backend in enumerate(all_backends(before.configuration))}
+        for place, backend in enumerate(all_backends(self.configuration)):
+            known = theirs.get(backend.name)
+            if known is not None and known[1].servers == backend.servers and known[1].balance == backend.balance:
+                turns = before.memory.view(before.memory.layout.memory(known[0]))
+                self.memory.view(self.memory.layout.memory(place))[:] = turns
+        self.tally.take_over(before.tally, self._same(before))
+        for older in (before, *before.older):
+            self.tally.stand_on(older.memory, self._same(older))
+
+    def _same(self, other: Generation) -> Correspondence:
+        return correspondence(self.configuration, self.memory.layout, other.configuration, other.memory.layout)
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self, sockets: ListeningSockets) -> None:
+        """Start the workers; returns when all of them accept. Raises RuntimeError or OSError if one does not."""
+        self._sockets = sockets
+        for number in range(self.configuration.nbthread):
+            self._start_worker(number)
+        for worker in tuple(self.workers.values()):
+            await _came_up(worker)
+
+    async def serve(self, before: Generation | None = None) -> None:
+        """Begin to check; from ``before``, which serves until now, this one takes over."""
+        if before is not None:
+            await before.watch.stop()
+            self.older = [before, *before.older]
+            before.older = []
+            self.watch.follow(before.watch)
+            self.watch.lead([older.watch for older in self.older])
+            before.watch.start(without=self.watch)
+        self.watch.start()
+        self._spawn(self._look_every_second())
+
+    async def finish(self, order: Order, limit: float | None) -> None:
+        """Give the workers an order and wait for them to end; a second order may overtake the first."""
+        self._stopping = True
+        for worker in self.workers.values():
+            worker.order(order)
+        if not await self._workers_ended(limit):
+            for worker in tuple(self.workers.values()):
+                worker.kill()
+            await self._workers_ended(None)
+        await self.watch.stop()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self.is_over:
+            self.is_over = True
+            self.memory.close()
+
+    def forget(self, older: Generation) -> None:
+        """Take note that an older generation is over: what it counted stays."""
+        self.tally.settle(older.memory)
+        self.older = [other for other in self.older if other is not older]
+        self.watch.lead([other.watch for other in self.older])
+
+    # -- what is asked of it ----------------------------------------------------------------------------------------
+
+    def cut(self, backend: int, server: int, reason: str) -> None:
+        """Have all workers end the sessions on a server, those of older generations, too."""
+        for worker in self.workers.values():
+            worker.order(Cut("DC", reason, backend=backend, server=server))
+        whole = all_backends(self.configuration)[backend]
+        for older in self.older:
+            older.cut_same(whole.name, whole.servers[server], reason)
+
+    def cut_same(self, name: str, server: Server, reason: str) -> None:
+        """Have all workers end the sessions on the server that is this one of backend ``name``, if there is one."""
+        for place, backend in enumerate(all_backends(self.configuration)):
+            for index, other in enumerate(backend.servers if backend.name == name else ()):
+                if is_same(other, server):
+                    self.cut(place, index, reason)
+
+    def snapshot(self, started_at: float, *, is_open: bool) -> Snapshot:
+        """Return what the statistics show now; ``is_open`` is False once the listeners are closed."""
+        now = time.monotonic()
+        configuration, tally = self.configuration, self.tally
+        workers = tuple(self._worker_statistics(number) for number in range(configuration.nbthread))
+        return Snapshot(
+            taken_at=time.time(),
+            counters_age=now - self._rates.sampled_at,
+            pid=os.getpid(),
+            version=REPORTED,
+            uptime=now - started_at,
+            node=configuration.node or socket.gethostname(),
+            description=configuration.description,
+            maxconn=configuration.maxconn,
+            current=sum(worker.current for worker in workers) + sum(older.connections() for older in self.older),
+            idle_percent=self._idleness.percent,
+            dropped_records=sum(tally.own_word(number, DROPPED_RECORDS) for number in range(len(workers))),
+            workers=workers,
+            proxies=tuple(self._painter.proxies(now, is_open=is_open)),
+            inexact_picks=sum(tally.own_word(number, INEXACT_PICKS) for number in range(len(workers))),
+        )
+
+    def connections(self) -> int:
+        """Return the connections that its workers have."""
+        return sum(self._connections(number) for number in range(self.configuration.nbthread))
+
+    def _connections(self, worker: int) -> int:
+        layout = self.memory.layout
+        places = range(len(tcp_frontends(self.configuration)))
+        return sum(self.memory.words[layout.block(worker, layout.frontend(place)).start + CURRENT] for place in places)
+
+    def _worker_statistics(self, number: int) -> WorkerStatistics:
+        worker = self.workers.get(number)
+        return WorkerStatistics(
+            number=number,
+            pid=0 if worker is None else worker.pid,
+            alive=worker is not None,
+            restarts=self._restarts[number],
+            current=self._connections(number),
+        )
+
+    # -- workers ----------------------------------------------------------------------------------------------------
+
+    def _start_worker(self, number: int) -> None:
+        assert self._sockets is not None
+        listeners = self._sockets.numbered(tcp_frontends(self.configuration))
+        worker = WorkerProcess(number, self._reported, self._worker_ended)
+        worker.start(for_workers(self.configuration), self.memory.descriptor, listeners)
+        self.workers[number] = worker
+        self._voice.hub.publish("worker", worker=number, action="started", pid=worker.pid)
+
+    def _worker_ended(self, worker: WorkerProcess) -> None:
+        del self.workers[worker.number]
+        status = worker.ended.result()
+        lost = self._connections(worker.number)
+        self.memory.forget_gauges(worker.number)
+        if not worker.ready.done():
+            worker.ready.set_exception(RuntimeError(f"worker {worker.number} did not come up: {explain(status)}"))
+            worker.ready.exception()  # it is known now, whoever else may still want to know
+        if self._stopping:
+            return
+        reason = f"{explain(status)}; {lost} connections lost"
+        self._voice.hub.publish("worker", reason, worker=worker.number, action="died", pid=worker.pid)
+        lived = asyncio.get_running_loop().time() - worker.started_at
+        self._spawn(self._replace_worker(worker.number, 0.0 if lived > SHORT_LIFE else SHORT_LIFE))
+        self._voice.log("alert", f"Worker {worker.number} ({worker.pid}) died: {reason}. A new one is started.")
+
+    async def _replace_worker(self, number: int, delay: float) -> None:
+        await asyncio.sleep(delay)
+        self._restarts[number] += 1
+        while not self._stopping:
+            try:
+                self._start_worker(number)
+            except OSError as problem:  # no process or no descriptor to be had now
+                self._voice.log("alert", f"Worker {number} could not be started: {problem}. It is tried again.")
+                await asyncio.sleep(SHORT_LIFE)
+            else:
+                return
+
+    def _reported(self, report: Ended | Attempted) -> None:
+        if isinstance(report, Ended):
+            self._record(report.record)
+
+    def _record(self, record: SessionRecord) -> None:
+        """Tell of a session that has ended."""
+        frontend = self.configuration.frontends[record.frontend]
+        self._voice.hub.publish(
+            "session",
+            record.reason,
+            frontend=record.frontend,
+            backend=record.backend,
+            server=record.server,
+            client=f"{record.client}:{record.client_port}",
+            flags=record.flags,
+            wait_ms=record.wait_ms,
+            connect_ms=record.connect_ms,
+            total_ms=record.total_ms,
+            bytes_to_client=record.bytes_to_client,
+            bytes_from_client=record.bytes_from_client,
+            retries=record.retries,
+            redispatched=record.redispatched,
+        )
+        if frontend.tcplog and (record.client_spoke or not frontend.dontlognull):
+            self._voice.log("info", format_tcplog(record))
+
+    # -- time and the end -------------------------------------------------------------------------------------------
+
+    async def _look_every_second(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._rates.sample()
+            self._idleness.sample(worker.pid for worker in self.workers.values())
+            for worker in tuple(self.workers.values()):
+                if worker.has_frozen(self.memory.own_word(worker.number, HEARTBEAT)):
+                    worker.kill()
+                    self._voice.log(
+                        "alert", f"Worker {worker.number} ({worker.pid}) does not move any more: it is killed."
+                    )
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _workers_ended(self, limit: float | None) -> bool:
+        """Wait until all workers have ended; returns whether they have."""
+        ends = [worker.ended for worker in self.workers.values()]
+        return not ends or not (await asyncio.wait(ends, timeout=limit))[1]
+
+
+async def _came_up(worker: WorkerProcess) -> None:
+    """Wait until a worker accepts; raises RuntimeError if it does not."""
+    try:
+        async with asyncio.timeout(START_LIMIT):
+            await worker.ready
+    except TimeoutError:
+        raise RuntimeError(f"worker {worker.number} did not come up within {START_LIMIT:g} s") from None
