@@ -16,8 +16,11 @@ from dataclasses import replace
 
 from hakit.diagnostics import ConfigError, Diagnostic
 from hakit.logtarget import Console
-from tcpbalancer.config.load import load
+from tcpbalancer.config.conditions import ConditionError
+from tcpbalancer.config.findings import Finding
+from tcpbalancer.config.load import condition_holds, load
 from tcpbalancer.config.messages import line, messages, preamble
+from tcpbalancer.config.tokens import TokenError
 from tcpbalancer.options import USAGE, Options, UsageError, parse
 from tcpbalancer.version import REPORTED, banner
 
@@ -34,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(banner() + (_details() if options.version_details else ""))
         return 0
     teller = Teller(options)
+    if options.condition is not None:
+        return _check(options.condition, teller)
     if options.folder is not None:
         try:
             os.chdir(options.folder)
@@ -41,6 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             teller.alert(f"Could not change to directory {options.folder} : {failed.strerror}")
             return 1
     return _start(options, teller)
+
+
+def _check(condition: str, teller: Teller) -> int:
+    try:
+        return 0 if condition_holds(condition) else 1
+    except TokenError as wrong:
+        teller.alert(f"Syntax Error in condition: {wrong}")
+    except ConditionError as wrong:
+        teller.alert(f"Failed to evaluate condition: {wrong}")
+    return 2
 
 
 def _start(options: Options, teller: Teller) -> int:
@@ -56,7 +71,7 @@ def _start(options: Options, teller: Teller) -> int:
     if options.zero_warning and any(not found.advice for found in loaded.warnings):
         teller.alert("Some warnings were found and 'zero-warning' is set. Aborting.")
         return 1
-    if loaded.warnings:
+    if any(not (isinstance(found, Finding) and found.notice) for found in loaded.warnings):
         teller.say("Warnings were found.")
     if options.check:
         if options.verbose:

@@ -17,6 +17,7 @@ USAGE = """\
 Usage : tcpbalancer [-f <file|folder>]* [-vVqcD] [-d[bW]] [-W|-Ws] [-n <maxconn>] [-p <pidfile>] [--control <path>]
         -f reads a configuration: haproxy.cfg, or YAML if its name ends in .yaml; may be repeated; -- takes the rest
         -c checks the configuration and exits: 0 if it is valid, 1 if not; with -V it says so
+        -cc evaluates a condition, as .if does, and exits: 0 if it holds, 1 if not, 2 if it makes no sense
         -db stays in the foreground, -D goes to the background; -d is -db and more words
         -W, -Ws  ends with an exit code, as HAProxy's master does, instead of dying by the signal
         -dW takes warnings for errors
@@ -39,7 +40,7 @@ _PLAIN = {
     "-W": "master",
     "-Ws": "master",
 }
-_VALUED = {"-p": "pidfile", "-C": "folder", "--control": "control"}
+_VALUED = {"-cc": "condition", "-p": "pidfile", "-C": "folder", "--control": "control"}
 _WITHOUT_EFFECT = frozenset(
     {"-de", "-dp", "-ds", "-dS", "-dG", "-dR", "-dV", "-dr", "-dI", "-dL", "-dv", "-dt", "-dZ", "-dD"}
 )
@@ -70,6 +71,7 @@ class Options:
     pidfile: str | None = None
     folder: str | None = None
     control: str | None = None
+    condition: str | None = None
     not_carried_out: list[str] = field(default_factory=list)
 
 
@@ -92,7 +94,7 @@ def parse(arguments: Sequence[str]) -> Options:
             pass
         else:
             _take_value(options, flag, rest)
-    if not (options.files or options.version or options.version_details):
+    if not (options.files or options.version or options.version_details or options.condition is not None):
         raise UsageError("no configuration file: name one with -f")
     return options
 

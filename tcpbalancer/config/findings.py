@@ -27,9 +27,10 @@ _ACCOUNT = re.compile(r"(^\s*stats\s+\S+\s+)\S*:.*")
 
 @dataclass(frozen=True, slots=True)
 class Finding(Diagnostic):
-    """A diagnostic and how HAProxy introduces it."""
+    """A diagnostic and how HAProxy introduces it; ``notice``: it says something, and warns of nothing."""
 
     form: str = PARSING
+    notice: bool = False
 
     def haproxy_text(self) -> str:
         """Return what HAProxy prints behind ``[ALERT]    (PID) : ``."""
@@ -38,7 +39,14 @@ class Finding(Diagnostic):
 
 
 class Report(Findings):
-    """Collects findings with their forms; ``source`` is a line of the file, and masked here."""
+    """Collects findings with their forms; ``source`` is a line of the file, and masked here.
+
+    ``errors`` counts the findings so far that stop the start.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors = 0
 
     def error(self, location: Location, message: str, source: str | None = None) -> None:
         """Add an error found while parsing."""
@@ -60,12 +68,17 @@ class Report(Findings):
         """Add a warning with a form of its own."""
         self._add(Finding(Severity.WARNING, location, message, source, form=form))
 
+    def notice_as(self, form: str, location: Location, message: str, source: str | None = None) -> None:
+        """Add something that is only said."""
+        self._add(Finding(Severity.WARNING, location, message, source, advice=True, form=form, notice=True))
+
     @property
     def has_errors(self) -> bool:
         """Whether any finding so far stops the start."""
-        return any(found.severity is Severity.ERROR for found in self.items)
+        return bool(self.errors)
 
     def _add(self, found: Finding) -> None:
+        self.errors += found.severity is Severity.ERROR
         self.items.append(found if found.source is None else replace(found, source=masked(found.source)))
 
 

@@ -87,11 +87,28 @@ def description(reading: Reading) -> None:
 @keyword("setenv <name> <value>", GLOBAL, "Set a variable for the lines that follow.")
 def setenv(reading: Reading) -> None:
     """Read ``setenv``; it has acted while the file was cut into sections."""
-    if len(reading.words) != 3:
-        reading.error(1, f"'{reading.words[0]}' expects an environment variable name and a value.")
+    name = reading.words[0]
+    if len(reading.words) < 2:
+        reading.error(1, f"'{name}' expects environment variable name.")
+    elif len(reading.words) < 3:
+        reading.error(2, f"'{name}' expects environment variable value for '{reading.words[1]}'.")
+    else:
+        reading.no_more_than(3)
 
 
 keyword("presetenv <name> <value>", GLOBAL, "The same, unless it is set.")(setenv)
+
+
+@keyword("unsetenv <name>...", GLOBAL, "Remove variables for the lines that follow.")
+def unsetenv(reading: Reading) -> None:
+    """Read ``unsetenv``; it has acted, too."""
+    if len(reading.words) < 2:
+        reading.error(1, "'unsetenv' expects at least one variable name.")
+
+
+@keyword("resetenv [<name>...]", GLOBAL, "Remove all variables but those named, for the lines that follow.")
+def resetenv(_: Reading) -> None:
+    """Read ``resetenv``; it has acted, too."""
 
 
 @keyword("stats <what>", GLOBAL, "The runtime socket; not carried out.")

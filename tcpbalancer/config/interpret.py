@@ -17,7 +17,7 @@ from tcpbalancer import config
 from tcpbalancer.config import known
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, Settings
 from tcpbalancer.config.findings import DUPLICATE, PARSING_TIGHT, SERVER, Report, maybe
-from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, Keyword, Reading, find
+from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, OTHER_SECTIONS, Keyword, OtherSection, Reading, find
 from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement
 
@@ -51,6 +51,8 @@ class _Interpreter:
             if section.kind == "global":
                 for statement in section.statements:
                     self._read_global(statement)
+            elif section.kind in OTHER_SECTIONS:
+                self._read_other(section, OTHER_SECTIONS[section.kind])
             else:
                 self._read_proxy(section)
         return self._drafts
@@ -66,6 +68,20 @@ class _Interpreter:
         else:
             candidates = sorted({*known.GLOBAL, *GLOBAL_KEYWORDS})
             reading.error(0, f"unknown keyword '{name}' in 'global' section{maybe(name, candidates)}")
+
+    def _read_other(self, section: Section, kind: OtherSection) -> None:
+        inside = kind.begin(Reading(section.header, self._report, self._drafts.whole))
+        if inside is None:
+            return
+        for statement in section.statements:
+            reading = Reading(statement, self._report, self._drafts.whole, None, _is_negated(statement), inside)
+            entry = find(kind.keywords, reading.words)
+            if entry is not None and not reading.negated:
+                entry.handler(reading)
+            else:
+                name = reading.words[0]
+                hint = maybe(name, sorted(kind.keywords))
+                reading.error(0, f"unknown keyword '{name}' in '{kind.kind}' section{hint}")
 
     def _read_proxy(self, section: Section) -> None:
         draft = ProxyDraft(section, self._inherited(section))

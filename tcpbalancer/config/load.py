@@ -15,11 +15,34 @@ from pathlib import Path
 from hakit.diagnostics import Diagnostic, Location, Severity
 from tcpbalancer.config.advice import advise
 from tcpbalancer.config.build import Resolve, build
+from tcpbalancer.config.conditions import Capabilities, holds
 from tcpbalancer.config.findings import FILE, Report
 from tcpbalancer.config.interpret import interpret
+from tcpbalancer.config.registry import OTHER_SECTIONS
 from tcpbalancer.config.sections import Section, SectionReader
+from tcpbalancer.config.tokens import readable, split
 from tcpbalancer.model import Configuration
+from tcpbalancer.version import REPORTED
 
+
+def _library() -> str:
+    import ssl  # only for a condition that asks
+
+    return ssl.OPENSSL_VERSION
+
+
+CAPABILITIES = Capabilities(
+    REPORTED,
+    frozenset({"EPOLL", "GETADDRINFO", "NS", "POLL", "PRCTL", "PROMEX", "SYSTEMD", "TFO", "THREAD"}),
+    frozenset({"EPOLL", "GETADDRINFO", "POLL", "REUSEPORT"}),
+    _library,
+)
+"""What conditions are told. No OPENSSL: what stands under ``feature(OPENSSL)`` is meant for listeners with TLS."""
+TCP_LOG_FORMAT = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq"
+HTTP_LOG_FORMAT = (
+    "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"
+)
+HTTPS_LOG_FORMAT = f"{HTTP_LOG_FORMAT} %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc"  # noqa: E501 # HAProxy's text
 YAML_SUFFIXES = (".yaml", ".yml")
 
 
@@ -37,7 +60,7 @@ def load(paths: Iterable[str | Path], environment: Mapping[str, str] = os.enviro
     texts: list[tuple[str, str]] = []
     for path in paths:
         try:
-            texts += [(str(file), file.read_bytes().decode("utf-8", "replace")) for file in _files(Path(path))]
+            texts += [(str(file), file.read_bytes().decode("utf-8", "surrogateescape")) for file in _files(Path(path))]
         except OSError as failed:
             message = f"Cannot open configuration file/directory {path} : {failed.strerror}"
             report.error_as(FILE, Location(str(path)), message)
@@ -53,16 +76,16 @@ def read_texts(
 ) -> Loaded:
     """Read ``(file name, text)`` pairs as one configuration; raises ConfigError."""
     report = Report() if report is None else report
-    environment = os.environ if environment is None else environment
+    texts = list(texts)
+    files = [name for name, _ in texts]
+    environment = surroundings(files, os.environ if environment is None else environment)
     sections: list[Section] = []
-    reader = SectionReader(report, environment)
-    files: list[str] = []
+    reader = SectionReader(report, environment, CAPABILITIES, OTHER_SECTIONS)
     for name, text in texts:
-        files.append(name)
         if name.endswith(YAML_SUFFIXES):
             from tcpbalancer.config.yaml_file import read_yaml  # PyYAML only for those who use it
 
-            sections += read_yaml(text, name, report)
+            sections += read_yaml(readable(text), name, report)
         else:
             reader.read(text, name)
             sections += reader.sections
@@ -76,6 +99,26 @@ def read_texts(
     report.raise_if_errors()
     assert configuration is not None
     return Loaded(configuration, report.warnings)
+
+
+def condition_holds(text: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the condition behind ``-cc`` holds; raises TokenError or ConditionError."""
+    words = split(text, surroundings([], environment), comments=False)
+    return holds(" ".join(word.text for word in words), environment, CAPABILITIES)
+
+
+def surroundings(files: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment as HAProxy sets it before it reads its files."""
+    return {
+        "HAPROXY_LOCALPEER": socket.gethostname(),
+        "HAPROXY_STARTUP_VERSION": REPORTED,
+        **environment,
+        "HAPROXY_BRANCH": REPORTED.rpartition(".")[0],
+        "HAPROXY_CFGFILES": ";".join(files),
+        "HAPROXY_TCP_LOG_FMT": TCP_LOG_FORMAT,
+        "HAPROXY_HTTP_LOG_FMT": HTTP_LOG_FORMAT,
+        "HAPROXY_HTTPS_LOG_FMT": HTTPS_LOG_FORMAT,
+    }
 
 
 def _tell_files_with_errors(files: Sequence[str], report: Report) -> None:

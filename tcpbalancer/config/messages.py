@@ -33,10 +33,15 @@ def messages(found: Iterable[Diagnostic], pid: int) -> list[str]:
     """Return the lines for all findings, in their order."""
     lines: list[str] = []
     for finding in found:
-        level = "ALERT" if finding.severity is Severity.ERROR else "WARNING"
         text = finding.haproxy_text() if isinstance(finding, Finding) else finding.message
-        lines += [line(level, pid, text), *_pointer(finding)]
+        lines += [line(_level(finding), pid, text), *_pointer(finding)]
     return lines
+
+
+def _level(finding: Diagnostic) -> str:
+    if finding.severity is Severity.ERROR:
+        return "ALERT"
+    return "NOTICE" if isinstance(finding, Finding) and finding.notice else "WARNING"
 
 
 def _pointer(finding: Diagnostic) -> list[str]:

@@ -31,6 +31,8 @@ class Reading:
     whole: GlobalDraft
     proxy: ProxyDraft | None = None
     negated: bool = False
+    inside: object = None
+    """In a section that is neither ``global`` nor a proxy: what its header gave."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -111,5 +113,46 @@ def keyword(
         assert name not in table, f"'{name}' is registered twice"
         table[name] = Keyword(name, sections, syntax, summary, handler, negatable)
         return handler
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSection:
+    """A section that is neither ``global`` nor a proxy, such as ``resolvers``, with keywords of its own.
+
+    ``begin`` reads the header and returns what the statements' handlers find as ``Reading.inside``; it keeps that, for
+    instance in ``reading.whole.values``. None after an error: the statements are then passed over.
+    """
+
+    kind: str
+    syntax: str
+    summary: str
+    begin: Callable[[Reading], object]
+    keywords: dict[str, Keyword]
+
+    def keyword(self, syntax: str, summary: str, *, words: int = 1) -> Callable[[Handler], Handler]:
+        """Register a handler for the first ``words`` words of ``syntax`` in this section."""
+
+        def register(handler: Handler) -> Handler:
+            name = " ".join(syntax.split()[:words])
+            assert name not in self.keywords, f"'{name}' is registered twice"
+            self.keywords[name] = Keyword(name, frozenset({self.kind}), syntax, summary, handler)
+            return handler
+
+        return register
+
+
+OTHER_SECTIONS: dict[str, OtherSection] = {}
+
+
+def other_section(syntax: str, summary: str) -> Callable[[Callable[[Reading], object]], OtherSection]:
+    """Register what begins a section: ``syntax`` is its kind and what stands behind it."""
+
+    def register(begin: Callable[[Reading], object]) -> OtherSection:
+        kind = syntax.split(maxsplit=1)[0]
+        assert kind not in OTHER_SECTIONS, f"'{kind}' is registered twice"
+        OTHER_SECTIONS[kind] = OtherSection(kind, syntax, summary, begin, {})
+        return OTHER_SECTIONS[kind]
 
     return register

@@ -1,22 +1,27 @@
 """A haproxy.cfg cut into sections of statements; what they mean is not known here.
 
-Laws: pure. Every line ends up in a section, in a finding, or is empty. ``setenv`` and ``presetenv`` of ``global`` act
-on the lines that follow, on a copy of the environment and never on the process.
+Laws: pure. Every line ends up in a section, in a finding, is empty, or is left out by a condition. ``setenv`` and its
+relatives in ``global`` act on the lines that follow, on a copy of the environment and never on the process.
 
-Source: HAProxy's configuration manual, sections 2.1 "Configuration file format" and 4 "Proxies".
+Source: HAProxy's configuration manual, sections 2.1 "Configuration file format" and 4 "Proxies"; src/cfgparse.c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from hakit.diagnostics import Location
+from tcpbalancer.config.conditions import NONE, Capabilities
+from tcpbalancer.config.directives import Directives, FileAbortedError
 from tcpbalancer.config.findings import PARSING_TIGHT, Report, maybe
 from tcpbalancer.config.known import REFUSED_SECTIONS, SKIPPED_SECTIONS
-from tcpbalancer.config.tokens import Statement, TokenError, Word, split
+from tcpbalancer.config.tokens import PSEUDO_VARIABLES, Statement, TokenError, Word, readable, split
 
 PROXIES = ("defaults", "frontend", "backend", "listen")
+_MOST_ERRORS = 50
+_HOLD_BYTES = frozenset({"acl", "default-server", "http-check", "server", "tcp-check", "tcp-request", "tcp-response"})
+"""Statements whose words may be bytes that are no text (``tokens.octets``); elsewhere they are replaced."""
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
 
 
@@ -37,37 +42,94 @@ def invalid_character(name: str) -> str | None:
 
 
 class SectionReader:
-    """Reads the text of one or more files into ``sections``."""
+    """Reads the text of one or more files into ``sections``.
 
-    def __init__(self, report: Report, environment: Mapping[str, str]) -> None:
+    ``others`` names the sections, besides ``global`` and the proxies, that somebody reads.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        environment: Mapping[str, str],
+        capabilities: Capabilities = NONE,
+        others: Collection[str] = (),
+    ) -> None:
         self.sections: list[Section] = []
         self.environment = dict(environment)
         self._report = report
+        self._capabilities = capabilities
+        self._others = others
         self._current: Section | None = None
         self._skipping = False
+        self._fatal = 0
 
     def read(self, text: str, file: str) -> None:
         """Read one file; a section does not go on from one file to the next."""
-        self._current, self._skipping = None, False
+        self._current, self._skipping, self._fatal = None, False, 0
         lines = text.split("\n")
-        for number, line in enumerate(lines, 1):
-            location = Location(file, number, 1)
-            try:
-                words = split(line, self.environment)
-            except TokenError as wrong:
-                place = Location(file, number, wrong.column)
-                self._report.error_as(PARSING_TIGHT, place, f"{wrong.message} at position {wrong.column}:", line)
-                continue
-            if words:
-                self._take(Statement(words, Location(file, number, words[0].column), line))
-            if number == len(lines) and line:
-                message = f"Missing LF on last line, file might have been truncated at position {len(line) + 1}."
-                self._report.error_as(PARSING_TIGHT, location, message)
+        directives = Directives(self._report, self.environment, self._capabilities)
+        self.environment |= {".FILE": file, ".SECTION": ""}
+        try:
+            for number, line in enumerate(lines, 1):
+                self.environment[".LINE"] = str(number)
+                self._line(line, Location(file, number, 1), directives)
+            directives.end(Location(file, len(lines) - (not lines[-1]), 1))
+        except FileAbortedError:
+            return
+        finally:
+            for name in PSEUDO_VARIABLES:
+                self.environment.pop(name, None)
+        if lines[-1]:
+            message = f"Missing LF on last line, file might have been truncated at position {len(lines[-1]) + 1}."
+            self._report.error_as(PARSING_TIGHT, Location(file, len(lines), 1), message)
+
+    def _line(self, line: str, location: Location, directives: Directives) -> None:
+        if self._fatal >= _MOST_ERRORS:
+            message = f"too many fatal errors ({self._fatal}), stopping now."
+            self._report.error_as(PARSING_TIGHT, location, message)
+            raise FileAbortedError
+        before = self._report.errors
+        if "\0" in line:
+            message = f"Stray NUL character at position {line.index(chr(0)) + 1}."
+            self._report.error_as(PARSING_TIGHT, location, message)
+            raise FileAbortedError
+        if line.lstrip().startswith("["):
+            self._scope(line, location)
+            return
+        try:
+            words = split(line, self.environment)
+        except TokenError as wrong:
+            place = Location(location.file, location.line, wrong.column)
+            self._report.error_as(PARSING_TIGHT, place, wrong.message, readable(line))
+        else:
+            if words and words[0].text:
+                if words[0].text not in _HOLD_BYTES:
+                    words = tuple(replace(word, text=readable(word.text)) for word in words)
+                statement = Statement(words, Location(location.file, location.line, words[0].column), readable(line))
+                if not directives.take(statement):
+                    self._take(statement)
+        self._fatal += self._report.errors > before
+
+    def _scope(self, line: str, location: Location) -> None:
+        """A line ``[name]``: HAProxy takes it, and nothing follows from it."""
+        name, bracket, rest = line.strip()[1:].partition("]")
+        if not name or not bracket:
+            self._report.error(location, "empty scope name is forbidden.", line)
+        elif (wrong := invalid_character(name)) is not None:
+            self._report.error(location, f"character '{wrong}' is not permitted in a scope name.", line)
+        elif rest.strip() and not rest.strip().startswith("#"):
+            message = f"character '{rest.strip()[0]}' is not permitted after scope declaration."
+            self._report.error(location, message, line)
 
     def _take(self, statement: Statement) -> None:
+        if not self._has_no_empty_word(statement):
+            return
         keyword = statement.words[0].text
         if keyword in {"global", *PROXIES}:
             self._open(statement)
+        elif keyword in self._others:
+            name = statement.words[1].text if len(statement.words) > 1 else ""
+            self._begin(Section(keyword, name, statement))
         elif keyword in REFUSED_SECTIONS and self._is_a_header(statement):
             self._current, self._skipping = None, True
             inside = self.sections[-1].kind if self.sections else "global"
@@ -79,8 +141,6 @@ class SectionReader:
             self._report.advise(
                 statement.location, f"section '{keyword}' is not carried out by tcpbalancer", statement.source
             )
-        elif keyword.startswith(".") and len(keyword) > 1:
-            self._error(statement, 0, f"'{keyword}' is not supported by tcpbalancer: write the file without conditions")
         elif self._current is not None:
             self._current.statements.append(statement)
             self._set_environment(statement)
@@ -89,9 +149,27 @@ class SectionReader:
             message = f"unknown keyword '{keyword}' out of section.{maybe(keyword, known).replace('; d', ' D')}"
             self._report.error_as(PARSING_TIGHT, statement.location, message, statement.source)
 
+    def _has_no_empty_word(self, statement: Statement) -> bool:
+        """An empty word would end the line for HAProxy, and hide what stands behind it; 3.x refuses it."""
+        for number, word in enumerate(statement.words):
+            if not word.text:
+                place = Location(statement.location.file, statement.location.line, word.empty_at or word.column)
+                message = (
+                    f"argument number {number} at position {place.column} is empty and marks the end of the argument "
+                    "list:"
+                )
+                self._report.error_as(PARSING_TIGHT, place, message, statement.source)
+                return False
+        return True
+
     def _is_a_header(self, statement: Statement) -> bool:
         """Whether the name of a section opens one here, and is not the wrong use of a keyword."""
         return len(statement.words) <= 2 or self._current is None or self._current.kind == "global"
+
+    def _begin(self, section: Section) -> None:
+        self._current, self._skipping = section, False
+        self.environment[".SECTION"] = section.name or section.kind
+        self.sections.append(section)
 
     def _open(self, statement: Statement) -> None:
         words = statement.words
@@ -108,16 +186,22 @@ class SectionReader:
             hint = " please use the 'bind' keyword for listening addresses." if kind in {"frontend", "listen"} else ""
             self._error(statement, len(words) - len(rest), f"'{kind}' cannot handle unexpected argument.{hint}")
         # Whatever is wrong with its header, the section is read, so that its other mistakes are told, too.
-        self._current = Section(kind, name, statement, rest[1] if len(rest) == 2 else None)
-        self.sections.append(self._current)
+        self._begin(Section(kind, name, statement, rest[1] if len(rest) == 2 else None))
 
     def _set_environment(self, statement: Statement) -> None:
-        words = [word.text for word in statement.words]
-        assert self._current is not None
-        if self._current.kind != "global" or len(words) != 3:
+        """Act on the lines that follow; what is wrong with the words, their keyword says."""
+        name, *words = (word.text for word in statement.words)
+        if self._current is None or self._current.kind != "global":
             return
-        if words[0] == "setenv" or (words[0] == "presetenv" and words[1] not in self.environment):
-            self.environment[words[1]] = words[2]
+        if name in {"setenv", "presetenv"} and len(words) == 2:
+            if name == "setenv" or words[0] not in self.environment:
+                self.environment[words[0]] = words[1]
+        elif name == "unsetenv":
+            for word in words:
+                self.environment.pop(word, None)
+        elif name == "resetenv":
+            for word in {*self.environment} - {*words, *PSEUDO_VARIABLES}:
+                del self.environment[word]
 
     def _error(self, statement: Statement, position: int, message: str) -> None:
         self._report.error(statement.at(position), message, statement.source_at(position))

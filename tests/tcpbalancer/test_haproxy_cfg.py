@@ -422,7 +422,6 @@ def test_unsupported_sections_are_refused_or_passed_over() -> None:
     assert warnings("resolvers dns\n nameserver a 192.0.2.1:53\n") == [
         "section 'resolvers' is not carried out by tcpbalancer"
     ]
-    assert errors(".if defined(X)\n") == ["'.if' is not supported by tcpbalancer: write the file without conditions"]
 
 
 def test_every_keyword_of_the_registry_says_how_it_is_written_and_what_it_does() -> None:

@@ -24,7 +24,10 @@ MISTAKES = [
     (GLOBAL, "pidfile a b", 11, "'pidfile' cannot handle unexpected argument 'b'."),
     (GLOBAL, "node", 5, "'node' expects a name as an argument."),
     (GLOBAL, "description", 12, "'description' expects a text as an argument."),
-    (GLOBAL, "setenv a", 8, "'setenv' expects an environment variable name and a value."),
+    (GLOBAL, "setenv a", 9, "'setenv' expects environment variable value for 'a'."),
+    (GLOBAL, "presetenv", 10, "'presetenv' expects environment variable name."),
+    (GLOBAL, "setenv a b c", 12, "'setenv' cannot handle unexpected argument 'c'."),
+    (GLOBAL, "unsetenv", 9, "'unsetenv' expects at least one variable name."),
     (GLOBAL, "stats foo", 7, "'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got 'foo')"),
     (GLOBAL, "stats socket", 13, "'stats socket' in global section expects an address or a path to a UNIX socket"),
     (GLOBAL, "stats timeout abc", 15, "'stats timeout' : unexpected character 'a'"),
@@ -67,7 +70,10 @@ MISTAKES = [
         "insecure-fork-wanted and numa-cpu-mapping."),
     ),
     (LISTEN, "option httpchk G(T /", 16, "'option httpchk' : 'G(T' is not a method"),
-    (LISTEN, 'option httpchk GET ""', 20, "'option httpchk' : '' is not a URI"),
+    (
+        LISTEN, 'option httpchk GET ""', 21,
+        "argument number 3 at position 21 is empty and marks the end of the argument list:",
+    ),
     (LISTEN, "option httpchk GET / HTTP", 22, "'option httpchk' : 'HTTP' is not an HTTP version"),
     (
         LISTEN, "option httpchk GET / HTTP/1.0\\r\\nnocolon:\\x01", 22,

@@ -14,7 +14,7 @@ from tcpbalancer.config.findings import Report
 from tcpbalancer.config.interpret import READERS, interpret
 from tcpbalancer.config.line_options import Given, bind_option, server_flag, server_option
 from tcpbalancer.config.load import read_texts
-from tcpbalancer.config.registry import GLOBAL, PROXY, Reading, find, keyword
+from tcpbalancer.config.registry import GLOBAL, OTHER_SECTIONS, PROXY, Reading, find, keyword, other_section
 from tcpbalancer.config.sections import SectionReader
 
 TIMED = "defaults\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n"
@@ -156,3 +156,32 @@ def test_yaml_writes_several_words_of_an_option_as_a_list() -> None:
     assert read_texts([("f.yaml", text % "m")], {}).configuration.backends["l"].servers
     with pytest.raises(ConfigError, match="'ft' is no unit"):
         read_texts([("f.yaml", text % "ft")], {})
+
+
+def test_a_section_of_another_kind_has_keywords_of_its_own() -> None:
+
+    def begin(reading: Reading) -> object:
+        if len(reading.words) < 2:
+            reading.error(1, "missing name.")
+            return None
+        return reading.whole.values.setdefault(f"garden {reading.words[1]}", [])
+
+    garden = other_section("garden <name>", "A garden.")(begin)
+    try:
+
+        @garden.keyword("plant <what>", "Something grows.")
+        def plant(reading: Reading) -> None:
+            assert isinstance(reading.inside, list)
+            reading.inside.append(reading.words[1])
+
+        report = Report()
+        reader = SectionReader(report, {}, others=OTHER_SECTIONS)
+        reader.read("garden a\n plant rose\n plnt x\ngarden\n plant y\nglobal\n", "f.cfg")
+        whole = interpret(reader.sections, report, {}).whole
+        assert whole.values == {"garden a": ["rose"]}
+        assert [found.message for found in report.items] == [
+            "unknown keyword 'plnt' in 'garden' section; did you mean 'plant' maybe ?",
+            "missing name.",
+        ]
+    finally:
+        del OTHER_SECTIONS["garden"]

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakit.diagnostics import Location
-from tcpbalancer.config.tokens import Statement, TokenError, Word, expand_address, split
+from tcpbalancer.config.tokens import Statement, TokenError, Word, expand_address, octets, readable, split
 
-ENVIRONMENT = {"PORT": "80", "LIST": "a b  c", "EMPTY": ""}
+ENVIRONMENT = {"PORT": "80", "LIST": "a b  c", "EMPTY": "", "BLANKS": " 1  2 ", ".FILE": "f.cfg", ".LINE": "7"}
 
 
 def texts(line: str) -> list[str]:
@@ -39,8 +39,17 @@ def texts(line: str) -> list[str]:
         ('"$PORT" "${PORT}"', ["80", "80"]),
         ('"${NOPE}" "${NOPE-x y}" "${PORT-1}"', ["", "x y", "80"]),
         ('"x${LIST[*]}y"', ["xa", "b", "cy"]),
-        ('"${EMPTY[*]}"', [""]),
-        ('"$" "$-"', ["$", "$-"]),
+        ('"x${LIST[*]} y"', ["xa", "b", "c y"]),
+        ('a "${EMPTY[*]}" "${NOPE[*]}" b', ["a", "b"]),
+        ('"${EMPTY}" "${NOPE-}"', ["", ""]),
+        ('"${PORT[*]}${LIST}"', ["80a b  c"]),
+        ('"${NOPE[*]-a b}"', ["a", "b"]),
+        ('"${BLANKS[*]}z"', ["1", "2", "z"]),
+        ('"${.FILE} $.LINE"', ["f.cfg 7"]),
+        ("a\\$b", ["a\\$b"]),
+        ("a\\'b", ["a'b"]),
+        ("a\x00b", ["a"]),
+        ("a\\xc3\\xa9 \\xff", ["aé", "\udcff"]),
     ],
 )
 def test_a_line_is_cut_as_the_manual_says(line: str, words: list[str]) -> None:
@@ -50,11 +59,17 @@ def test_a_line_is_cut_as_the_manual_says(line: str, words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "message", "column"),
     [
-        ('a "b', "unmatched quote", 3),
-        ("a 'b", "unmatched quote", 3),
-        ("\\x4", "truncated or invalid hexadecimal sequence", 1),
-        ("\\xgg", "truncated or invalid hexadecimal sequence", 1),
-        ('"${A', "invalid or unterminated environment variable", 2),
+        ('a "b', "unmatched quote at position 3:", 3),
+        ("a 'b", "unmatched quote at position 3:", 3),
+        ("\\x4", "truncated or invalid hexadecimal sequence at position 1:", 1),
+        ("\\xgg", "truncated or invalid hexadecimal sequence at position 1:", 1),
+        ('"${A', "unmatched brace in environment variable name at position 3:", 3),
+        ('"${A.B}"', "unmatched brace in environment variable name at position 3:", 3),
+        ('"${1A}"', "forbidden first char in environment variable name at position 4:", 4),
+        ('"$"', "forbidden first char in environment variable name at position 3:", 3),
+        ('"${.HOME}"', "forbidden first char in environment variable name at position 4:", 4),
+        ('"${A[x]}"', "truncated or invalid word expansion sequence at position 5:", 5),
+        ("x " * 65, "too many words, truncating after word 64, position 127: <x>.", 127),
     ],
 )
 def test_a_line_that_cannot_be_cut_says_where(line: str, message: str, column: int) -> None:
@@ -65,6 +80,21 @@ def test_a_line_that_cannot_be_cut_says_where(line: str, message: str, column: i
 
 def test_every_word_knows_its_column() -> None:
     assert split("  a 'b c'  d", {}) == (Word("a", 3), Word("b c", 5), Word("d", 12))
+
+
+def test_an_empty_word_knows_the_variable_that_is_not_set() -> None:
+    words = split('a \'\' "${NOPE}" x"$NOPE"', {})
+    assert [(word.text, word.empty_at) for word in words] == [("a", 0), ("", 4), ("", 9), ("x", 0)]
+
+
+def test_a_word_is_bytes_where_bytes_are_meant_and_text_where_it_is_shown() -> None:
+    word = split("\\xff\\xc3\\xa9z", {})[0].text
+    assert (octets(word), readable(word)) == (b"\xff\xc3\xa9z", "\ufffdéz")
+    assert (octets("\ud800"), readable("plain")) == (b"?", "plain")
+
+
+def test_without_comments_a_hash_is_a_character() -> None:
+    assert [word.text for word in split("a #b \\#", {}, comments=False)] == ["a", "#b", "\\#"]
 
 
 def test_an_address_expands_variables_without_quotes_and_an_unset_one_is_empty() -> None:
