@@ -13,11 +13,13 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hakit.events import EventHub
+from tcpbalancer.administration import Administration
 from tcpbalancer.channel import Attempted, Cut, Ended, Order
+from tcpbalancer.check_loop import CheckLoop
 from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListeningSockets
@@ -55,7 +57,9 @@ class Generation:
         self.configuration = configuration
         self.memory = make_memory(configuration)
         self.tally = Tally(self.memory)
-        self.watch = ServerWatch(configuration, self.memory, voice.hub, voice.log, self.cut)
+        self.watch = ServerWatch(configuration, self.memory, voice.hub, voice.log, self.send)
+        self.checks = CheckLoop(self.watch)
+        self.administration = Administration(self.watch, self.checks.hurry)
         self.workers: dict[int, WorkerProcess] = {}
         self.is_over = False
         self.older: list[Generation] = []
@@ -98,13 +102,14 @@ class Generation:
     async def serve(self, before: Generation | None = None) -> None:
         """Begin to check; from ``before``, which serves until now, this one takes over."""
         if before is not None:
-            await before.watch.stop()
+            await before.checks.stop()
+            before.watch.stop()
             self.older = [before, *before.older]
             before.older = []
             self.watch.follow(before.watch)
             self.watch.lead([older.watch for older in self.older])
-            before.watch.start(without=self.watch)
-        self.watch.start()
+            before.checks.start(without=self.checks)
+        self.checks.start()
         self._spawn(self._look_every_second())
 
     async def finish(self, order: Order, limit: float | None) -> None:
@@ -116,7 +121,8 @@ class Generation:
             for worker in tuple(self.workers.values()):
                 worker.kill()
             await self._workers_ended(None)
-        await self.watch.stop()
+        await self.checks.stop()
+        self.watch.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -132,20 +138,23 @@ class Generation:
 
     # -- what is asked of it ----------------------------------------------------------------------------------------
 
-    def cut(self, backend: int, server: int, reason: str) -> None:
-        """Have all workers end the sessions on a server, those of older generations, too."""
+    def send(self, order: Order) -> None:
+        """Give an order to all workers; sessions are cut in those of older generations, too."""
         for worker in self.workers.values():
-            worker.order(Cut("DC", reason, backend=backend, server=server))
-        whole = all_backends(self.configuration)[backend]
-        for older in self.older:
-            older.cut_same(whole.name, whole.servers[server], reason)
+            worker.order(order)
+        if isinstance(order, Cut) and order.backend is not None:
+            whole = self.watch.backends[order.backend]
+            named = next((server for server in whole.servers if server.place == order.server), None)
+            if named is not None:
+                for older in self.older:
+                    older.cut_same(whole.backend.name, named.origin, order)
 
-    def cut_same(self, name: str, server: Server, reason: str) -> None:
+    def cut_same(self, name: str, server: Server, order: Cut) -> None:
         """Have all workers end the sessions on the server that is this one of backend ``name``, if there is one."""
-        for place, backend in enumerate(all_backends(self.configuration)):
-            for index, other in enumerate(backend.servers if backend.name == name else ()):
-                if is_same(other, server):
-                    self.cut(place, index, reason)
+        for backend in self.watch.backends:
+            for other in backend.servers if backend.backend.name == name else ():
+                if is_same(other.origin, server):
+                    self.send(replace(order, backend=backend.place, server=other.place))
 
     def snapshot(self, started_at: float, *, is_open: bool) -> Snapshot:
         """Return what the statistics show now; ``is_open`` is False once the listeners are closed."""

@@ -1,8 +1,8 @@
-"""The record of a connection, and the lines in which HAProxy tells of connections and of servers.
+"""The record of a connection, and the line in which HAProxy tells of it.
 
-Laws: pure. A record holds values, a line is made from it in one place. The texts are those of HAProxy 3.x: ``option
-tcplog`` (configuration manual, section 8.2.2) and the notices of server state changes (``server.c``). A line carries
-neither priority nor time nor tag: the log target puts those before it.
+Laws: pure. A record holds values, a line is made from it in one place. The text is that of HAProxy 3.x: ``option
+tcplog`` (configuration manual, section 8.2.2). A line carries neither priority nor time nor tag: the log target puts
+those before it. What is said of servers is in ``state_lines``.
 """
 
 from __future__ import annotations
@@ -71,66 +71,6 @@ def log_date(wall: float) -> str:
     """Return a time of day as ``22/Nov/2026:19:01:57.334``, local time, English whatever the locale."""
     local = datetime.fromtimestamp(wall).astimezone()
     return f"{local.day:02d}/{MONTHS[local.month - 1]}/{local:%Y:%H:%M:%S}.{local.microsecond // 1000:03d}"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is left of a backend when the state of one of its servers has changed."""
-
-    active: int  # usable servers
-    backup: int  # usable backups
-    sessions: int = 0  # on the server that changed
-    queued: int = 0
-
-    @property
-    def has_none(self) -> bool:
-        """Whether new connections find no server at all."""
-        return self.active == 0 and self.backup == 0
-
-
-def check_reason(description: str, code: int | None, info: str, duration_ms: int) -> str:
-    """Return ``reason: Layer7 wrong status, code: 503, info: "X", check duration: 0ms``, as far as known."""
-    parts = [f"reason: {description}"]
-    if code is not None:
-        parts.append(f"code: {code}")
-    if info:
-        parts.append(f'info: "{info}"')
-    return ", ".join([*parts, f"check duration: {duration_ms}ms"])
-
-
-def server_title(backend: str, server: str, *, backup: bool) -> str:
-    """Return ``Server PX/S`` or ``Backup Server PX/S``."""
-    return f"{'Backup ' if backup else ''}Server {backend}/{server}"
-
-
-def server_down(title: str, reason: str, standing: Standing) -> str:
-    """Return the alert that a server went DOWN. ``reason`` is one of ``check_reason``, or empty."""
-    cause = f", {reason}" if reason else ""
-    on_backup = " Running on backup." if standing.active == 0 and standing.backup else ""
-    return (
-        f"{title} is DOWN{cause}. {standing.active} active and {standing.backup} backup servers left.{on_backup} "
-        f"{standing.sessions} sessions active, 0 requeued, {standing.queued} remaining in queue."
-    )
-
-
-def server_up(title: str, reason: str, standing: Standing) -> str:
-    """Return the notice that a server came UP."""
-    cause = f", {reason}" if reason else ""
-    return (
-        f"{title} is UP{cause}. {standing.active} active and {standing.backup} backup servers online. "
-        f"0 sessions requeued, {standing.queued} total in queue."
-    )
-
-
-def no_server_available(backend: str, *, is_listen: bool) -> str:
-    """Return the emergency that a backend (or the proxy of a listen section) has no server left."""
-    return f"{'proxy' if is_listen else 'backend'} {backend} has no server available!"
-
-
-def health_check(title: str, reason: str, *, passed: bool, health: str) -> str:
-    """Return a line of ``option log-health-checks``; ``health`` is like ``3/3 UP``."""
-    checked = title.replace("Backup Server", "backup server").replace("Server", "server")
-    return f"Health check for {checked} {'succeeded' if passed else 'failed'}, {reason}, status: {health}."
 
 
 def proxy_stopped(proxy: str, frontend_total: int, backend_total: int) -> str:

@@ -39,7 +39,8 @@ from tcpbalancer.counters import (
 )
 from tcpbalancer.model import Configuration, Frontend, Mode
 from tcpbalancer.route import tcp_frontends
-from tcpbalancer.server_watch import ServerWatch, WatchedBackend, WatchedServer, standing
+from tcpbalancer.server_watch import ServerWatch
+from tcpbalancer.slowstart import shown_weight
 from tcpbalancer.statistics import (
     BackendStatistics,
     CheckStatistics,
@@ -51,6 +52,7 @@ from tcpbalancer.statistics import (
     Traffic,
 )
 from tcpbalancer.tally import Tally
+from tcpbalancer.watched import WatchedBackend, WatchedServer
 
 FIRST_PROXY = 2
 """The number of the first proxy: HAProxy gives 1 to its own command line."""
@@ -156,11 +158,13 @@ class Painter:
             name=told.name,
             identity=index + 1,
             address=f"{address}:{told.port}",
-            status=state.shown,
-            usable=state.is_usable and told.weight > 0,
+            status=server.shown,
+            usable=state.is_usable and server.effective > 0,
             backup=told.backup,
-            weight=told.weight,
-            user_weight=told.weight,
+            weight=server.shown_weight,
+            user_weight=server.weight,
+            throttle=server.throttle,
+            tracked=None if server.tracked is None else server.tracked.name,
             traffic=self._traffic(block, self._setting(watched.place, index, SERVER_MAXCONN)),
             outcomes=self._outcomes(block),
             times=self._times(block),
@@ -171,10 +175,10 @@ class Painter:
         )
 
     def _backend(self, watched: WatchedBackend, now: float) -> BackendStatistics:
-        left = standing(watched)
+        left = watched.standing()
         usable = [server for server in watched.servers if server.state.is_usable]
         takes_part = [server for server in usable if not server.server.backup] or usable[:1]
-        weight = sum(server.server.weight for server in takes_part)
+        weight = shown_weight(sum(server.effective for server in takes_part))
         block = self._memory.layout.backend(watched.place)
         return BackendStatistics(
             status="UP" if watched.state.is_up or not watched.servers else "DOWN",
@@ -183,7 +187,7 @@ class Painter:
             outcomes=self._outcomes(block),
             times=self._times(block),
             weight=weight,
-            user_weight=weight,
+            user_weight=sum(server.weight for server in takes_part),
             active=left.active,
             backup=left.backup,
             balanced=self._memory.sum(block, BALANCED),
@@ -240,23 +244,23 @@ class Painter:
 
 
 def _check(watched: WatchedServer, now: float) -> CheckStatistics | None:
-    state, health = watched.state, watched.state.health
-    if health is None:
+    state, check = watched.state, watched.state.check
+    if not check.is_active:
         return None
     return CheckStatistics(
-        status=state.last.status.name,
-        description=state.last.status.value,
-        code=state.last.code,
-        info=state.last.info,
-        duration_ms=None if state.checked_at is None else state.last.duration_ms,
+        status=check.last.status.name,
+        description=check.last.status.value,
+        code=check.last.code,
+        info=check.last.info,
+        duration_ms=None if check.checked_at is None else check.last.duration_ms,
         in_progress=watched.is_being_checked,
         failed=state.failed_checks,
         down_transitions=state.down_transitions,
         downtime=state.downtime(now),
-        rise=health.rise,
-        fall=health.fall,
-        health=health.health,
-        age=None if state.checked_at is None else now - state.checked_at,
+        rise=check.counter.rise,
+        fall=check.counter.fall,
+        health=check.counter.health,
+        age=None if check.checked_at is None else now - check.checked_at,
     )
 
 

@@ -98,7 +98,7 @@ class ServerStatistics:
     name: str  # svname
     identity: int  # sid, from 1
     address: str  # addr: "192.0.2.1:5432", "[2001:db8::1]:5432"
-    status: str  # UP, UP 1/3, DOWN, DOWN 1/2, no check, MAINT, DRAIN
+    status: str  # UP, UP 1/3, DOWN, DOWN 1/2, no check, MAINT, DRAIN, NOLB, ... (server_state.shown)
     usable: bool  # gets new connections now
     backup: bool  # act and bck are 1 and 0, or 0 and 1
     weight: int  # weight: the effective one
@@ -113,6 +113,8 @@ class ServerStatistics:
     queued_peak: int = 0  # qmax
     queue_limit: int | None = None  # qlimit
     check: CheckStatistics | None = None
+    throttle: int | None = None  # throttle: percent of its weight while it starts
+    tracked: str | None = None  # tracked: "backend/server"
 
 
 @dataclass(frozen=True, slots=True)

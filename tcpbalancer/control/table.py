@@ -172,6 +172,8 @@ def _server(server: ServerStatistics) -> dict[str, Value]:
         "lbtot": server.balanced,
         "lastsess": server.last_session,
         "addr": server.address,
+        **({} if server.throttle is None else {"throttle": server.throttle}),
+        **({} if server.tracked is None else {"tracked": server.tracked}),
         **({} if server.check is None else _check(server.check)),
     }
 

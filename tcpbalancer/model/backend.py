@@ -9,12 +9,17 @@ from dataclasses import dataclass
 
 from hakit.diagnostics import Location
 from tcpbalancer.model.check import Check, Probe, TcpCheck
+from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of a backend. ``check`` None: not checked, always UP. ``maxconn`` 0: no limit."""
+    """One server of a backend. ``check`` None: not checked, always UP. ``maxconn`` 0: no limit.
+
+    ``track`` names the backend and the server whose state is followed; ``observe`` says whether failed connections
+    count against it, ``error_limit`` how many in a row; ``slowstart`` is seconds.
+    """
 
     name: str
     address: str
@@ -25,6 +30,13 @@ class Server:
     disabled: bool = False
     check: Check | None = None
     shutdown_sessions_when_down: bool = False
+    shutdown_backup_sessions_when_up: bool = False
+    track: tuple[str, str] | None = None
+    observe: bool = False
+    error_limit: int = 10
+    on_error: OnError = OnError.FAIL_CHECK
+    init_state: InitState = InitState.NONE
+    slowstart: int = 0
     location: Location = NOWHERE
 
     def __post_init__(self) -> None:

@@ -218,7 +218,7 @@ def test_a_check_without_a_descriptor_changes_nothing_and_is_told_once(monkeypat
     async def asked(*_arguments: object) -> CheckResult:
         return results.pop(0) if len(results) > 1 else results[0]
 
-    monkeypatch.setattr("tcpbalancer.server_watch.ask", asked)
+    monkeypatch.setattr("tcpbalancer.check_loop.ask", asked)
     with RunningBalancer(one_way([server(1, check=Check("127.0.0.1", 1, Intervals(0.05), fall=1))])) as balancer:
         balancer.wait_for("server", check_status="L4OK")
         shown = row(balancer, "s1").check
@@ -237,7 +237,7 @@ def test_an_error_of_ours_in_a_check_is_told_and_the_check_goes_on(monkeypatch: 
             raise errors.pop()
         return CheckResult(CheckStatus.L4OK)
 
-    monkeypatch.setattr("tcpbalancer.server_watch.ask", asked)
+    monkeypatch.setattr("tcpbalancer.check_loop.ask", asked)
     with RunningBalancer(one_way([server(1, check=Check("127.0.0.1", 1, Intervals(0.05)))])) as balancer:
         assert balancer.line("met an error of ours")[0] == "err"
         balancer.wait_for("server", check_status="L4OK")
