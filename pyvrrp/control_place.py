@@ -24,7 +24,8 @@ async def listen(opened: AsyncExitStack, path: Path, hub: EventHub, commands: Ma
         await _start(opened, ControlServer(path, hub, commands))
     except OSError as refused:
         if path != CONTROL:
-            raise
+            words = refused.strerror  # None: it is a sentence already
+            raise (OSError(f"the control socket {path} cannot be opened: {words}") if words else refused) from None
         await _elsewhere(opened, refused, hub, commands)
 
 

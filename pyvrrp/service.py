@@ -323,7 +323,10 @@ def _where(work: Any) -> str:
 def _logger(options: Options) -> Logger:
     sinks = [logger.console()] if options.console else []
     if options.log_file is not None:
-        sinks.append(logger.file(options.log_file))
+        try:
+            sinks.append(logger.file(options.log_file))
+        except OSError as refused:
+            raise OSError(f"the log file {options.log_file} cannot be written: {refused.strerror}") from refused
     if options.syslog:
         sinks.append(logger.syslog(options.facility))
     return Logger(tuple(sinks), detail=bool(options.detail))

@@ -125,7 +125,5 @@ def _listening(address: str, port: int) -> socket.socket:
         opened.listen(64)
     except OSError as refused:
         opened.close()
-        raise OSError(
-            refused.errno, f"the status pages cannot have {address} port {port}: {refused.strerror}"
-        ) from None
+        raise OSError(f"the status pages cannot have {address} port {port}: {refused.strerror}") from None
     return opened

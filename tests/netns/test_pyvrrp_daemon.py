@@ -269,6 +269,23 @@ def test_a_file_in_the_place_of_the_control_socket_is_left_alone(pair: Pair) -> 
 
 
 @pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--control", "/run/file/x.sock"), "the control socket /run/file/x.sock cannot be opened: File exists"),
+        (("--control", "/sys/x.sock"), "the control socket /sys/x.sock cannot be opened: Operation not permitted"),
+        (("-g/run/none/log",), "the log file /run/none/log cannot be written: No such file or directory"),
+        (("-p", "/run/none/x.pid"), "the pid file /run/none/x.pid cannot be written: No such file or directory"),
+        (("--http", "192.0.2.1:80"), "the status pages cannot have 192.0.2.1 port 80: Cannot assign requested address"),
+    ],
+)
+def test_a_place_that_cannot_be_had_is_named_in_one_line(pair: Pair, flags: tuple[str, ...], named: str) -> None:
+    host = pair.host("left")
+    host.write_file("/run/file", "")
+    refused = run(host, "-n", "-f", KEEPALIVED_CONF, *flags, text=configuration(100))
+    assert (refused.status, refused.errors) == (1, f"pyvrrp: {named}\n")
+
+
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         (("10.88.2.50/24", "10.88.2.50/24"), 0),

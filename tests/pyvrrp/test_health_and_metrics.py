@@ -219,7 +219,8 @@ def test_an_address_that_is_taken_is_named() -> None:
             other.bind(("127.0.0.1", 0))
             other.listen()
             port = other.getsockname()[1]
-            with pytest.raises(OSError, match=rf"cannot have 127\.0\.0\.1 port {port}: Address already in use"):
+            words = rf"^the status pages cannot have 127\.0\.0\.1 port {port}: Address already in use"
+            with pytest.raises(OSError, match=words):
                 await StatusSite(cast("Any", Fake("MASTER")), ("127.0.0.1", port)).start()
 
     asyncio.run(start())
