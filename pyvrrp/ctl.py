@@ -26,7 +26,7 @@ COMMANDS = """commands:
   status              the instances: state, priority, since when, who is master, faults; and the trackers
   events [--follow]   what has happened lately, and with --follow what happens from now on
   why INSTANCE        why it is in its state, and what would change that
-  demote INSTANCE     give its addresses up, and take none until it is released
+  demote INSTANCE     give its addresses up, and take them from nobody until it is released
   promote INSTANCE    become master now; refused while a higher priority is heard: demote that one
   release INSTANCE    leave it to its priorities again
   maintenance on|off  give up every address, and take none until it is off

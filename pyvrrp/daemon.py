@@ -314,7 +314,7 @@ class Daemon:
             self.fifos.tell("GROUP", name, state, 0)
 
     def demote(self, name: str) -> None:
-        """Have the instance of this name give its addresses up, and take none until it is released."""
+        """Have the instance of this name give its addresses up, and take them from nobody until it is released."""
         for member in self.fleet.ensemble.members(name):
             self.fleet.routers[member].held = True
         self.hub.publish_for(name, "operator", "demoted by an operator", act="demote")
