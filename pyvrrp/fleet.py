@@ -38,6 +38,7 @@ from pyvrrp.router import Router
 from pyvrrp.system.kernel import Link
 from pyvrrp.timetable import Timetable
 from pyvrrp.trackers import Key, RunningTracker, readings
+from pyvrrp.urgency import Urgency
 from pyvrrp.wire.packet import Packet
 
 MAINTENANCE = "maintenance"
@@ -81,6 +82,7 @@ class Fleet:
         self._loop = asyncio.get_running_loop()
         self.intake = Intake(hub, self._receive)
         self.acts = Acts(hub, self, self._not_heard)
+        self.urgency = Urgency(hub)
         self.timetable = Timetable(self._loop, self._tick)
         self.ensemble = Ensemble({}, ())
         self._trackers_of: dict[Key, list[str]] = {}
@@ -116,6 +118,7 @@ class Fleet:
         self._used = tracked.union(*(needs(instance) for instance in configuration.instances))
         self._last_shape = None
         self.settled.settling = configuration.settings.settling
+        self.urgency.settings = configuration.settings.process
         self.intake.log_unknown = configuration.settings.log_unknown_vrids
 
     def members(self, group: str) -> tuple[str, ...]:
@@ -145,6 +148,7 @@ class Fleet:
         self.carry_out(self.ensemble.shutdown(self._loop.time()))
 
     def _tick(self, names: list[str], late: float) -> None:
+        self.urgency.late(late)
         if late > LAGGED:
             self._tell_lag(late)
         self.intake.read_all(after_sleep=late > SLEPT)

@@ -67,7 +67,7 @@ def _acts(settings: ProcessSettings, umask: int | None) -> Iterator[tuple[str, A
         yield "no_swap", _lock_memory
     if settings.rt_priority:
         priority = settings.rt_priority
-        yield f"realtime priority {priority}", lambda: _run_in_real_time(priority, settings.rlimit_rttime)
+        yield f"realtime priority {priority}", lambda: run_in_real_time(priority, settings.rlimit_rttime)
 
 
 def _lock_memory() -> None:
@@ -76,7 +76,8 @@ def _lock_memory() -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _run_in_real_time(priority: int, limit: int | None) -> None:
+def run_in_real_time(priority: int, limit: int | None) -> None:
+    """Schedule this process, and nothing that it starts, in real time; ``limit``: RLIMIT_RTTIME. Raises OSError."""
     # Python computes longer without a pause than keepalived does: its default limit would end us.
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_RTTIME, (max(limit, _RTTIME), max(limit, _RTTIME)))

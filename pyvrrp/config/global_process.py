@@ -19,6 +19,10 @@ from pyvrrp.config.values import whole
 LONGEST_NAME = 15
 """Bytes of the kernel's name for a process (TASK_COMM_LEN, without the zero at its end)."""
 MOST_CPUS = 4096
+HIGHEST_REALTIME = 99
+"""sched_get_priority_max(SCHED_RR) of Linux."""
+LONGEST_DELAY = 10_000_000
+"""Microseconds."""
 _RIGHTS = {
     "IRWXU": 0o700, "IRUSR": 0o400, "IWUSR": 0o200, "IXUSR": 0o100, "IRWXG": 0o070, "IRGRP": 0o040, "IWGRP": 0o020,
     "IXGRP": 0o010, "IRWXO": 0o007, "IROTH": 0o004, "IWOTH": 0o002, "IXOTH": 0o001,
@@ -68,6 +72,25 @@ def set_rlimit(block: GlobalBlock, statement: Statement) -> None:
     number = _number(block, statement, 1, 2**32 - 1, "Invalid vrrp real-time limit - {}")
     if number is not None:
         _process(block, rlimit_rttime=number)
+
+
+def set_auto_priority(block: GlobalBlock, statement: Statement) -> None:
+    """``max_auto_priority [N]``: without a number, as far as it goes; -1 is 0 to us."""
+    if not statement.parameters:
+        _process(block, max_auto_priority=HIGHEST_REALTIME)
+        return
+    complaint = f"max_auto_priority '{{}}' must be in [0, {HIGHEST_REALTIME}] (or -1 to disable) - ignoring"
+    number = _number(block, statement, -1, HIGHEST_REALTIME, complaint)
+    if number is not None:
+        _process(block, max_auto_priority=number)
+
+
+def set_auto_delay(block: GlobalBlock, statement: Statement) -> None:
+    """``min_auto_priority_delay N``: microseconds."""
+    complaint = f"min_auto_priority_delay '{{}}' must be in [1, {LONGEST_DELAY}] - ignoring"
+    number = _number(block, statement, 1, LONGEST_DELAY, complaint)
+    if number is not None:
+        _process(block, min_auto_priority_delay=number)
 
 
 def set_affinity(block: GlobalBlock, statement: Statement) -> None:
@@ -170,6 +193,20 @@ def set_include_check(block: GlobalBlock, statement: Statement) -> None:
 KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
     "vrrp_priority": Keyword(set_priority, tier=3, default="0; -20 to 19", about="Nice value of the process."),
     "vrrp_rt_priority": Keyword(set_realtime, tier=3, default="off; 1 to 99", about="Real-time scheduling (SCHED_RR)."),
+    "max_auto_priority": Keyword(
+        set_auto_priority,
+        parameters=0,
+        most=1,
+        tier=2,
+        default="0: off; 99 without a number",
+        about="How far the realtime priority grows, by one for each timer that is late.",
+    ),
+    "min_auto_priority_delay": Keyword(
+        set_auto_delay,
+        tier=3,
+        default="1000000; 1 to 10000000 microseconds",
+        about="By how much a timer has to be late for that.",
+    ),
     "vrrp_rlimit_rttime": Keyword(
         set_rlimit, tier=3, default="none; microseconds", about="CPU time between two waits under vrrp_rt_priority."
     ),

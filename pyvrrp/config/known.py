@@ -50,8 +50,6 @@ ROOT = (
 )
 
 GLOBAL_DEFS = (
-    Known("max_auto_priority", "the process keeps the priority that vrrp_rt_priority gives it", tier=2),
-    Known("min_auto_priority_delay", "the process keeps the priority that vrrp_rt_priority gives it"),
     *_words("vrrp_iptables vrrp_ipsets", _NFTABLES),
     Known("nftables_ifindex", "rules name interfaces, not their numbers"),
     Known("nftables_counters", "rules have no counters"),

@@ -101,6 +101,8 @@ def _process(process: ProcessSettings) -> list[Entry]:
             ("vrrp_rt_priority", process.rt_priority, None),
             ("vrrp_rlimit_rttime", process.rlimit_rttime, None),
             ("vrrp_priority", process.nice, None),
+            ("max_auto_priority", process.max_auto_priority, 0),
+            ("min_auto_priority_delay", process.min_auto_priority_delay, 1_000_000),
             ("umask", None if process.umask is None else f"0{process.umask:o}", None),
             ("vrrp_process_name", process.name, None),
         ),

@@ -59,7 +59,11 @@ class Reloading:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSettings:
-    """How the process itself runs; None: as it was started."""
+    """How the process itself runs; None: as it was started.
+
+    ``max_auto_priority``: how far its realtime priority grows while timers are late by more than
+    ``min_auto_priority_delay`` microseconds; 0: not at all, -1: the same, and keepalived does not recommend it.
+    """
 
     rt_priority: int | None = None
     rlimit_rttime: int | None = None
@@ -68,6 +72,8 @@ class ProcessSettings:
     no_swap: bool = False
     umask: int | None = None
     name: str | None = None
+    max_auto_priority: int = 0
+    min_auto_priority_delay: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,9 @@ def _announcing(settings: GlobalSettings, *, parent: bool, filters: bool) -> Ite
     yield f"VRRP check unicast_src = {yes(defaults.check_unicast_source)}"
     yield f"VRRP skip check advert addresses = {yes(defaults.skip_check_addresses)}"
     yield f"VRRP strict mode = {yes(defaults.strict)}"
-    yield "Max auto priority = 0"
-    yield "Min auto priority delay = 1000000 usecs"
+    most = settings.process.max_auto_priority
+    yield f"Max auto priority = {'Disabled' if most < 0 else most}"
+    yield f"Min auto priority delay = {settings.process.min_auto_priority_delay} usecs"
 
 
 def _process(settings: GlobalSettings) -> Iterator[str]:

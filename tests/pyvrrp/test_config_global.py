@@ -93,6 +93,13 @@ def said(lines: str) -> list[str]:
         ),
         ("vrrp_rlimit_rtime 9999", "process", ProcessSettings(rlimit_rttime=9999)),
         ("vrrp_cpu_affinity 0 2 2", "process", ProcessSettings(cpu_affinity=frozenset({0, 2}))),
+        (
+            "max_auto_priority 9\nmin_auto_priority_delay 20000",
+            "process",
+            ProcessSettings(max_auto_priority=9, min_auto_priority_delay=20_000),
+        ),
+        ("max_auto_priority", "process", ProcessSettings(max_auto_priority=99)),
+        ("max_auto_priority -1", "process", ProcessSettings(max_auto_priority=-1)),
         ("vrrp_no_swap", "process", ProcessSettings(no_swap=True)),
         ("process_name a\nvrrp_process_name b", "process", ProcessSettings(name="b")),
         ("umask 022", "process", ProcessSettings(umask=0o022)),
@@ -260,12 +267,17 @@ def test_gratuitous_arp_has_its_defaults_and_the_least_of_them() -> None:
             ["the keyword 'lvs_flush' is known to keepalived, not carried out: IPVS is not part of this program"],
         ),
         (
-            "max_auto_priority 9",
+            "max_auto_priority 100",
             [
-                (
-                    "the keyword 'max_auto_priority' is known to keepalived, not carried out:"
-                    " the process keeps the priority that vrrp_rt_priority gives it"
-                )
+                "number '100' outside range [-1, 99]",
+                "max_auto_priority '100' must be in [0, 99] (or -1 to disable) - ignoring",
+            ],
+        ),
+        (
+            "min_auto_priority_delay 0",
+            [
+                "number '0' outside range [1, 10000000]",
+                "min_auto_priority_delay '0' must be in [1, 10000000] - ignoring",
             ],
         ),
         ("router_idd x", ["Unknown keyword 'router_idd'; did you mean 'router_id'?"]),

@@ -44,6 +44,50 @@ def test_settings_of_the_process_are_carried_out(settings: str, look: str, expec
     assert told(settings, look) == expected
 
 
+LATE = """
+import os
+from hakit.events import EventHub
+from pyvrrp.model import ProcessSettings
+from pyvrrp.urgency import Urgency
+hub = EventHub("pyvrrp")
+hub.listen(lambda event: print(event.event, event.reason, sep=": "))
+urgency = Urgency(hub)
+urgency.settings = ProcessSettings({settings})
+{before}
+for seconds in (0.019, 0.021, 0.022, 0.023):
+    urgency.late(seconds)
+    print(os.sched_getparam(0).sched_priority)
+"""
+
+
+def told_of_lateness(settings: str, before: str = "pass") -> list[str]:
+    program = LATE.format(settings=settings, before=before)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=20)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="priorities need root")
+def test_each_late_timer_raises_the_realtime_priority_up_to_max_auto_priority() -> None:
+    assert told_of_lateness("max_auto_priority=2, min_auto_priority_delay=20_000") == [
+        "0",
+        "notice: Now at realtime priority 1, for a timer was 0.021000 s late", "1",
+        "notice: Now at realtime priority 2, for a timer was 0.022000 s late", "2",
+        "2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", ["", "max_auto_priority=-1, min_auto_priority_delay=1", "max_auto_priority=9"])
+def test_without_max_auto_priority_or_before_its_delay_nothing_is_raised(settings: str) -> None:
+    assert told_of_lateness(settings) == ["0"] * 4
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_realtime_priority_that_is_refused_is_told_once_and_not_tried_again() -> None:
+    lines = told_of_lateness("max_auto_priority=2, min_auto_priority_delay=20_000", "os.setuid(65534)")
+    refused = "warning: Warning - cannot set realtime priority 1, for a timer was 0.021000 s late: "
+    assert lines == ["0", f"{refused}Operation not permitted", "0", "0", "0"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="priorities need root")
 def test_scripts_do_not_inherit_the_realtime_priority() -> None:
     inherited = "__import__('subprocess').run(['sh', '-c', 'chrt -p $$'], capture_output=True, text=True).stdout"

@@ -403,7 +403,11 @@ def settings_of_daemons(draw: st.DrawFn) -> GlobalSettings:
         reloading=draw(st.sampled_from([Reloading(), Reloading("/t", repeat=True, file="/f"), Reloading(file="")])),
         process=draw(
             st.sampled_from(
-                [ProcessSettings(), ProcessSettings(9, 10, -3, frozenset({0, 2}), no_swap=True, umask=0o22, name="x")]
+                [
+                    ProcessSettings(),
+                    ProcessSettings(9, 10, -3, frozenset({0, 2}), no_swap=True, umask=0o22, name="x"),
+                    ProcessSettings(max_auto_priority=-1, min_auto_priority_delay=9),
+                ]
             )
         ),
         namespace=draw(st.none() | PLAIN),
