@@ -167,7 +167,11 @@ TABLE: Table[ScriptBlock] = Table(
             ScriptBlock.set_user, most=2, tier=1, default="script_user", about="User and group that it runs as."
         ),
         "init_fail": Keyword(
-            ScriptBlock.set_init_fail, parameters=0, tier=1, default="off", about="It counts as down until it succeeds."
+            ScriptBlock.set_init_fail,
+            parameters=0,
+            tier=1,
+            default="off",
+            about="Down until it has succeeded rise times.",
         ),
     }
 )

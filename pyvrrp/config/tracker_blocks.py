@@ -378,6 +378,8 @@ HTTP: Table[HttpBlock] = Table(
         "weight": Keyword(HttpBlock.set_weight, most=2, default="0; -253 to 253", about="As of a script."),
         "rise": Keyword(HttpBlock.set_count, default="1", about="Successes in a row until it counts as up."),
         "fall": Keyword(HttpBlock.set_count, default="1", about="Failures in a row until it counts as down."),
-        "init_fail": Keyword(HttpBlock.set_init_fail, parameters=0, default="off", about="Down until it succeeds."),
+        "init_fail": Keyword(
+            HttpBlock.set_init_fail, parameters=0, default="off", about="Down until it has succeeded rise times."
+        ),
     }
 )
