@@ -7,10 +7,11 @@ HAProxy's own where it has one (3.x). Passwords are masked before a line of text
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from hakit.diagnostics import Diagnostic, Findings, Location, Severity, closest
+from hakit.diagnostics import Diagnostic, Findings, Location, Severity
 
 # How HAProxy introduces a message: {} stands for file:line.
 PARSING = "config : parsing [{}] : "
@@ -89,5 +90,28 @@ def masked(source: str) -> str:
 
 def maybe(word: str, known: Sequence[str]) -> str:
     """Return HAProxy's ``; did you mean 'x' maybe ?``, or nothing."""
-    guess = closest(word, known)
+    guess = nearest(word, known)
     return f"; did you mean '{guess}' maybe ?" if guess else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that HAProxy takes for the one that was meant, or None if all are too far away.
+
+    Its measure: how often each pair of neighbours occurs, and which characters occur at all, digits being one and
+    everything that is no letter another (src/tools.c, word_fingerprint_distance).
+    """
+    mine = _fingerprint(word)
+    best, distance = None, 2 * len(word) + 1
+    for other in known:
+        theirs = _fingerprint(other)
+        apart = sum(abs(mine[key] - theirs[key]) for key in {*mine, *theirs})
+        if apart < distance:
+            best, distance = other, apart
+    return best if best is not None and distance <= 2 * len(best) else None
+
+
+def _fingerprint(word: str) -> Counter[str]:
+    kinds = ["." if not character.isascii() or not character.isalnum() else character for character in word.lower()]
+    kinds = ["0" if kind.isdigit() else kind for kind in kinds]
+    pairs = Counter(before + behind for before, behind in zip([".", *kinds], [*kinds, "."], strict=True))
+    return pairs + Counter(set(kinds))
