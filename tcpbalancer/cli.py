@@ -17,9 +17,8 @@ from dataclasses import replace
 from hakit.diagnostics import ConfigError, Diagnostic
 from hakit.logtarget import Console
 from tcpbalancer.config.conditions import ConditionError
-from tcpbalancer.config.findings import Finding
 from tcpbalancer.config.load import condition_holds, load
-from tcpbalancer.config.messages import line, messages, preamble
+from tcpbalancer.config.messages import is_notice, line, messages, preamble
 from tcpbalancer.config.tokens import TokenError
 from tcpbalancer.options import USAGE, Options, UsageError, parse
 from tcpbalancer.version import REPORTED, banner
@@ -71,7 +70,7 @@ def _start(options: Options, teller: Teller) -> int:
     if options.zero_warning and any(not found.advice for found in loaded.warnings):
         teller.alert("Some warnings were found and 'zero-warning' is set. Aborting.")
         return 1
-    if any(not (isinstance(found, Finding) and found.notice) for found in loaded.warnings):
+    if not all(is_notice(found) for found in loaded.warnings):
         teller.say("Warnings were found.")
     if options.check:
         if options.verbose:
@@ -98,7 +97,12 @@ class Teller:
 
     def findings(self, found: Sequence[Diagnostic]) -> None:
         """Print what was found in the configuration."""
-        self._print(messages(found, os.getpid()))
+        for finding in found:
+            lines = messages([finding], os.getpid())
+            if is_notice(finding) and not self._quiet:
+                print("\n".join(lines), file=sys.stderr, flush=True)
+            elif not is_notice(finding):
+                self._print(lines)
 
     def alert(self, text: str) -> None:
         """Print a reason why the program ends."""

@@ -246,7 +246,7 @@ class _Builder:
         place, source = line.statement.at(2), line.statement.source_at(2)
         message = f"'server {draft.name}/{line.name}' : could not resolve address '{line.address}'"
         if "none" in methods:
-            self._report.warn_as(RESOLVING, place, f"{message}, disabling server.", source)
+            self._report.notice_as(RESOLVING, place, f"{message}, disabling server.", source)
             return _NOWHERE
         self._report.error_as(RESOLVING, place, f"{message}.", source)
         self._unresolved = True

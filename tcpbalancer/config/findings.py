@@ -22,6 +22,9 @@ RESOLVING = "[{}] : "
 CHECKING = ""
 FILE = "config : "
 
+NOT_SUPPORTED = ": not supported by tcpbalancer"
+"""Behind what HAProxy says of a keyword that it does not know."""
+
 _SECRETS = re.compile(r"(\b(?:auth|password|users?|insecure-password)\b[\"']?\s*:?\s*[\[{]?\s*)(\S.*)")
 _ACCOUNT = re.compile(r"(^\s*stats\s+\S+\s+)\S*:.*")
 

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from tcpbalancer import config
 from tcpbalancer.config import known
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, Settings
-from tcpbalancer.config.findings import DUPLICATE, PARSING_TIGHT, SERVER, Report, maybe
+from tcpbalancer.config.findings import DUPLICATE, NOT_SUPPORTED, PARSING_TIGHT, SERVER, Report, maybe
 from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, OTHER_SECTIONS, Keyword, OtherSection, Reading, find
+from tcpbalancer.config.rule_order import RuleOrder
 from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement
 
@@ -66,8 +67,8 @@ class _Interpreter:
         elif known.is_global(name) or name in GLOBAL_KEYWORDS:
             reading.not_carried_out(0, f"'{name}'")
         else:
-            candidates = sorted({*known.GLOBAL, *GLOBAL_KEYWORDS})
-            reading.error(0, f"unknown keyword '{name}' in 'global' section{maybe(name, candidates)}")
+            hint = NOT_SUPPORTED if name in known.REFUSED_GLOBAL else maybe(name, [*GLOBAL_KEYWORDS, *known.GLOBAL])
+            reading.error(0, f"unknown keyword '{name}' in 'global' section{hint}")
 
     def _read_other(self, section: Section, kind: OtherSection) -> None:
         inside = kind.begin(Reading(section.header, self._report, self._drafts.whole))
@@ -86,7 +87,9 @@ class _Interpreter:
     def _read_proxy(self, section: Section) -> None:
         draft = ProxyDraft(section, self._inherited(section))
         self._refuse_duplicate(draft)
+        order = RuleOrder()
         for statement in section.statements:
+            order.look_at(Reading(statement, self._report, self._drafts.whole, draft, _is_negated(statement)))
             self._read_statement(draft, statement)
         if section.kind == "defaults":
             self._last_defaults = draft.settings
@@ -120,6 +123,8 @@ class _Interpreter:
                     f"{earlier.section.header.location.file}:{earlier.section.header.location.line}."
                 )
                 self._report.error_as(DUPLICATE, header.at(1), message, header.source)
+                hint = "This is no longer supported as of 3.3. Please rename one or the other."
+                self._report.error_as(DUPLICATE, header.at(1), f"{message} {hint}")
 
     def _read_statement(self, draft: ProxyDraft, statement: Statement) -> None:
         reading = Reading(statement, self._report, self._drafts.whole, draft, _is_negated(statement))
@@ -132,8 +137,9 @@ class _Interpreter:
         elif entry is None and name in known.PROXY:
             reading.not_carried_out(0, f"'{name}'")
         elif entry is None:
-            candidates = sorted({*known.PROXY, *(word.split()[0] for word in KEYWORDS)})
-            reading.error(0, f"unknown keyword '{name}' in '{draft.kind}' section{maybe(name, candidates)}")
+            candidates = [*(word.split()[0] for word in KEYWORDS), *known.PROXY]
+            hint = NOT_SUPPORTED if name in known.REFUSED_PROXY else maybe(name, candidates)
+            reading.error(0, f"unknown keyword '{name}' in '{draft.kind}' section{hint}")
         elif reading.negated and name not in {"option", "log"}:
             reading.report.error_as(PARSING_TIGHT, statement.at(0), _NEGATION, statement.source)
         elif reading.negated and not entry.negatable:
@@ -155,7 +161,8 @@ def _denial(words: Sequence[str]) -> str | None:
 
 
 def _is_negated(statement: Statement) -> bool:
-    return statement.words[0].text == "no" and len(statement.words) > 1
+    """Whether ``no`` stands before it; ``default`` is the same: what both can stand before is off by itself."""
+    return statement.words[0].text in {"no", "default"} and len(statement.words) > 1
 
 
 def _misplaced(reading: Reading, entry: Keyword) -> None:

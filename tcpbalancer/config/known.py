@@ -14,23 +14,30 @@ def _words(text: str) -> frozenset[str]:
 
 GLOBAL = _words(
     """
-    51degrees-cache-size busy-polling ca-base chroot close-spread-time cpu-map cpu-policy cpu-set crt-base
-    default-path description deviceatlas-json-file dns-accept-family expose-experimental-directives
-    expose-deprecated-directives external-check fd-hard-limit gid grace group h1-accept-payload-with-any-method
-    h1-case-adjust h1-case-adjust-file h2-workaround-bogus-websocket-clients hard-stop-after
-    harden.reject-privileged-ports.tcp httpclient.resolvers.id httpclient.resolvers.prefer httpclient.retries
-    httpclient.ssl.ca-file httpclient.ssl.verify httpclient.timeout.connect insecure-fork-wanted
-    insecure-setuid-wanted issuers-chain-path key-base limited-quic localpeer log-send-hostname log-tag
-    master-worker max-spread-checks maxcompcpuusage maxcomprate maxconnrate maxpipes maxsessrate maxsslconn
-    maxsslrate maxzlibmem mworker-max-reloads no-memory-trimming no-quic noepoll noevports nogetaddrinfo nokqueue
-    nopoll noreuseport nosplice numa-cpu-mapping pp2-never-send-local prealloc-fd profiling.memory profiling.tasks
-    quiet server-state-base server-state-file set-dumpable set-var set-var-fmt setcap shm-stats-file spread-checks
-    ssl-default-bind-ciphers ssl-default-bind-ciphersuites ssl-default-bind-curves ssl-default-bind-options
-    ssl-default-bind-sigalgs ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-curves
-    ssl-default-server-options ssl-dh-param-file ssl-engine ssl-load-extra-del-ext ssl-load-extra-files
-    ssl-mode-async ssl-propquery ssl-provider ssl-provider-path ssl-security-level ssl-server-verify
-    ssl-skip-self-issued-ca stats-file strict-limits thread-group thread-groups thread-hard-limit trace uid ulimit-n
-    unix-bind unsetenv resetenv user warn-blocked-traffic-after wurfl-data-file zero-warning
+    51degrees-allow-unmatched 51degrees-cache-size 51degrees-data-file 51degrees-difference 51degrees-drift
+    51degrees-property-name-list 51degrees-property-separator 51degrees-use-performance-graph
+    51degrees-use-predictive-graph anonkey cluster-secret cpu-affinity debug.counters deviceatlas-log-level
+    deviceatlas-properties-cookie deviceatlas-separator force-cfg-parser-pause
+    h1-do-not-close-on-insecure-transfer-encoding harden.reject-privileged-ports.quic httpclient.resolvers.disabled
+    max-threads-per-group noktls ocsp-update.disable ocsp-update.httpproxy ocsp-update.maxdelay ocsp-update.mindelay
+    ocsp-update.mode ssl-default-bind-client-sigalgs ssl-default-server-client-sigalgs ssl-default-server-sigalgs
+    wurfl-cache-size wurfl-information-list wurfl-information-list-separator busy-polling ca-base chroot
+    close-spread-time cpu-map cpu-policy cpu-set crt-base default-path description deviceatlas-json-file
+    dns-accept-family expose-experimental-directives expose-deprecated-directives external-check fd-hard-limit gid
+    grace group h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file
+    h2-workaround-bogus-websocket-clients hard-stop-after harden.reject-privileged-ports.tcp httpclient.resolvers.id
+    httpclient.resolvers.prefer httpclient.retries httpclient.ssl.ca-file httpclient.ssl.verify
+    httpclient.timeout.connect insecure-fork-wanted insecure-setuid-wanted issuers-chain-path key-base limited-quic
+    localpeer log-send-hostname log-tag master-worker max-spread-checks maxcompcpuusage maxcomprate maxconnrate
+    maxpipes maxsessrate maxsslconn maxsslrate maxzlibmem mworker-max-reloads no-memory-trimming no-quic noepoll
+    noevports nogetaddrinfo nokqueue nopoll noreuseport nosplice numa-cpu-mapping pp2-never-send-local prealloc-fd
+    profiling.memory profiling.tasks quiet server-state-base server-state-file set-dumpable set-var set-var-fmt setcap
+    shm-stats-file spread-checks ssl-default-bind-ciphers ssl-default-bind-ciphersuites ssl-default-bind-curves
+    ssl-default-bind-options ssl-default-bind-sigalgs ssl-default-server-ciphers ssl-default-server-ciphersuites
+    ssl-default-server-curves ssl-default-server-options ssl-dh-param-file ssl-engine ssl-load-extra-del-ext
+    ssl-load-extra-files ssl-mode-async ssl-propquery ssl-provider ssl-provider-path ssl-security-level
+    ssl-server-verify ssl-skip-self-issued-ca stats-file strict-limits thread-group thread-groups thread-hard-limit
+    trace uid ulimit-n unix-bind unsetenv resetenv user warn-blocked-traffic-after wurfl-data-file zero-warning
     """
 )
 """Of ``global``; every ``tune.`` keyword comes on top."""
@@ -43,16 +50,15 @@ def is_global(name: str) -> bool:
 
 PROXY = _words(
     """
-    acl backlog bind-process capture clitcpka-cnt clitcpka-idle clitcpka-intvl clitimeout contimeout cookie declare
-    description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc errorloc302
-    errorloc303 error-log-format external-check force-be-switch force-persist fullconn grace guid
-    hash-balance-factor hash-preserve-affinity hash-type http-after-response http-drop-request-header
-    http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id
-    ignore-persist load-server-state-from-file log-format log-format-sd log-tag log-steps max-keep-alive-queue
-    max-session-srv-conns monitor monitor-net monitor-uri persist quic-initial rate-limit redirect retry-on
-    server-state-file-name server-template source srvtcpka-cnt srvtcpka-idle srvtcpka-intvl srvtimeout stick
-    stick-table tcp-check tcp-request tcp-response transparent unique-id-format unique-id-header use-server
-    use_backend
+    acl backlog be-unpublished bind-process capture clitcpka-cnt clitcpka-idle clitcpka-intvl clitimeout compression
+    contimeout cookie crt declare description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc
+    errorloc302 errorloc303 error-log-format external-check filter-sequence force-be-switch force-persist fullconn
+    grace guid hash-balance-factor hash-preserve-affinity hash-type http-after-response http-drop-request-header
+    http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id ignore-persist
+    load-server-state-from-file log-format log-format-sd log-tag log-steps max-keep-alive-queue max-session-srv-conns
+    monitor monitor-net monitor-uri quic-initial rate-limit redirect retry-on server-state-file-name server-template
+    source srvtcpka-cnt srvtcpka-idle srvtcpka-intvl srvtimeout stick stick-table tcp-check tcp-request tcp-response
+    transparent unique-id-format unique-id-header use-server use_backend
     """
 )
 """Of ``defaults``, ``frontend``, ``backend`` and ``listen``."""
@@ -67,12 +73,12 @@ OPTIONS = _words(
     """
     abortonclose accept-invalid-http-request accept-invalid-http-response accept-unsafe-violations-in-http-request
     accept-unsafe-violations-in-http-response allbackups assume-rfc6587-ntf checkcache clitcpka contstats
-    disable-h2-upgrade dontlog-normal external-check forceclose forwardfor forwarded h1-case-adjust-bogus-client
-    h1-case-adjust-bogus-server host http-buffer-request http-drop-request-trailers http-drop-response-trailers
-    http-ignore-probes http-keep-alive http-no-delay http-pretend-keepalive http-proxy http-restrict-req-hdr-names
-    http-server-close http-tunnel http-use-htx http-use-proxy-header httpclose idle-close-on-response
-    independant-streams independent-streams log-separate-errors logasap nolinger originalto persist
-    prefer-last-server socket-stats splice-auto splice-request splice-response srvtcpka tcp-smart-accept
+    disable-h2-upgrade dont-parse-log dontlog-normal external-check forceclose forwardfor forwarded
+    h1-case-adjust-bogus-client h1-case-adjust-bogus-server host http-buffer-request http-drop-request-trailers
+    http-drop-response-trailers http-ignore-probes http-keep-alive http-no-delay http-pretend-keepalive http-proxy
+    http-restrict-req-hdr-names http-server-close http-tunnel http-use-htx http-use-proxy-header httpclose httpslog
+    idle-close-on-response independant-streams independent-streams log-separate-errors logasap nolinger originalto
+    persist prefer-last-server socket-stats splice-auto splice-request splice-response srvtcpka tcp-smart-accept
     tcp-smart-connect tcpka transparent use-small-buffers
     """
 )
@@ -101,9 +107,11 @@ SERVER = {
             """
             agent-check allow-0rtt check-pool-conn-name check-reuse-pool check-send-proxy check-ssl force-sslv3
             force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-agent-check no-check-send-proxy no-check-ssl
-            no-disabled no-send-proxy no-send-proxy-v2 no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-ssl
-            no-ssl-reuse no-sslv3 no-tfo no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 non-stick send-proxy
-            send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn ssl ssl-reuse stick strict-maxconn tfo tls-tickets
+            no-check-reuse-pool no-check-sni-auto no-renegotiate no-sni-auto no-verifyhost renegotiate sni-auto
+            check-sni-auto no-disabled no-send-proxy no-send-proxy-v2 no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn
+            no-ssl no-ssl-reuse no-sslv3 no-tfo no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 non-stick
+            send-proxy send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn ssl ssl-reuse stick strict-maxconn tfo
+            tls-tickets
             """
         ),
         0,
@@ -112,11 +120,11 @@ SERVER = {
         _words(
             """
             agent-addr agent-inter agent-port agent-send alpn ca-file cc check-alpn check-proto check-sni ciphers
-            ciphersuites client-sigalgs cookie crl-file crt curves error-limit guid hash-key id idle-ping init-state
-            interface log-bufsize log-proto max-reuse maxqueue minconn namespace npn observe on-error on-marked-up
-            pool-conn-name pool-low-conn pool-max-conn pool-purge-delay proto proxy-v2-options redir resolve-net
-            resolve-opts resolve-prefer resolvers shard sigalgs slowstart sni sni-auto source ssl-max-ver
-            ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost ws
+            ciphersuites client-sigalgs cookie crl-file crt curves error-limit guid hash-key healthcheck id idle-ping
+            init-state interface ktls log-bufsize log-proto max-reuse maxqueue minconn namespace npn observe on-error
+            on-marked-up pool-conn-name pool-low-conn pool-max-conn pool-purge-delay proto proxy-v2-options
+            quic-cc-algo redir resolve-net resolve-opts resolve-prefer resolvers shard sigalgs slowstart sni source
+            ssl-max-ver ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost ws
             """
         ),
         1,
@@ -130,7 +138,8 @@ BIND = {
             """
             accept-proxy allow-0rtt defer-accept force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13
             generate-certificates no-alpn no-ca-names no-sslv3 no-strict-sni no-tls-tickets no-tlsv10 no-tlsv11
-            no-tlsv12 no-tlsv13 prefer-client-ciphers quic-force-retry ssl strict-sni tfo transparent v4v6 v6only
+            no-tlsv12 no-tlsv13 prefer-client-ciphers quic-force-retry ssl strict-sni tfo tls-tickets transparent v4v6
+            v6only
             """
         ),
         0,
@@ -139,10 +148,10 @@ BIND = {
         _words(
             """
             accept-netscaler-cip alpn backlog ca-file ca-ignore-err ca-sign-file ca-sign-pass ca-verify-file cc
-            ciphers ciphersuites client-sigalgs crl-file crt crt-ignore-err crt-list curves default-crt ecdhe
-            expose-fd gid group guid-prefix id idle-ping interface ktls level maxconn mode mss name namespace nbconn
-            nice npn ocsp-update process proto quic-cc-algo severity-output shards sigalgs ssl-max-ver ssl-min-ver
-            tcp-md5sig tcp-ss tcp-ut thread tls-ticket-keys uid user verify
+            ciphers ciphersuites client-sigalgs crl-file crt crt-ignore-err crt-list curves default-crt ecdhe ech
+            expose-fd gid group guid-prefix id idle-ping interface ktls label level maxconn mode mss name namespace
+            nbconn nice npn ocsp-update process proto quic-cc-algo quic-socket severity-output shards sigalgs
+            ssl-max-ver ssl-min-ver tcp-md5sig tcp-ss tcp-ut thread tls-ticket-keys uid user verify
             """
         ),
         1,
@@ -158,7 +167,15 @@ CHANGES_THE_STREAM = _words(
 SILENT_BIND = frozenset({"name", "id", "process", "thread", "shards", "nice"})
 """Of those, what changes nothing that could be seen here."""
 
-SKIPPED_SECTIONS = _words("crt-store healthcheck http-errors log-profile program resolvers traces userlist")
+REFUSED_GLOBAL = _words("lua-load lua-load-per-thread lua-prepend-path")
+REFUSED_PROXY = _words("filter persist use-fcgi-app")
+REFUSED_SERVER = {"check-via-socks4": 0, "socks4": 1}
+"""Keywords that are refused as if HAProxy did not have them: what they are for would silently be missing. Behind the
+options stands how many values each takes."""
+
+SKIPPED_SECTIONS = _words(
+    "crt-store healthcheck http-errors log-profile namespace_list program resolvers traces userlist"
+)
 """Sections that are passed over with a warning."""
 
 REFUSED_SECTIONS = _words("acme cache dynamic-update fcgi-app log-forward mailers peers ring")

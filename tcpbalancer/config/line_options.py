@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tcpbalancer.config import known
 from tcpbalancer.config.drafts import Options
-from tcpbalancer.config.findings import PARSING, SERVER, maybe
+from tcpbalancer.config.findings import NOT_SUPPORTED, PARSING, SERVER, maybe
 from tcpbalancer.config.registry import Reading
 
 _REFUSED = "'{}' is not carried out by tcpbalancer, and without it other bytes would flow than this file asks for"
@@ -75,6 +75,7 @@ class Family:
 
     registered: dict[str, LineOption]
     known: Mapping[str, int]
+    refused: Mapping[str, int]
     silent: Collection[str]
     form: str
     unknown: str
@@ -85,10 +86,17 @@ class Family:
 SERVER_OPTIONS: dict[str, LineOption] = {}
 BIND_OPTIONS: dict[str, LineOption] = {}
 _SERVER = Family(
-    SERVER_OPTIONS, known.SERVER, (), SERVER, "{title} : unknown", "{title} : '{name}' expects {expects} argument..", ""
+    SERVER_OPTIONS,
+    known.SERVER,
+    known.REFUSED_SERVER,
+    (),
+    SERVER,
+    "{title} : unknown",
+    "{title} : '{name}' expects {expects} argument..",
+    "",
 )
 _BIND = Family(
-    BIND_OPTIONS, known.BIND, known.SILENT_BIND, PARSING, "{title}: unknown", "{title} : '{name}' : missing value",
+    BIND_OPTIONS, known.BIND, {}, known.SILENT_BIND, PARSING, "{title}: unknown", "{title} : '{name}' : missing value",
     " on a bind line",
 )  # fmt: skip
 
@@ -166,7 +174,9 @@ def _take(family: Family, given: Given, title: str) -> bool:
     reading, name, position = given.reading, given.name, given.position
     option = family.registered.get(name)
     if option is None and name not in family.known:
+        given.used = family.refused.get(name, 0)
         hint = maybe(name, [*family.registered, *family.known]) or "."
+        hint = NOT_SUPPORTED if name in family.refused else hint
         unknown = family.unknown.format(title=title)
         reading.error(position, f"{unknown} keyword '{name}'{hint}", family.form)
         return False

@@ -29,6 +29,11 @@ def preamble(pid: int, version: str, program: str) -> list[str]:
     ]
 
 
+def is_notice(finding: Diagnostic) -> bool:
+    """Whether a finding is only said, so that neither the preamble comes before it nor 'Warnings' after it."""
+    return isinstance(finding, Finding) and finding.notice
+
+
 def messages(found: Iterable[Diagnostic], pid: int) -> list[str]:
     """Return the lines for all findings, in their order."""
     lines: list[str] = []
@@ -41,7 +46,7 @@ def messages(found: Iterable[Diagnostic], pid: int) -> list[str]:
 def _level(finding: Diagnostic) -> str:
     if finding.severity is Severity.ERROR:
         return "ALERT"
-    return "NOTICE" if isinstance(finding, Finding) and finding.notice else "WARNING"
+    return "NOTICE" if is_notice(finding) else "WARNING"
 
 
 def _pointer(finding: Diagnostic) -> list[str]:

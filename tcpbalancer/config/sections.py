@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from hakit.diagnostics import Location
 from tcpbalancer.config.conditions import NONE, Capabilities
 from tcpbalancer.config.directives import Directives, FileAbortedError
-from tcpbalancer.config.findings import PARSING_TIGHT, Report, maybe
+from tcpbalancer.config.findings import NOT_SUPPORTED, PARSING_TIGHT, Report, maybe
 from tcpbalancer.config.known import REFUSED_SECTIONS, SKIPPED_SECTIONS
 from tcpbalancer.config.tokens import PSEUDO_VARIABLES, Statement, TokenError, Word, readable, split
 
@@ -133,9 +133,7 @@ class SectionReader:
         elif keyword in REFUSED_SECTIONS and self._is_a_header(statement):
             self._current, self._skipping = None, True
             inside = self.sections[-1].kind if self.sections else "global"
-            self._error(
-                statement, 0, f"unknown keyword '{keyword}' in '{inside}' section: not supported by tcpbalancer"
-            )
+            self._error(statement, 0, f"unknown keyword '{keyword}' in '{inside}' section{NOT_SUPPORTED}")
         elif keyword in SKIPPED_SECTIONS and self._is_a_header(statement):
             self._current, self._skipping = None, True
             self._report.advise(

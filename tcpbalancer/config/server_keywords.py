@@ -134,15 +134,17 @@ def server(reading: Reading) -> None:
     elif good:
         port = None if address.offset else (address.first_port or None)
         offset = (address.first_port or 0) if address.offset else 0
-        reading.draft.servers.append(ServerDraft(name, address.host, port, offset, options, reading.statement))
+        host = address.host
+        if host in {"", "*"}:
+            host = "0.0.0.0"
+            reading.not_carried_out(2, "the address that the client called", ": the server is disabled")
+        reading.draft.servers.append(ServerDraft(name, host, port, offset, options, reading.statement))
 
 
 def _server_address(text: str) -> Address:
     address = parse_address(text)
     if address.last_port != address.first_port:
         raise ValueError(f"port ranges are not allowed here: '{text}'")
-    if address.host in {"", "*"}:
-        raise ValueError(f"invalid address: '{address.host}' in '{text}': a server needs one to connect to")
     return address
 
 

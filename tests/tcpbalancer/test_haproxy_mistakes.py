@@ -134,7 +134,6 @@ MISTAKES = [
     (LISTEN, "server x/y 192.0.2.1:1", 8, "character '/' is not permitted in server name 'x/y'."),
     (LISTEN, "server x 192.0.2.1:500000", 10, "'server l/x' : invalid port '500000'"),
     (LISTEN, "server x 192.0.2.1:1-2", 10, "'server l/x' : port ranges are not allowed here: '192.0.2.1:1-2'"),
-    (LISTEN, "server x *:1", 10, "'server l/x' : invalid address: '*' in '*:1': a server needs one to connect to"),
     (LISTEN, "server x 192.0.2.1:1 inter", 27, "'server l/x' : 'inter' expects a delay as argument.."),
     (LISTEN, "server x 192.0.2.1:1 fall", 26, "'server l/x' : 'fall' expects an integer argument.."),
     (
@@ -300,3 +299,55 @@ def test_a_configuration_for_http_is_taken_and_everything_left_out_is_named() ->
     ):
         assert name in text
     assert loaded.configuration.daemon
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "message"),
+    [
+        (GLOBAL, "lua-load x.lua", "unknown keyword 'lua-load' in 'global' section: not supported by tcpbalancer"),
+        (LISTEN, "filter spoe engine x", "unknown keyword 'filter' in 'listen' section: not supported by tcpbalancer"),
+        (LISTEN, "use-fcgi-app x", "unknown keyword 'use-fcgi-app' in 'listen' section: not supported by tcpbalancer"),
+        (LISTEN, "persist rdp-cookie", "unknown keyword 'persist' in 'listen' section: not supported by tcpbalancer"),
+        (
+            LISTEN, "server s 192.0.2.1:1 socks4 192.0.2.2:1 check",
+            "'server l/s' : unknown keyword 'socks4': not supported by tcpbalancer",
+        ),
+        (
+            LISTEN, "server s 192.0.2.1:1 check-via-socks4",
+            "'server l/s' : unknown keyword 'check-via-socks4': not supported by tcpbalancer",
+        ),
+        *(
+            (GLOBAL, f"{name} x", f"unknown keyword '{name}' in 'global' section: not supported by tcpbalancer")
+            for name in ("cache", "fcgi-app", "log-forward", "mailers", "peers", "ring")
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_rare_is_refused_by_its_name(section: str, line: str, message: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        read_texts([("f.cfg", f"{section}{line}\n")], {}, resolve=lambda _: None)
+    assert [found.message for found in wrong.value.diagnostics if found.location.line == 2] == [message]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("tcp-request session accept", "tcp-request connection accept",
+         "a 'tcp-request connection' rule placed after a 'tcp-request session' rule"),
+        ("http-request set-nice 1", "tcp-request content accept",
+         "a 'tcp-request content' rule placed after an 'http-request' rule"),
+        ("use_backend l if TRUE", "http-request set-nice 1",
+         "a 'http-request' rule placed after a 'use_backend' rule"),
+        ("monitor fail if FALSE", "tcp-request content accept",
+         "a 'tcp-request content' rule placed after a 'monitor fail' rule"),
+        ("redirect prefix /", "monitor fail if FALSE", "a 'monitor fail' rule placed after a 'redirect' rule"),
+        ("http-response set-nice 1", "tcp-response content accept",
+         "a 'tcp-response content' rule placed after an 'http-response' rule"),
+    ],
+)  # fmt: skip
+def test_rules_in_an_order_that_is_not_followed_are_warned_of(first: str, second: str, message: str) -> None:
+    def warnings(*lines: str) -> list[str]:
+        text = "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nlisten l\n bind :1\n"
+        return [found.message for found in read_texts([("f.cfg", text + "\n".join(lines) + "\n")], {}).warnings]
+
+    assert f"{message} will still be processed before." in warnings(first, second)
+    assert not any("still be processed" in text for text in warnings(second, first))
