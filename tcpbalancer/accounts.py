@@ -16,6 +16,15 @@ from tcpbalancer.route import Route
 from tcpbalancer.session_log import SessionRecord
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What only the session's surroundings and its sockets can tell; ``early``: the session goes on."""
+
+    connections: int
+    client_spoke: bool
+    early: bool = False
+
+
 @dataclass(slots=True)
 class Accounts:
     """What is known of one session. Times None: not reached yet."""
@@ -29,6 +38,8 @@ class Accounts:
     queue_position: int = 0
     retries: int = 0
     redispatched: bool = False
+    destination: tuple[str, int] | None = None  # the address that the client called, and our own end
+    source: tuple[str, int] | None = None  # of the connection to the server: only if they are logged
     reported: list[int] = field(default_factory=lambda: [0, 0])
     """Bytes that are in the counters: from the client, to the client."""
 
@@ -41,30 +52,22 @@ class Accounts:
                     block.add(counter, amount - before)
         self.reported = list(now)
 
-    def close(
-        self,
-        pool: Pool | None,
-        target: Target | None,
-        flags: str,
-        reason: str,
-        now: float,
-        *,
-        connections: int,
-        client_spoke: bool,
-    ) -> SessionRecord:
-        """Close the accounts of backend and server, and return the record; the frontend's is still open (%fc)."""
-        blocks = [] if pool is None else [pool.block] if target is None else [pool.block, target.block]
-        wait, connect = _milliseconds(self.accepted_now, self.assigned_now), -1
-        if self.assigned_now is not None:
-            connect = _milliseconds(self.assigned_now, self.established_now)
-        total = _milliseconds(self.accepted_now, now)
-        for block in blocks:
+    def close(self, pool: Pool | None, target: Target | None, flags: str, now: float) -> None:
+        """Close the accounts of backend and server; the frontend's is still open (%fc)."""
+        wait, connect, total = self._times(now)
+        for block in () if pool is None else (pool.block,) if target is None else (pool.block, target.block):
             block.closed()
             block.took(wait, connect, total)
             if flags[0] in "Cc":
                 block.add(CLIENT_ABORTS)
             elif flags in {"SD", "sD"}:
                 block.add(SERVER_ABORTS)
+
+    def record(
+        self, pool: Pool | None, target: Target | None, flags: str, reason: str, now: float, sight: Sight
+    ) -> SessionRecord:
+        """Return what is known now."""
+        wait, connect, total = self._times(now)
         return SessionRecord(
             client=self.address[0],
             client_port=self.address[1],
@@ -79,15 +82,26 @@ class Accounts:
             bytes_from_client=self.reported[0],
             flags=flags,
             reason=reason,
-            actconn=connections,
+            actconn=sight.connections,
             feconn=self.route.block.current(),
             beconn=0 if pool is None else pool.block.current(),
             srvconn=0 if target is None else target.block.current(),
             retries=self.retries,
             redispatched=self.redispatched,
             backend_queue=self.queue_position,
-            client_spoke=client_spoke,
+            client_spoke=sight.client_spoke,
+            destination=self.destination,
+            source=self.source,
+            target=None if target is None else (target.server.address, target.server.port),
+            early=sight.early,
         )
+
+    def _times(self, now: float) -> tuple[int, int, int]:
+        """Return Tw, Tc and Tt in milliseconds."""
+        wait, connect = _milliseconds(self.accepted_now, self.assigned_now), -1
+        if self.assigned_now is not None:
+            connect = _milliseconds(self.assigned_now, self.established_now)
+        return wait, connect, _milliseconds(self.accepted_now, now)
 
 
 def _milliseconds(start: float, end: float | None) -> int:

@@ -25,3 +25,12 @@ def open_connection(target: Target) -> socket.socket:
         server.close()
         raise OSError(problem, "connect")
     return server
+
+
+def own_end(peer: socket.socket) -> tuple[str, int] | None:
+    """Return our own address of a connection, None if it has no port or is gone."""
+    try:
+        name = peer.getsockname()
+    except OSError:
+        return None
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None

@@ -107,6 +107,13 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """A session goes on, and its line in the log is due now (no format, or ``option logasap``)."""
+
+    record: SessionRecord
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A session has ended."""
 
@@ -153,7 +160,7 @@ class Answer:
     sessions: tuple[SessionView, ...] = ()
 
 
-Report = Ready | Ended | Attempted | Answer
+Report = Ready | Noted | Ended | Attempted | Answer
 
 PER_ANSWER = 100
 """Sessions in one part of an answer: together they fit a datagram."""
@@ -164,6 +171,8 @@ def pack_report(report: Report) -> bytes:
     match report:
         case Ended(record):
             return b"E" + record.to_bytes()
+        case Noted(record):
+            return b"N" + record.to_bytes()
         case Ready():
             return b"R"
         case Attempted():
@@ -189,6 +198,8 @@ def _report(kind: bytes, body: bytes) -> Report:
     match kind:
         case b"E":
             return Ended(SessionRecord.from_bytes(body))
+        case b"N":
+            return Noted(SessionRecord.from_bytes(body))
         case b"R":
             return Ready()
         case b"A":

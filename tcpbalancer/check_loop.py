@@ -75,7 +75,7 @@ class CheckLoop:
             except Exception as wrong:  # noqa: BLE001 - whatever it is, a server must not stay as it is for ever
                 backend = server.backend.backend.name
                 title = server_title(backend, server.server.name, backup=server.server.backup)
-                self.watch.log("err", f"The check of {title} met an error of ours and goes on: {wrong!r}")
+                self.watch.log("err", f"The check of {title} met an error of ours and goes on: {wrong!r}", backend)
             finally:
                 server.is_being_checked = False
             delay = self._interval(server)

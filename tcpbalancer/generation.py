@@ -12,21 +12,22 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hakit.events import EventHub
 from tcpbalancer.administration import Administration
-from tcpbalancer.channel import Attempted, Cut, Ended, Order
+from tcpbalancer.channel import Attempted, Cut, Ended, Noted, Order
 from tcpbalancer.check_loop import CheckLoop
 from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListeningSockets
+from tcpbalancer.log_book import ConnectionLines, Log
 from tcpbalancer.model import Configuration, Server
 from tcpbalancer.route import all_backends, make_memory, tcp_frontends
 from tcpbalancer.server_watch import ServerWatch
-from tcpbalancer.session_log import SessionRecord, format_tcplog
+from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.snapshot import Idleness, Painter, Rates
 from tcpbalancer.statistics import Snapshot, WorkerStatistics
 from tcpbalancer.tally import Correspondence, Tally, correspondence, is_same
@@ -46,7 +47,7 @@ class Voice:
     """Where a generation tells what happens: events, and lines with a syslog level by name."""
 
     hub: EventHub
-    log: Callable[[str, str], None]
+    log: Log
 
 
 class Generation:
@@ -72,6 +73,7 @@ class Generation:
             self._take_over(before)
         self._rates = Rates(self.tally)
         self._idleness = Idleness()
+        self._lines = ConnectionLines()
         self._painter = Painter(configuration, self.tally, self.watch, self._rates)
 
     def _take_over(self, before: Generation) -> None:
@@ -235,13 +237,19 @@ class Generation:
             else:
                 return
 
-    def _reported(self, report: Ended | Attempted) -> None:
-        if isinstance(report, Ended):
+    def _reported(self, report: Noted | Ended | Attempted) -> None:
+        if isinstance(report, Noted):
+            self._write_line(report.record)
+        elif isinstance(report, Ended):
             self._record(report.record)
+
+    def _write_line(self, record: SessionRecord) -> None:
+        found = self._lines.line(record, self.configuration.frontends[record.frontend])
+        if found is not None:
+            self._voice.log(*found, record.frontend)
 
     def _record(self, record: SessionRecord) -> None:
         """Tell of a session that has ended."""
-        frontend = self.configuration.frontends[record.frontend]
         self._voice.hub.publish(
             "session",
             record.reason,
@@ -258,8 +266,7 @@ class Generation:
             retries=record.retries,
             redispatched=record.redispatched,
         )
-        if frontend.tcplog and (record.client_spoke or not frontend.dontlognull):
-            self._voice.log("info", format_tcplog(record))
+        self._write_line(record)
 
     # -- time and the end -------------------------------------------------------------------------------------------
 

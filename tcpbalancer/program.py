@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from hakit.control import ControlServer
 from hakit.events import EventHub
-from hakit.logtarget import Log, LogTarget
 from hakit.service import AlreadyRunning, Detached, PidFile, StopSignals, detach, die_by, sd_notify, set_process_name
 from hakit.transcript import Value
 from tcpbalancer.control.states import states
 from tcpbalancer.control.status import status
 from tcpbalancer.listening import ListenError
+from tcpbalancer.log_book import LogBook
 from tcpbalancer.model import Configuration, Frontend, Mode
 from tcpbalancer.options import DEFAULT_CONTROL, Options
 from tcpbalancer.supervisor import Supervisor
@@ -129,7 +129,7 @@ class Program:
         self._options = options
         self._teller = teller
         self._hub = EventHub("tcpbalancer")
-        self._log = _open_log(configuration, teller)
+        self._log = LogBook(configuration, teller.warning)
         self._supervisor = Supervisor(configuration, self._hub, self._tell)
         self._pages: list[StatisticsSite] = []
 
@@ -219,20 +219,10 @@ class Program:
     def _not_carried_out(self, number: signal.Signals) -> None:
         self._tell("warning", f"{number.name} is accepted but not carried out by tcpbalancer")
 
-    def _tell(self, level: str, text: str) -> None:
+    def _tell(self, level: str, text: str, proxy: str | None = None) -> None:
         """Log a line; in the foreground what is more than information also goes to stderr, as HAProxy's does."""
-        self._log(level, text)
+        self._log(level, text, proxy)
         if level == "emerg":
             self._teller.tell("ALERT", _NOBODY_LEFT.sub(r"\1 '\2' has", text))
         elif level not in {"info", "debug"}:
             self._teller.tell("WARNING", text)
-
-
-def _open_log(configuration: Configuration, teller: Teller) -> Log:
-    targets: list[LogTarget] = []
-    for target in configuration.log_targets:
-        try:
-            targets.append(LogTarget(PROCESS_NAME, target.address, target.facility, target.level, target.format))
-        except OSError as failed:
-            teller.warning(f"log target {target.address} cannot be used: {failed.strerror}")
-    return Log(targets)

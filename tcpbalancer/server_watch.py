@@ -17,6 +17,7 @@ from hakit.events import EventHub
 from tcpbalancer.channel import Cut, Order
 from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.counters import SharedMemory
+from tcpbalancer.log_book import Log
 from tcpbalancer.model import Configuration
 from tcpbalancer.server_state import DRAIN, MAINT, Admin, Operation, ServerState
 from tcpbalancer.slowstart import step
@@ -24,8 +25,6 @@ from tcpbalancer.state_lines import Line, admin_changed, checked, no_server_avai
 from tcpbalancer.succession import take_over
 from tcpbalancer.watched import WatchedBackend, WatchedServer, about, watch_all
 
-Log = Callable[[str, str], None]
-"""Takes a syslog level by name and a line."""
 Send = Callable[[Order], None]
 """Takes an order for all workers."""
 
@@ -197,7 +196,7 @@ class ServerWatch:
             self._tell(server, reason)
         self._cut_what_must_end(server, before, after, reason)
         for level, line in lines:
-            self.log(level, line)
+            self.log(level, line, backend.backend.name)
         if after.operation is Operation.STARTING and server not in self._warming:
             self._look_again(server)
 

@@ -13,15 +13,17 @@ import os
 import socket
 from collections.abc import Collection
 
-from tcpbalancer.accounts import Accounts
+from tcpbalancer.accounts import Accounts, Sight
 from tcpbalancer.arrival import Leaving, leaving, receive
-from tcpbalancer.attempt import open_connection
+from tcpbalancer.attempt import open_connection, own_end
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS, REDISPATCHES, RETRIES, Block
+from tcpbalancer.model import LogMoment
 from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
 from tcpbalancer.pool import Pool, Shortage, Target
 from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
 from tcpbalancer.route import Route
+from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.silence import silence_limit
 from tcpbalancer.surroundings import Phase, Surroundings
 
@@ -64,6 +66,10 @@ class Session:
         if self._pool is not None:
             self.pool.block.opened(now)
         receive(self._client)
+        log = self.route.frontend.connection_log
+        if log is not None and log.addresses:
+            self._accounts.destination = own_end(self._client)
+        self._note(LogMoment.ACCEPTED, now)
         if self._pool is None:
             self._end("SC", "the frontend has no backend", now)
             return
@@ -146,6 +152,10 @@ class Session:
         self._relay = RELAYS["copy"](self._client, self._server, self._around.buffer)
         for side in (CLIENT, SERVER):
             self._watch(side, self._relay.interest(side))
+        log = self.route.frontend.connection_log
+        if log is not None and log.addresses:
+            self._accounts.source = own_end(self._server)
+        self._note(LogMoment.ESTABLISHED, now)
         self._around.schedule(self)
 
     # -- what happens to it -----------------------------------------------------------------------------------------
@@ -272,18 +282,21 @@ class Session:
         self.report_bytes()
         self._close_server(reset=self._relay is not None and self._relay.failed == CLIENT)
         self._watch(CLIENT, None)
-        record = self._accounts.close(
-            self._pool,
-            self.target,
-            flags,
-            reason,
-            now,
-            connections=self._around.connections(),
-            client_spoke=self._has_heard_client(),
-        )
+        self._accounts.close(self._pool, self.target, flags, now)
+        record = self._record(flags, reason, now)
         close_gently(self._client, self._around.buffer)
         self.route.block.closed()
         self._around.ended(self, record)
+
+    def _record(self, flags: str, reason: str, now: float, *, early: bool = False) -> SessionRecord:
+        sight = Sight(self._around.connections(), self._has_heard_client(), early=early)
+        return self._accounts.record(self._pool, self.target, flags, reason, now, sight)
+
+    def _note(self, moment: LogMoment, now: float) -> None:
+        """Send a record before the end, if the frontend writes its line at this moment."""
+        log = self.route.frontend.connection_log
+        if log is not None and log.moment is moment:
+            self._around.noted(self._record("--", moment.value, now, early=True))
 
     def report_bytes(self) -> None:
         """Enter the bytes moved since the last call into the counters."""

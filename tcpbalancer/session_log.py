@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from typing import Any
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -40,6 +41,10 @@ class SessionRecord:
     server_queue: int = 0
     backend_queue: int = 0
     client_spoke: bool = False  # it has sent something, whether or not a server took it
+    destination: tuple[str, int] | None = None  # the address that the client called; like ``source``, if it is logged
+    source: tuple[str, int] | None = None  # our own end of the connection to the server
+    target: tuple[str, int] | None = None  # the server's
+    early: bool = False  # the connection goes on: what is counted may still grow
 
     def to_bytes(self) -> bytes:
         """Return the record as one datagram."""
@@ -48,7 +53,8 @@ class SessionRecord:
     @classmethod
     def from_bytes(cls, datagram: bytes) -> SessionRecord:
         """Return the record that ``to_bytes`` wrote."""
-        return cls(*json.loads(datagram))
+        values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in json.loads(datagram)]
+        return cls(*values)
 
 
 def format_tcplog(record: SessionRecord, pid: int | None = None) -> str:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from hakit.events import EventHub
 from tcpbalancer.channel import Order, SoftStop, Stop
 from tcpbalancer.generation import STOP_LIMIT, Generation, Voice
 from tcpbalancer.listening import ListenError, ListeningSockets
+from tcpbalancer.log_book import Log
 from tcpbalancer.model import Configuration, Frontend
 from tcpbalancer.session_log import proxy_stopped
 from tcpbalancer.statistics import Snapshot
@@ -30,9 +31,9 @@ class Supervisor:
     """Everything of a running balancer but its control room."""
 
     def __init__(
-        self, configuration: Configuration, hub: EventHub, log: Callable[[str, str], None] = lambda _level, _line: None
+        self, configuration: Configuration, hub: EventHub, log: Log = lambda _level, _line, _proxy=None: None
     ) -> None:
-        """Prepare; ``log`` takes a syslog level by name (``info``, ``alert``, ...) and a line without prefix."""
+        """Prepare; ``log`` takes a syslog level by name (``info``, ``alert``, ...), a line, and whose line it is."""
         self._voice = Voice(hub, log)
         self.current = Generation(configuration, self._voice)
         self._sockets = ListeningSockets(())
@@ -104,7 +105,7 @@ class Supervisor:
         for proxy in snapshot.proxies:
             front = 0 if proxy.frontend is None else proxy.frontend.traffic.total
             back = 0 if proxy.backend is None else proxy.backend.traffic.total
-            self._voice.log("warning", proxy_stopped(proxy.name, front, back))
+            self._voice.log("warning", proxy_stopped(proxy.name, front, back), proxy.name)
 
     async def _finish_older(self, older: Generation) -> None:
         await older.finish(SoftStop(), None)

@@ -39,6 +39,10 @@ class Surroundings(Protocol):
         """Take note that the session's deadline may have come nearer."""
         ...
 
+    def noted(self, record: SessionRecord) -> None:
+        """Take a record of a session that goes on: its line is due now."""
+        ...
+
     def ended(self, session: Session, record: SessionRecord) -> None:
         """Take the session's record; it is over."""
         ...

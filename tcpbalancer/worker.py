@@ -30,6 +30,7 @@ from tcpbalancer.channel import (
     Cut,
     Ended,
     ListSessions,
+    Noted,
     Order,
     Ready,
     RemoveServer,
@@ -181,6 +182,11 @@ class Worker:
         if not self.report(Ended(record)):
             self._words[DROPPED_RECORDS] += 1
         self._resume_listeners()
+
+    def noted(self, record: SessionRecord) -> None:
+        """Take the record of a session that goes on."""
+        if not self.report(Noted(record)):
+            self._words[DROPPED_RECORDS] += 1
 
     def report(self, report: Report) -> bool:
         """Send a report with the next ones; returns False, and drops it, if too many wait already."""

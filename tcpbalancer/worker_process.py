@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tcpbalancer.channel import Answer, Attempted, Ended, Order, Ready, Report, pack_order, unpack_reports
+from tcpbalancer.channel import Answer, Attempted, Ended, Noted, Order, Ready, Report, pack_order, unpack_reports
 from tcpbalancer.handover import Handover
 from tcpbalancer.model import Configuration
 
@@ -39,7 +39,7 @@ class WorkerProcess:
     def __init__(
         self,
         number: int,
-        on_report: Callable[[Ended | Attempted], None],
+        on_report: Callable[[Noted | Ended | Attempted], None],
         on_end: Callable[[WorkerProcess], None],
     ) -> None:
         self.number = number

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from hakit.logtarget import LogTarget
+from hakit.logtarget import Layout, LogTarget
 from hakit.transcript import Event
 from pyvrrp.status.log_lines import console_stamp, file_stamp, lines
 
@@ -34,7 +34,7 @@ class Logger:
 
 def console() -> Sink:
     """Return a sink for stderr, with the time in front."""
-    target = LogTarget("pyvrrp", "stderr", "daemon", format_="raw")
+    target = LogTarget("pyvrrp", "stderr", "daemon", Layout("raw"))
     return lambda event, text: target.log("info", f"{console_stamp(event)}: {text}")
 
 

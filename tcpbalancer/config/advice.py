@@ -39,7 +39,7 @@ def advise(drafts: Drafts, report: Report) -> None:
             _on_patroni(drafts, draft, report)
         if draft.has_frontend and draft.settings.mode is Mode.HTTP:
             _on_passwords(draft, report)
-        if draft.has_frontend and draft.settings.tcplog and not draft.settings.log_global:
+        if draft.has_frontend and (log := draft.settings.log).tcplog and not (log.use_global or log.targets):
             message = f"log format ignored for proxy '{draft.name}' since it has no log address."
             report.warn_as("", draft.section.header.location, message)
 

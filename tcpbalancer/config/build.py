@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from hakit.diagnostics import Location
 from hakit.schedule import Intervals
+from tcpbalancer.config.build_log import connection_log, proxy_log
 from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
 from tcpbalancer.config.values import is_literal
@@ -65,6 +66,8 @@ class _Builder:
             backends=self._backends,
             order=tuple(self._order),
             log_targets=tuple(whole.log_targets),
+            log_tag=whole.log_tag,
+            log_host=whole.log_host,
             maxconn=whole.maxconn,
             nbthread=whole.nbthread,
             daemon=whole.daemon,
@@ -106,14 +109,14 @@ class _Builder:
 
     def _warn_of_http_settings(self, draft: ProxyDraft) -> None:
         settings = draft.settings
-        if settings.httplog_at is not None and draft.has_frontend:
-            place, source = settings.httplog_at
+        if settings.log.httplog_at is not None and draft.has_frontend:
+            place, source = settings.log.httplog_at
             message = (
                 f"'option httplog' not usable with proxy '{draft.name}' (needs 'mode http'). "
                 "Falling back to 'option tcplog'."
             )
             self._report.warn_as("parsing [{}] : ", place, message, source)
-            settings.tcplog = True
+            settings.log.tcplog = True
         if settings.stats is not None and settings.stats_at is not None and draft.has_frontend:
             place, source = settings.stats_at
             message = f"'stats' statement ignored for proxy '{draft.name}' as it requires HTTP mode."
@@ -153,7 +156,7 @@ class _Builder:
             self._report.warn_as(FILE, place, f"{message}, which will never be used.")
 
     def _frontend(self, draft: ProxyDraft) -> Frontend:
-        settings = draft.settings
+        settings, whole = draft.settings, self._drafts.whole
         in_tcp = settings.mode is Mode.TCP
         return Frontend(
             name=draft.name,
@@ -161,9 +164,9 @@ class _Builder:
             mode=settings.mode,
             default_backend=self._default_backend(draft),
             timeouts=_timeouts(settings),
-            maxconn=settings.maxconn or self._drafts.whole.maxconn,
-            tcplog=in_tcp and settings.tcplog and settings.log_global,
-            dontlognull=settings.dontlognull,
+            maxconn=settings.maxconn or whole.maxconn,
+            connection_log=connection_log(settings.log, whole) if in_tcp else None,
+            log=proxy_log(settings.log, whole),
             stats=None if in_tcp else settings.stats,
             location=draft.section.header.location,
         )
@@ -211,6 +214,7 @@ class _Builder:
             retries=settings.retries,
             redispatch=settings.redispatch,
             log_health_checks=settings.log_health_checks,
+            log=proxy_log(settings.log, self._drafts.whole),
             location=draft.section.header.location,
         )
 

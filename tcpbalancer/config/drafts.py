@@ -13,6 +13,7 @@ from typing import TypeVar
 from hakit.diagnostics import Location
 from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement, Word
+from tcpbalancer.log_format import LogFormat
 from tcpbalancer.model import LogTarget, Mode, StatsPage
 
 _Value = TypeVar("_Value")
@@ -67,6 +68,23 @@ class BindDraft:
 
 
 @dataclass(slots=True)
+class LogDraft:
+    """What a proxy logs. ``use_global``: to the targets of ``global``, too; ``format`` None: that of tcplog, if any."""
+
+    targets: list[LogTarget] = field(default_factory=list)
+    use_global: bool = False
+    tag: str = ""
+    tcplog: bool = False
+    httplog_at: tuple[Location, str] | None = None
+    format: LogFormat | None = None
+    error_format: LogFormat | None = None
+    without_null: bool = False
+    without_normal: bool = False
+    errors_louder: bool = False
+    asap: bool = False
+
+
+@dataclass(slots=True)
 class Settings:
     """What ``defaults`` can hold."""
 
@@ -79,10 +97,7 @@ class Settings:
     retries: int = 3
     redispatch: bool = False
     maxconn: int | None = None
-    tcplog: bool = False
-    httplog_at: tuple[Location, str] | None = None
-    log_global: bool = False
-    dontlognull: bool = False
+    log: LogDraft = field(default_factory=LogDraft)
     log_health_checks: bool = False
     check: CheckDraft = field(default_factory=CheckDraft)
     stats: StatsPage | None = None
@@ -129,6 +144,8 @@ class GlobalDraft:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     log_targets: list[LogTarget] = field(default_factory=list)
+    log_tag: str = "haproxy"
+    log_host: str | None = None
     maxconn: int = 2000
     nbthread: int = 1
     daemon: bool = False

@@ -7,13 +7,9 @@ Source: HAProxy's configuration manual, section 3 "Global parameters".
 
 from __future__ import annotations
 
-from hakit.logtarget import FACILITIES, FORMATS, LEVELS
-from tcpbalancer.config.findings import maybe
 from tcpbalancer.config.registry import GLOBAL, Reading, keyword
-from tcpbalancer.config.values import parse_address, parse_count, parse_time
-from tcpbalancer.model import LogTarget
+from tcpbalancer.config.values import parse_count, parse_time
 
-_OTHER_FORMATS = ("local", "rfc5424", "priority", "timed", "iso")
 _MOST_THREADS = 64
 
 
@@ -127,71 +123,3 @@ def stats(reading: Reading) -> None:
                 reading.error(2, f"'stats timeout' : {wrong}")
                 return
         reading.not_carried_out(0, f"'stats {what}'", ": see --control for the program's own control socket")
-
-
-@keyword("log <address> [len <n>] [format <f>] <facility> [<level>]", GLOBAL, "Where log lines go.", negatable=True)
-def log(reading: Reading) -> None:
-    """Read a log target; ``no log`` forgets those so far."""
-    if reading.negated:
-        reading.whole.log_targets.clear()
-        return
-    words = list(reading.words[1:])
-    layout, positions = _log_options(words)
-    if len(words) - positions < 1 or not words:
-        reading.error(len(reading.words), "log : expects <address> and <facility>  as arguments")
-        return
-    if layout not in (*FORMATS, *_OTHER_FORMATS):
-        reading.error(positions, f"log : unknown log format '{layout}'{maybe(layout, FORMATS)}")
-        return
-    if layout in _OTHER_FORMATS:
-        reading.not_carried_out(positions, f"log format '{layout}'", ": rfc3164 is used instead")
-        layout = "rfc3164"
-    _add_target(reading, positions, layout)
-
-
-def _log_options(words: list[str]) -> tuple[str, int]:
-    """Return the format and the position of the facility among ``words``, the address being 0."""
-    layout, position = "rfc3164", 1
-    while position + 1 < len(words) and words[position] in {"len", "format", "sample", "profile"}:
-        if words[position] == "format":
-            layout = words[position + 1]
-        position += 2
-    return layout, position
-
-
-def _add_target(reading: Reading, position: int, layout: str) -> None:
-    facility, *levels = reading.words[position + 1 :]
-    if facility not in FACILITIES:
-        hint = maybe(facility, FACILITIES)
-        reading.error(position + 1, f"log : unknown log facility '{facility}'{hint}")
-        return
-    wrong = [level for level in levels[:2] if level not in LEVELS]
-    if wrong:
-        reading.error(position + 2, f"log : unknown optional log level '{wrong[0]}'{maybe(wrong[0], LEVELS)}")
-        return
-    address = _log_address(reading)
-    if address is not None:
-        level = levels[0] if levels else "debug"
-        reading.whole.log_targets.append(LogTarget(address, facility, layout, level))
-    if len(levels) > 1:
-        reading.not_carried_out(position + 3, "the minimum level of a log target")
-
-
-def _log_address(reading: Reading) -> str | None:
-    """Return the address as the model has it, or None after a finding."""
-    text = reading.words[1].removeprefix("udp@").removeprefix("unix@")
-    if text in {"stdout", "stderr"} or text.startswith("/"):
-        return text
-    if "@" in text:
-        reading.not_carried_out(1, f"log target '{text}'", ": nothing is logged there")
-        return None
-    try:
-        address = parse_address(text)
-    except ValueError as wrong:
-        reading.error(1, f"log : {wrong}")
-        return None
-    if not address.host:
-        reading.error(1, f"log : '{text}' names no host")
-        return None
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"{host}:{514 if not address.first_port else address.first_port}"

@@ -28,7 +28,7 @@ GLOBAL = _words(
     h2-workaround-bogus-websocket-clients hard-stop-after harden.reject-privileged-ports.tcp httpclient.resolvers.id
     httpclient.resolvers.prefer httpclient.retries httpclient.ssl.ca-file httpclient.ssl.verify
     httpclient.timeout.connect insecure-fork-wanted insecure-setuid-wanted issuers-chain-path key-base limited-quic
-    localpeer log-send-hostname log-tag master-worker max-spread-checks maxcompcpuusage maxcomprate maxconnrate
+    localpeer master-worker max-spread-checks maxcompcpuusage maxcomprate maxconnrate
     maxpipes maxsessrate maxsslconn maxsslrate maxzlibmem mworker-max-reloads no-memory-trimming no-quic noepoll
     noevports nogetaddrinfo nokqueue nopoll noreuseport nosplice numa-cpu-mapping pp2-never-send-local prealloc-fd
     profiling.memory profiling.tasks quiet server-state-base server-state-file set-dumpable set-var set-var-fmt setcap
@@ -52,10 +52,10 @@ PROXY = _words(
     """
     acl backlog be-unpublished bind-process capture clitcpka-cnt clitcpka-idle clitcpka-intvl clitimeout compression
     contimeout cookie crt declare description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc
-    errorloc302 errorloc303 error-log-format external-check filter-sequence force-be-switch force-persist fullconn
+    errorloc302 errorloc303 external-check filter-sequence force-be-switch force-persist fullconn
     grace guid hash-balance-factor hash-preserve-affinity hash-type http-after-response http-drop-request-header
     http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id ignore-persist
-    load-server-state-from-file log-format log-format-sd log-tag log-steps max-keep-alive-queue max-session-srv-conns
+    load-server-state-from-file log-format-sd log-steps max-keep-alive-queue max-session-srv-conns
     monitor monitor-net monitor-uri quic-initial rate-limit redirect retry-on server-state-file-name server-template
     source srvtcpka-cnt srvtcpka-idle srvtcpka-intvl srvtimeout stick stick-table tcp-check tcp-request tcp-response
     transparent unique-id-format unique-id-header use-server use_backend
@@ -73,11 +73,11 @@ OPTIONS = _words(
     """
     abortonclose accept-invalid-http-request accept-invalid-http-response accept-unsafe-violations-in-http-request
     accept-unsafe-violations-in-http-response allbackups assume-rfc6587-ntf checkcache clitcpka contstats
-    disable-h2-upgrade dont-parse-log dontlog-normal external-check forceclose forwardfor forwarded
+    disable-h2-upgrade dont-parse-log external-check forceclose forwardfor forwarded
     h1-case-adjust-bogus-client h1-case-adjust-bogus-server host http-buffer-request http-drop-request-trailers
     http-drop-response-trailers http-ignore-probes http-keep-alive http-no-delay http-pretend-keepalive http-proxy
     http-restrict-req-hdr-names http-server-close http-tunnel http-use-htx http-use-proxy-header httpclose httpslog
-    idle-close-on-response independant-streams independent-streams log-separate-errors logasap nolinger originalto
+    idle-close-on-response independant-streams independent-streams nolinger originalto
     persist prefer-last-server socket-stats splice-auto splice-request splice-response srvtcpka tcp-smart-accept
     tcp-smart-connect tcpka transparent use-small-buffers
     """

@@ -142,21 +142,6 @@ def maxconn(reading: Reading) -> None:
         reading.draft.settings.maxconn = count or None
 
 
-@keyword("log global", PROXY, "Log to the targets of the global section; 'no log' undoes it.", negatable=True)
-def log(reading: Reading) -> None:
-    """Read ``log`` of a proxy: only ``global`` is carried out."""
-    if reading.negated:
-        reading.draft.settings.log_global = False
-    elif len(reading.words) < 2:
-        reading.error(1, "log : expects <address> and <facility> or global as arguments")
-    elif reading.words[1] == "global":
-        reading.draft.settings.log_global = True
-    elif len(reading.words) < 3:
-        reading.error(2, "log : expects <address> and <facility> or global as arguments")
-    else:
-        reading.not_carried_out(1, "a log target of a proxy's own", ": name it in 'global' and write 'log global'")
-
-
 @keyword("option <name>", PROXY, "Switches; see the list of options.", negatable=True)
 def option(reading: Reading) -> None:
     """Read an ``option`` that has no handler of its own: known but not carried out, or unknown."""
@@ -171,28 +156,6 @@ def option(reading: Reading) -> None:
         own = ("dontlognull", "httpchk", "httplog", "log-health-checks", "redispatch", "tcp-check", "tcplog")
         hint = maybe(name, sorted({*own, *known.OPTIONS, *known.PROBES}))
         reading.error(1, f"unknown option '{name}'.{hint.replace('; d', ' D')}")
-
-
-@keyword("option tcplog", PROXY, "A line for every connection.", words=2)
-def option_tcplog(reading: Reading) -> None:
-    """Read ``option tcplog``."""
-    if reading.draft.kind == "backend":
-        reading.warn(0, f"backend '{reading.draft.name}' : 'option tcplog' directive is ignored in backends.")
-    elif reading.no_more_than(2):
-        reading.draft.settings.tcplog = True
-
-
-@keyword("option httplog", PROXY, "In TCP mode the same as tcplog.", words=2)
-def option_httplog(reading: Reading) -> None:
-    """Read ``option httplog``; the warning comes once per proxy, at the end."""
-    reading.draft.settings.httplog_at = (reading.at(1), reading.source_at(1))
-
-
-@keyword("option dontlognull", FRONT, "No line for a connection that sent nothing.", words=2, negatable=True)
-def option_dontlognull(reading: Reading) -> None:
-    """Read ``option dontlognull``."""
-    if reading.no_more_than(2):
-        reading.draft.settings.dontlognull = not reading.negated
 
 
 @keyword("option redispatch [<interval>]", BACK, "The last retry may go to another server.", words=2, negatable=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from tcpbalancer.model.backend import Backend, Server
 from tcpbalancer.model.check import Check, HttpCheck, Probe, TcpCheck
-from tcpbalancer.model.configuration import Configuration, LogTarget
+from tcpbalancer.model.configuration import Configuration
 from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
+from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
 
 __all__ = [
@@ -19,11 +20,14 @@ __all__ = [
     "Bind",
     "Check",
     "Configuration",
+    "ConnectionLog",
     "Frontend",
     "HttpCheck",
+    "LogMoment",
     "LogTarget",
     "Mode",
     "Probe",
+    "ProxyLog",
     "Secret",
     "Server",
     "StatsPage",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hakit.diagnostics import Location
 from tcpbalancer.model.check import Check, Probe, TcpCheck
 from tcpbalancer.model.conduct import InitState, OnError
+from tcpbalancer.model.log import ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
 
 
@@ -56,4 +57,5 @@ class Backend:
     retries: int = 3
     redispatch: bool = False
     log_health_checks: bool = False
+    log: ProxyLog = ProxyLog()
     location: Location = NOWHERE

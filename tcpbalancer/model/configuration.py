@@ -10,16 +10,7 @@ from dataclasses import dataclass
 
 from tcpbalancer.model.backend import Backend
 from tcpbalancer.model.frontend import Frontend
-
-
-@dataclass(frozen=True, slots=True)
-class LogTarget:
-    """Where log lines go: ``stdout``, ``stderr``, ``/path`` of a Unix datagram socket, or ``host:port`` for UDP."""
-
-    address: str
-    facility: str = "local0"
-    format: str = "rfc3164"
-    level: str = "debug"
+from tcpbalancer.model.log import LogTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +21,8 @@ class Configuration:
     backends: Mapping[str, Backend]
     order: tuple[str, ...]
     log_targets: tuple[LogTarget, ...] = ()
+    log_tag: str = "haproxy"
+    log_host: str | None = None  # the host name that lines carry; None: as their format has it
     maxconn: int = 2000
     nbthread: int = 1
     daemon: bool = False

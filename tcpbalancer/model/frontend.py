@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hakit.diagnostics import Location
+from tcpbalancer.model.log import ConnectionLog, ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
 
 
@@ -48,7 +49,7 @@ class Frontend:
     default_backend: str | None = None
     timeouts: Timeouts = Timeouts()
     maxconn: int = 2000
-    tcplog: bool = False
-    dontlognull: bool = False
+    connection_log: ConnectionLog | None = None
+    log: ProxyLog = ProxyLog()
     stats: StatsPage | None = None
     location: Location = NOWHERE

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hakit.logtarget import Log, LogTarget
+from hakit.logtarget import Layout, Log, LogTarget
 from hakit.service import AlreadyRunning, PidFile, StopSignals, sd_notify, set_process_name
 
 
@@ -137,10 +137,64 @@ def test_a_line_of_rfc_3164_has_priority_time_tag_and_pid(tmp_path: Path) -> Non
         target.close()
 
 
+@pytest.mark.parametrize(
+    ("layout", "head"),
+    [
+        (Layout("local"), "<129>Nov  2 19:01:06 lb[PID]: "),
+        (Layout("rfc3164"), "<129>Nov  2 19:01:06 localhost lb[PID]: "),
+        (Layout("rfc3164", host="h"), "<129>Nov  2 19:01:06 h lb[PID]: "),
+        (Layout("rfc5424"), "<129>1 2026-11-02T19:01:06.250000+00:00 - lb PID - - "),
+        (Layout("rfc5424", host="h"), "<129>1 2026-11-02T19:01:06.250000+00:00 h lb PID - - "),
+        (Layout("priority"), "<129>"),
+        (Layout("short"), "<1>"),
+        (Layout("timed"), "<1>2026-11-02T19:01:06.250000+00:00 "),
+        (Layout("iso"), "2026-11-02T19:01:06.250000+00:00 "),
+        (Layout("raw"), ""),
+        (Layout("short", least="notice"), "<5>"),
+    ],
+)
+def test_every_format_is_what_haproxy_was_seen_to_send(
+    layout: Layout, head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    with listening_unix(tmp_path / "log") as listening:
+        target = LogTarget("haproxy", str(tmp_path / "log"), "local0", layout)
+        target.log("alert", "x", 1793646066.25, tag="lb")
+        assert listening.recv(999).decode() == head.replace("PID", str(os.getpid())) + "x"
+        target.close()
+
+
+def test_a_datagram_can_have_a_line_feed_within_its_length(tmp_path: Path) -> None:
+    with listening_unix(tmp_path / "log") as listening:
+        target = LogTarget("haproxy", str(tmp_path / "log"), "local0", Layout("raw", length=80, feed=True))
+        target.log("alert", "x" * 200)
+        assert listening.recv(999) == b"x" * 79 + b"\n"
+        target.close()
+
+
+def test_an_abstract_socket_and_a_descriptor_are_log_targets() -> None:
+    name = f"tcpbalancer-log-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind("\0" + name)
+        target = LogTarget("x", f"abns@{name}", "daemon", Layout("raw"))
+        target.log("info", "hello")
+        assert listening.recv(99) == b"hello"
+        target.close()
+    theirs, ours = os.pipe()
+    target = LogTarget("x", f"fd@{ours}", "daemon", Layout("raw"))
+    target.log("info", "hello")
+    assert os.read(theirs, 99) == b"hello\n"
+    os.close(theirs)
+    os.close(ours)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        LogTarget("x", f"fd@{ours}", "daemon")
+
+
 def test_lines_go_over_udp() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("127.0.0.1", 0))
-        log = Log([LogTarget("x", f"127.0.0.1:{listening.getsockname()[1]}", "daemon", format_="short")])
+        log = Log([LogTarget("x", f"127.0.0.1:{listening.getsockname()[1]}", "daemon", Layout("short"))])
         log("info", "hello")
         assert listening.recv(999) == b"<6>hello"
         log.close()
@@ -149,7 +203,7 @@ def test_lines_go_over_udp() -> None:
 
 def test_a_level_below_the_targets_is_left_out(tmp_path: Path) -> None:
     with listening_unix(tmp_path / "log") as listening:
-        target = LogTarget("x", str(tmp_path / "log"), "local0", level="notice", format_="raw")
+        target = LogTarget("x", str(tmp_path / "log"), "local0", Layout("raw", "notice"))
         target.log("info", "not this")
         target.log("notice", "this")
         assert listening.recv(999) == b"this"
@@ -166,8 +220,8 @@ def test_a_log_daemon_that_is_not_there_costs_lines_not_time(tmp_path: Path) -> 
 def test_the_console_is_written_to_and_a_full_pipe_drops_lines() -> None:
     program = (
         "import os, sys\n"
-        "from hakit.logtarget import LogTarget\n"
-        "target = LogTarget('x', 'stdout', 'local0', format_='raw')\n"
+        "from hakit.logtarget import Layout, LogTarget\n"
+        "target = LogTarget('x', 'stdout', 'local0', Layout('raw'))\n"
         "while not target.dropped: target.log('info', 'x' * 1000)\n"
         "target.close(); print('done', file=sys.stderr)"
     )
@@ -181,8 +235,8 @@ def test_the_console_is_written_to_and_a_full_pipe_drops_lines() -> None:
 def test_a_console_that_is_closed_drops_lines() -> None:
     program = (
         "import os\n"
-        "from hakit.logtarget import LogTarget\n"
-        "target = LogTarget('x', 'stderr', 'local0', format_='raw')\n"
+        "from hakit.logtarget import Layout, LogTarget\n"
+        "target = LogTarget('x', 'stderr', 'local0', Layout('raw'))\n"
         "os.close(2); target.log('info', 'x'); print(target.dropped)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

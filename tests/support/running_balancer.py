@@ -16,9 +16,13 @@ from tcp_peers import PATIENCE, free_port
 
 from hakit.events import EventHub
 from hakit.transcript import Event
-from tcpbalancer.model import Backend, Bind, Configuration, Frontend, Server, Timeouts
+from tcpbalancer.log_format import TCPLOG, parse_log_format
+from tcpbalancer.model import Backend, Bind, Configuration, ConnectionLog, Frontend, Server, Timeouts
 from tcpbalancer.statistics import Snapshot
 from tcpbalancer.supervisor import Supervisor
+
+TCPLOG_LINE = ConnectionLog(parse_log_format(TCPLOG))
+"""What ``option tcplog`` makes of a frontend."""
 
 
 def server(port: int, name: str = "s1", **options: Any) -> Server:
@@ -39,7 +43,9 @@ def one_way(
     bind = Bind("127.0.0.1", free_port())
     return Configuration(
         frontends={
-            "f": Frontend("f", (bind,), default_backend="b", timeouts=front, tcplog=True, maxconn=maxconn),
+            "f": Frontend(
+                "f", (bind,), default_backend="b", timeouts=front, connection_log=TCPLOG_LINE, maxconn=maxconn
+            ),
         },
         backends={"b": replace(Backend("b", tuple(servers)), timeouts=back, **options)},
         order=("f", "b"),
@@ -78,7 +84,7 @@ class RunningBalancer:
             self.events.append(event)
             self._news.notify_all()
 
-    def _logged(self, level: str, line: str) -> None:
+    def _logged(self, level: str, line: str, _proxy: str | None = None) -> None:
         with self._news:
             self.lines.append((level, line))
             self._news.notify_all()

@@ -14,11 +14,13 @@ from hakit.schedule import Intervals
 from tcpbalancer.config.interpret import READERS
 from tcpbalancer.config.load import Loaded, load, look_up, read_texts
 from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS
+from tcpbalancer.log_format import TCPLOG, parse_log_format
 from tcpbalancer.model import (
     Backend,
     Bind,
     Check,
     Configuration,
+    ConnectionLog,
     Frontend,
     HttpCheck,
     LogTarget,
@@ -274,30 +276,32 @@ def test_http_mode_that_relays_is_told_to_relay_bytes() -> None:
 def test_global_settings_and_several_global_sections() -> None:
     seen = model(
         "global\n log stdout format raw local0\n log 127.0.0.1 local1 notice err\n log /dev/log daemon\n"
-        " log [::1]:515 len 900 user\n maxconn 100\nglobal\n nbthread 4\n daemon\n pidfile /run/x.pid\n node lb1\n"
-        " description the first one\n"
+        " log [::1]:515 len 900 format rfc5424 user\n maxconn 100\nglobal\n nbthread 4\n daemon\n"
+        " pidfile /run/x.pid\n node lb1\n description the first one\n"
     )
     assert seen.log_targets == (
         LogTarget("stdout", "local0", "raw", "debug"),
-        LogTarget("127.0.0.1:514", "local1", "rfc3164", "notice"),
+        LogTarget("127.0.0.1:514", "local1", level="notice", minlevel="err"),
         LogTarget("/dev/log", "daemon"),
-        LogTarget("[::1]:515", "user"),
+        LogTarget("[::1]:515", "user", "rfc5424", length=900),
     )
     assert (seen.maxconn, seen.nbthread, seen.daemon, seen.pidfile) == (100, 4, True, "/run/x.pid")
     assert (seen.node, seen.description) == ("lb1", "the first one")
 
 
-def test_no_log_forgets_the_targets_and_other_formats_become_rfc_3164() -> None:
+def test_no_log_forgets_the_targets_and_a_ring_is_none() -> None:
     seen = model("global\n log stdout local0\n no log\n log stderr format iso local0\n log ring@x local0\n")
-    assert seen.log_targets == (LogTarget("stderr", "local0"),)
+    assert seen.log_targets == (LogTarget("stderr", "local0", "iso"),)
 
 
 def test_a_line_per_connection_needs_tcplog_and_a_log() -> None:
     text = "global\n log stdout local0\n" + TIMED + " option tcplog\nlisten l\n bind :1\n"
-    assert not model(text).frontends["l"].tcplog
+    assert model(text).frontends["l"].connection_log is None
     assert warnings(text) == ["log format ignored for proxy 'l' since it has no log address."]
-    assert model(text + " log global\n option dontlognull\n").frontends["l"].tcplog
-    assert not model(text + " log global\n no log\n").frontends["l"].tcplog
+    assert model(text + " log global\n option dontlognull\n").frontends["l"].connection_log == ConnectionLog(
+        parse_log_format(TCPLOG), without_null=True
+    )
+    assert model(text + " log global\n no log\n").frontends["l"].connection_log is None
 
 
 def test_maxconn_of_a_frontend_is_the_global_one_unless_it_has_its_own() -> None:
@@ -338,7 +342,6 @@ def test_setenv_acts_on_the_lines_that_follow() -> None:
     [
         "option forwardfor", "cookie SERVERID insert indirect", "errorfile 503 /x", "acl a src 192.0.2.1",
         "use_backend x if a", "balance leastconn", "balance hdr(x)", "option redispatch 3", "timeout http-request 1s",
-        "log 127.0.0.1:1 local0",
         "tcp-request connection accept", "http-request set-header X y",
         "server s 192.0.2.1:1 cookie a tfo slowstart 3s",
     ],

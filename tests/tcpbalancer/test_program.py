@@ -189,7 +189,7 @@ def test_a_pid_file_that_cannot_be_written_is_named(configuration: LabConfigurat
 def test_state_changes_are_logged_and_told_on_stderr(configuration: LabConfiguration, tmp_path: Path) -> None:
     configuration.text = configuration.text.replace(
         "global\n", "global\n log stdout format raw local0\n log nowhere.invalid local0\n"
-    )
+    ).replace("defaults\n", "defaults\n log global\n")
     with program(configuration, tmp_path) as running:
         running.wait_for_status("swarm/spare", "DOWN", "L4CON")
         running.stop(signal.SIGTERM)

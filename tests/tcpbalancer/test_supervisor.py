@@ -8,7 +8,7 @@ import socket
 from dataclasses import replace
 
 import pytest
-from running_balancer import RunningBalancer, one_way, server
+from running_balancer import TCPLOG_LINE, RunningBalancer, one_way, server
 from tcp_peers import ScriptedServer, echo, free_port, read_exactly, read_to_end
 
 from hakit.schedule import Intervals
@@ -97,7 +97,7 @@ def test_a_backup_is_used_once_the_last_active_server_is_down() -> None:
 def test_dontlognull_keeps_quiet_about_clients_that_send_nothing() -> None:
     with ScriptedServer(echo()) as peer:
         configuration = one_way([server(peer.port)])
-        quiet = replace(configuration.frontends["f"], dontlognull=True)
+        quiet = replace(configuration.frontends["f"], connection_log=replace(TCPLOG_LINE, without_null=True))
         with RunningBalancer(replace(configuration, frontends={"f": quiet})) as balancer:
             with balancer.connect() as client:
                 assert read_exactly(client, 6) == b"hello\n"
@@ -111,7 +111,7 @@ def test_dontlognull_keeps_quiet_about_clients_that_send_nothing() -> None:
 
 def test_dontlognull_tells_of_clients_that_spoke_to_nobody() -> None:
     configuration = one_way([server(free_port())], retries=0)
-    quiet = replace(configuration.frontends["f"], dontlognull=True)
+    quiet = replace(configuration.frontends["f"], connection_log=replace(TCPLOG_LINE, without_null=True))
     with RunningBalancer(replace(configuration, frontends={"f": quiet})) as balancer:
         with balancer.connect() as client:
             assert read_to_end(client) == b""
@@ -184,10 +184,10 @@ class Mute(RunningBalancer):
         super().__init__(configuration)
         self._fails_at = fails_at
 
-    def _logged(self, level: str, line: str) -> None:
+    def _logged(self, level: str, line: str, proxy: str | None = None) -> None:
         if self._fails_at in line:
             raise BrokenPipeError
-        super()._logged(level, line)
+        super()._logged(level, line, proxy)
 
 
 def test_sessions_are_cut_and_checks_go_on_whatever_becomes_of_the_log() -> None:

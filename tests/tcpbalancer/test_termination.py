@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from running_balancer import RunningBalancer, one_way, server
+from running_balancer import TCPLOG_LINE, RunningBalancer, one_way, server
 from tcp_peers import PATIENCE, Script, ScriptedServer, echo, free_port, full_backlog, read_exactly, read_to_end, reset
 
 from hakit.schedule import Intervals
@@ -75,7 +75,7 @@ def test_no_server_is_available() -> None:
 def test_a_frontend_without_a_backend() -> None:
     configuration = one_way([])
     frontend = configuration.frontends["f"]
-    bare = Configuration({"f": type(frontend)("f", frontend.binds, tcplog=True)}, {}, ("f",))
+    bare = Configuration({"f": type(frontend)("f", frontend.binds, connection_log=TCPLOG_LINE)}, {}, ("f",))
     with RunningBalancer(bare) as balancer, balancer.connect() as client:
         assert read_to_end(client) == b""
         assert balancer.line("<NOSRV>")[1].endswith(" f f/<NOSRV> -1/-1/0 0 SC 1/1/0/0/0 0/0")
