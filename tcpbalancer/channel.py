@@ -27,7 +27,9 @@ class SoftStop:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Accept no more, cut all sessions, end."""
+    """Accept no more, cut all sessions, end: by a signal if ``by`` is its number, as HAProxy's workers do."""
+
+    by: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,12 @@ class CheckLoop:
         if server in self._hurry:
             self._hurry[server].set()
 
+    def pause(self) -> None:
+        """End all checks at once; ``start`` begins them anew."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+
     async def stop(self) -> None:
         """End all checks."""
         for server in tuple(self._tasks):

@@ -12,16 +12,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
-from hakit.diagnostics import ConfigError, Diagnostic
-from hakit.logtarget import Console
+from hakit.diagnostics import ConfigError
 from tcpbalancer.config.conditions import ConditionError
-from tcpbalancer.config.load import condition_holds, load
-from tcpbalancer.config.messages import is_notice, line, messages, preamble
+from tcpbalancer.config.load import condition_holds
+from tcpbalancer.config.messages import is_notice
 from tcpbalancer.config.tokens import TokenError
 from tcpbalancer.options import USAGE, Options, UsageError, parse
-from tcpbalancer.version import REPORTED, banner
+from tcpbalancer.reading import Unfit, read
+from tcpbalancer.teller import Teller
+from tcpbalancer.version import banner
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.version or options.version_details:
         sys.stdout.write(banner() + (_details() if options.version_details else ""))
         return 0
-    teller = Teller(options)
+    teller = Teller(quiet=options.quiet)
     if options.condition is not None:
         return _check(options.condition, teller)
     if options.folder is not None:
@@ -58,80 +58,30 @@ def _check(condition: str, teller: Teller) -> int:
 
 
 def _start(options: Options, teller: Teller) -> int:
+    for flag in options.not_carried_out:
+        teller.warning(f"'{flag}' is accepted but not carried out by tcpbalancer")
     try:
-        loaded = load(options.files)
+        loaded = read(options)
     except ConfigError as wrong:
         teller.findings(wrong.diagnostics)
         return 1
-    teller.findings(loaded.warnings)
-    for flag in options.not_carried_out:
-        teller.warning(f"'{flag}' is accepted but not carried out by tcpbalancer")
-    # Advice is ours alone, and HAProxy would have said nothing: it does not count for -dW.
-    if options.zero_warning and any(not found.advice for found in loaded.warnings):
-        teller.alert("Some warnings were found and 'zero-warning' is set. Aborting.")
+    except Unfit as wrong:
+        teller.findings(wrong.warnings)
+        teller.alert(str(wrong))
         return 1
+    teller.findings(loaded.warnings)
     if not all(is_notice(found) for found in loaded.warnings):
         teller.say("Warnings were found.")
     if options.check:
         if options.verbose:
             teller.say("Configuration file is valid")
         return 0
-    configuration = loaded.configuration
-    if not any(frontend.binds for frontend in configuration.frontends.values()):
+    if not loaded.configuration.has_listeners:
         teller.alert(f"[{teller.program}.main()] No enabled listener found (check for 'bind' directives) ! Exiting.")
         return 1
-    if options.maxconn is not None:
-        configuration = replace(configuration, maxconn=options.maxconn)
-    from tcpbalancer.program import run  # asyncio, and all that comes with it
+    from tcpbalancer.launch import run  # asyncio, and all that comes with it
 
-    return run(configuration, options, teller)
-
-
-class Teller:
-    """Says things as HAProxy does: with its prefixes on stderr, without on stdout, or not at all with ``-q``."""
-
-    def __init__(self, options: Options) -> None:
-        self.program = os.path.realpath(sys.argv[0])
-        self._quiet = options.quiet
-        self._introduced = False
-
-    def findings(self, found: Sequence[Diagnostic]) -> None:
-        """Print what was found in the configuration."""
-        for finding in found:
-            lines = messages([finding], os.getpid())
-            if is_notice(finding) and not self._quiet:
-                print("\n".join(lines), file=sys.stderr, flush=True)
-            elif not is_notice(finding):
-                self._print(lines)
-
-    def alert(self, text: str) -> None:
-        """Print a reason why the program ends."""
-        self._print([line("ALERT", os.getpid(), text)])
-
-    def warning(self, text: str) -> None:
-        """Print something that may not be as it should."""
-        self._print([line("WARNING", os.getpid(), text)])
-
-    def tell(self, level: str, text: str) -> None:
-        """Print a message while the program runs: whoever reads stderr slowly, or not at all, must not hold it up."""
-        if not self._quiet and sys.stderr is not None:  # None: it was closed when the program started
-            lines = self._introduce([line(level, os.getpid(), text)])
-            Console(sys.stderr.fileno()).write("\n".join(lines).encode("utf-8", "replace"))
-
-    def say(self, text: str) -> None:
-        """Print a line on stdout."""
-        if not self._quiet:
-            print(text, flush=True)
-
-    def _print(self, lines: Sequence[str]) -> None:
-        if lines and not self._quiet:
-            print("\n".join(self._introduce(lines)), file=sys.stderr, flush=True)
-
-    def _introduce(self, lines: Sequence[str]) -> Sequence[str]:
-        if self._introduced:
-            return lines
-        self._introduced = True
-        return [*preamble(os.getpid(), REPORTED, self.program), *lines]
+    return run(loaded.configuration, options, teller)
 
 
 def _details() -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hakit.events import EventHub
+from hakit.transcript import Value
 from tcpbalancer.administration import Administration
 from tcpbalancer.channel import Attempted, Cut, Ended, Noted, Order
 from tcpbalancer.check_loop import CheckLoop
@@ -63,6 +64,7 @@ class Generation:
         self.administration = Administration(self.watch, self.checks.hurry)
         self.workers: dict[int, WorkerProcess] = {}
         self.is_over = False
+        self.is_former = False
         self.older: list[Generation] = []
         self._voice = voice
         self._sockets: ListeningSockets | None = None
@@ -101,11 +103,12 @@ class Generation:
         for worker in tuple(self.workers.values()):
             await _came_up(worker)
 
-    async def serve(self, before: Generation | None = None) -> None:
+    def serve(self, before: Generation | None = None) -> None:
         """Begin to check; from ``before``, which serves until now, this one takes over."""
         if before is not None:
-            await before.checks.stop()
+            before.checks.pause()
             before.watch.stop()
+            before.is_former = True
             self.older = [before, *before.older]
             before.older = []
             self.watch.follow(before.watch)
@@ -218,9 +221,12 @@ class Generation:
             worker.ready.set_exception(RuntimeError(f"worker {worker.number} did not come up: {explain(status)}"))
             worker.ready.exception()  # it is known now, whoever else may still want to know
         if self._stopping:
+            news: dict[str, Value] = {"worker": worker.number, "action": "ended", "pid": worker.pid, "status": status}
+            self._voice.hub.publish("worker", explain(status), former=self.is_former, **news)
             return
         reason = f"{explain(status)}; {lost} connections lost"
-        self._voice.hub.publish("worker", reason, worker=worker.number, action="died", pid=worker.pid)
+        news = {"worker": worker.number, "action": "died", "pid": worker.pid, "status": status}
+        self._voice.hub.publish("worker", reason, **news)
         lived = asyncio.get_running_loop().time() - worker.started_at
         self._spawn(self._replace_worker(worker.number, 0.0 if lived > SHORT_LIFE else SHORT_LIFE))
         self._voice.log("alert", f"Worker {worker.number} ({worker.pid}) died: {reason}. A new one is started.")

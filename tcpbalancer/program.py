@@ -2,7 +2,8 @@
 
 Laws: what was started is stopped in the opposite order, also when a later start fails. Readiness is told once
 everything listens. In the foreground the process keeps its pid and dies by the signal that ended it; with ``-D`` the
-parent ends once the child is ready, with ``-W`` the exit status is a number as of HAProxy's master.
+parent ends once the child is ready, with ``-W`` the exit status is a number as of HAProxy's master, which this process
+then is: it stays over reloads. A reload that fails changes nothing.
 
 Source: HAProxy's management guide, chapter 4 "Stopping and restarting HAProxy"; ``sd_notify(3)``.
 """
@@ -15,26 +16,27 @@ import logging
 import os
 import re
 import signal
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from hakit.control import ControlServer
+from hakit.diagnostics import ConfigError, Diagnostic
 from hakit.events import EventHub
-from hakit.service import AlreadyRunning, Detached, PidFile, StopSignals, detach, die_by, sd_notify, set_process_name
-from hakit.transcript import Value
+from hakit.service import Detached, StopSignals, sd_notify
+from hakit.transcript import Event, Value
+from tcpbalancer import master
 from tcpbalancer.control.states import states
 from tcpbalancer.control.status import status
+from tcpbalancer.control_room import ControlRoom
 from tcpbalancer.listening import ListenError
 from tcpbalancer.log_book import LogBook
-from tcpbalancer.model import Configuration, Frontend, Mode
+from tcpbalancer.model import Configuration
 from tcpbalancer.options import DEFAULT_CONTROL, Options
+from tcpbalancer.reading import Unfit, read
 from tcpbalancer.supervisor import Supervisor
-from tcpbalancer.worker import allow_all_descriptors
-
-if TYPE_CHECKING:
-    from tcpbalancer.control.site import StatisticsSite
 
 PROCESS_NAME = "haproxy"
 """Check scripts look for it (``killall -0 haproxy``), and syslog readers for this tag."""
@@ -42,7 +44,7 @@ _NOBODY_LEFT = re.compile(r"^(proxy|backend) (\S+) has")
 """On stderr HAProxy puts quotes around the name, in the log it does not."""
 
 
-class Teller(Protocol):
+class Telling(Protocol):
     """Says what goes wrong on the way."""
 
     @property
@@ -57,6 +59,9 @@ class Teller(Protocol):
 
     def tell(self, level: str, text: str) -> None:
         """Print a message of a level (ALERT, WARNING) while the program runs; never waits, never raises."""
+
+    def tell_findings(self, found: Sequence[Diagnostic]) -> None:
+        """Print what was found in a configuration while the program runs; never waits, never raises."""
 
 
 class Troubles(logging.Handler):
@@ -84,75 +89,56 @@ class StartError(Exception):
         super().__init__("\n".join(lines))
 
 
-def run(configuration: Configuration, options: Options, teller: Teller) -> int:
-    """Run until a signal; returns the exit status, or ends by that signal."""
-    background = (options.daemon or configuration.daemon) and not (options.foreground or options.debug)
-    told = detach() if background else None
-    set_process_name(PROCESS_NAME)
-    path = options.pidfile or configuration.pidfile
-    pid_file = None if path is None else PidFile(Path(path))
-    try:
-        if pid_file is not None:
-            _acquire(pid_file, teller)
-        allow_all_descriptors()
-        program = Program(configuration, options, teller)
-        ended_by = asyncio.run(program.run(told))
-    except StartError as failed:
-        for line in failed.lines:
-            teller.alert(line)
-        return 1
-    finally:
-        if pid_file is not None:
-            pid_file.release(remove=False)  # HAProxy leaves it, and the lock tells a stale one from a living one
-    if ended_by is signal.SIGUSR1:
-        return 0
-    if options.master:
-        return 130 if ended_by is signal.SIGINT else 0
-    return die_by(ended_by)
-
-
-def _acquire(pid_file: PidFile, teller: Teller) -> None:
-    try:
-        pid_file.acquire()
-    except AlreadyRunning as other:
-        raise StartError([f"[{teller.program}.main()] {other}"]) from other
-    except OSError as failed:
-        problem = f"Cannot write pid file {pid_file.path}: {failed.strerror}"
-        raise StartError([f"[{teller.program}.main()] {problem}"]) from failed
-
-
 class Program:
     """Everything that runs in the supervisor's process."""
 
-    def __init__(self, configuration: Configuration, options: Options, teller: Teller) -> None:
+    def __init__(self, configuration: Configuration, options: Options, teller: Telling, *, is_master: bool) -> None:
         self._configuration = configuration
         self._options = options
         self._teller = teller
+        self._is_master = is_master
         self._hub = EventHub("tcpbalancer")
         self._log = LogBook(configuration, teller.warning)
         self._supervisor = Supervisor(configuration, self._hub, self._tell)
-        self._pages: list[StatisticsSite] = []
+        self._room = ControlRoom(self._supervisor)
+        self._wants_reload = asyncio.Event()
 
-    async def run(self, detached: Detached | None) -> signal.Signals:
-        """Start, serve until a signal comes, stop; returns the signal. Raises StartError."""
+    async def run(self, detached: Detached | None, started: Callable[[], None]) -> signal.Signals:
+        """Start, serve until a signal comes, stop; returns the signal. Raises StartError, also if ``started`` does."""
         stop = StopSignals(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
         stop.install()
-        loop = asyncio.get_running_loop()
+        self._install_signals()
         logging.getLogger().addHandler(Troubles(self._tell))
-        loop.add_signal_handler(signal.SIGHUP, self._dump_states)
-        for number in (signal.SIGUSR2, signal.SIGQUIT):
-            loop.add_signal_handler(number, self._not_carried_out, number)
+        if self._is_master:
+            self._hub.listen(self._tell_of_worker)
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._log.close)
+            stack.callback(self._close_log)
             await self._start(stack)
-            sd_notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS=Ready.")
+            started()
+            if self._is_master:
+                self._teller.tell(*master.LOADED)
+            _notify_ready("Ready.")
             if detached is not None:
                 detached.ready()
+            reloading = asyncio.create_task(self._reload_when_asked())
             ended_by = await stop.wait()
+            reloading.cancel()
+            await asyncio.gather(reloading, return_exceptions=True)
             sd_notify("STOPPING=1")
-            if ended_by is signal.SIGUSR1:
-                ended_by = await self._soft_stop()
+            ended_by = await self._end(ended_by)
+        if self._is_master:
+            self._teller.tell(*master.all_exited(exit_status(ended_by)))
         return ended_by
+
+    def _install_signals(self) -> None:
+        """SIGHUP and SIGUSR2 reload a master; who is none tells its states, or that it cannot."""
+        loop = asyncio.get_running_loop()
+        reload_ = self._wants_reload.set
+        loop.add_signal_handler(signal.SIGHUP, reload_ if self._is_master else self._dump_states)
+        loop.add_signal_handler(signal.SIGUSR2, reload_ if self._is_master else self._cannot_reload)
+        loop.add_signal_handler(signal.SIGQUIT, self._not_carried_out, signal.SIGQUIT)
+        for number in (signal.SIGTTOU, signal.SIGTTIN):  # a successor of HAProxy's sends them: they must not stop us
+            signal.signal(number, signal.SIG_IGN)
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         # The control socket is the last to go, so that whoever listens there hears the end.
@@ -160,22 +146,19 @@ class Program:
         try:
             await self._supervisor.start()
             stack.push_async_callback(self._supervisor.stop)
-            for frontend in self._configuration.frontends.values():
-                if frontend.mode is Mode.HTTP and frontend.binds:
-                    await self._start_page(frontend, stack)
+            await self._room.open(self._configuration)
+            stack.push_async_callback(self._close_room)
         except ListenError as failed:
             last = f"[{self._teller.program}.main()] Some protocols failed to start their listeners! Exiting."
             raise StartError([*failed.lines, last]) from failed
         except RuntimeError as failed:
             raise StartError([f"[{self._teller.program}.main()] {failed}"]) from failed
 
-    async def _start_page(self, frontend: Frontend, stack: contextlib.AsyncExitStack) -> None:
-        from tcpbalancer.control.site import StatisticsSite  # aiohttp: only if there is a page
+    def _close_log(self) -> None:
+        self._log.close()  # the one that is there then: a reload may have opened another
 
-        site = StatisticsSite(frontend, self._supervisor.snapshot, self._supervisor.listening(frontend))
-        await site.start()
-        stack.push_async_callback(site.stop)
-        self._pages.append(site)
+    async def _close_room(self) -> None:
+        await self._room.close()
 
     async def _start_control(self, stack: contextlib.AsyncExitStack) -> None:
         path = Path(self._options.control or DEFAULT_CONTROL)
@@ -192,10 +175,75 @@ class Program:
             return
         stack.push_async_callback(server.stop)
 
+    # -- reload -----------------------------------------------------------------------------------------------------
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._wants_reload.wait()
+            self._wants_reload.clear()
+            microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            sd_notify(f"RELOADING=1\nSTATUS=Reloading Configuration.\nMONOTONIC_USEC={microseconds}")
+            self._teller.tell(*master.RELOADING)
+            if await self._reload():
+                self._teller.tell(*master.LOADED)
+                _notify_ready("Ready.")
+            else:
+                self._teller.tell(*master.FAILED)
+                _notify_ready("Reload failed!")
+
+    async def _reload(self) -> bool:
+        """Read the files again and go over to what they say; returns whether that was possible."""
+        try:
+            loaded = await asyncio.to_thread(read, self._options)  # names are looked up
+        except ConfigError as wrong:
+            self._teller.tell_findings(wrong.diagnostics)
+            return False
+        except Unfit as wrong:
+            self._teller.tell_findings(wrong.warnings)
+            self._teller.tell("ALERT", str(wrong))
+            return False
+        self._teller.tell_findings(loaded.warnings)
+        configuration = loaded.configuration
+        if not configuration.has_listeners:
+            self._teller.tell("ALERT", f"[{self._teller.program}.main()] No enabled listener found (check for 'bind'"
+                " directives) ! Exiting.")  # fmt: skip
+            return False
+        try:
+            await self._supervisor.reload(configuration)
+        except ListenError as failed:
+            for line in failed.lines:
+                self._teller.tell("ALERT", line)
+            return False
+        except (RuntimeError, OSError) as failed:
+            self._teller.tell("ALERT", f"[{self._teller.program}.main()] {failed}")
+            return False
+        await self._go_over(configuration)
+        return True
+
+    async def _go_over(self, configuration: Configuration) -> None:
+        """Let pages and log targets follow the supervisor to another configuration."""
+        log, self._log = self._log, LogBook(configuration, lambda text: self._teller.tell("WARNING", text))
+        log.close()
+        room = ControlRoom(self._supervisor)
+        await room.open(configuration)
+        room, self._room = self._room, room
+        await room.close()
+        self._configuration = configuration
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    async def _end(self, ended_by: signal.Signals) -> signal.Signals:
+        if self._is_master:
+            self._teller.tell(*master.EXITING)
+        if ended_by is signal.SIGUSR1:
+            ended_by = await self._soft_stop()
+        if self._is_master and ended_by is not signal.SIGUSR1:
+            await self._supervisor.stop(by=ended_by)
+        return ended_by
+
     async def _soft_stop(self) -> signal.Signals:
         """Accept no more, let the connections end; a second signal ends them. Returns what ended the program."""
-        for page in self._pages:
-            await page.stop()  # its port is free for a successor, as those of all other frontends are
+        await self._room.close()  # its ports are free for a successor, as those of all other frontends are
         again = StopSignals()
         again.install()
         ending = asyncio.create_task(self._supervisor.soft_stop())
@@ -207,6 +255,8 @@ class Program:
         ending.cancel()
         return urged.result()
 
+    # -- what is told -----------------------------------------------------------------------------------------------
+
     def _status(self, words: Sequence[str]) -> Value:
         if words:
             raise ValueError("status takes no arguments")
@@ -216,8 +266,16 @@ class Program:
         for line in states(self._supervisor.snapshot()):
             self._tell("notice", line)
 
+    def _cannot_reload(self) -> None:
+        self._tell("warning", "SIGUSR2 reloads only with -W or -Ws, as in HAProxy")
+
     def _not_carried_out(self, number: signal.Signals) -> None:
         self._tell("warning", f"{number.name} is accepted but not carried out by tcpbalancer")
+
+    def _tell_of_worker(self, event: Event) -> None:
+        line = master.worker_line(event)
+        if line is not None:
+            self._teller.tell(*line)
 
     def _tell(self, level: str, text: str, proxy: str | None = None) -> None:
         """Log a line; in the foreground what is more than information also goes to stderr, as HAProxy's does."""
@@ -226,3 +284,12 @@ class Program:
             self._teller.tell("ALERT", _NOBODY_LEFT.sub(r"\1 '\2' has", text))
         elif level not in {"info", "debug"}:
             self._teller.tell("WARNING", text)
+
+
+def exit_status(ended_by: signal.Signals) -> int:
+    """Return the exit status of HAProxy's master after a signal."""
+    return 130 if ended_by is signal.SIGINT else 0
+
+
+def _notify_ready(words: str) -> None:
+    sd_notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={words}")

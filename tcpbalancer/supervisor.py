@@ -59,7 +59,7 @@ class Supervisor:
         except BaseException:
             await self.stop()
             raise
-        await self.current.serve()
+        self.current.serve()
         self._voice.hub.publish("ready", f"{len(self._sockets)} listeners, {len(self.current.workers)} workers")
 
     async def reload(self, configuration: Configuration) -> None:
@@ -76,7 +76,7 @@ class Supervisor:
             sockets.close(but=self._sockets)
             raise
         self.current = new
-        await new.serve(before)
+        new.serve(before)
         self._tell_stopped(before)
         self._sockets.close(but=sockets)
         self._sockets = sockets
@@ -87,9 +87,9 @@ class Supervisor:
         """Return the sockets of a frontend of the current configuration; they stay the supervisor's."""
         return self._sockets.of(frontend)
 
-    async def stop(self) -> None:
-        """End at once: listeners are closed, clients see FIN, workers end."""
-        await self._finish(Stop(), STOP_LIMIT)
+    async def stop(self, by: int = 0) -> None:
+        """End at once: listeners are closed, clients see FIN, workers end, by a signal if ``by`` is its number."""
+        await self._finish(Stop(by), STOP_LIMIT)
 
     async def soft_stop(self) -> None:
         """Accept no more, let the connections that there are come to their end, then stop."""

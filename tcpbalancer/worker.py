@@ -159,6 +159,8 @@ class Worker:
         self._next_tick = 0.0
         self._next_try = 0.0  # to resume listeners that are paused
         self._stopping = False
+        self.ends_by = 0
+        """The signal by which this process ends once it has stopped; 0: none."""
 
     # -- surroundings of the sessions -------------------------------------------------------------------------------
 
@@ -300,7 +302,8 @@ class Worker:
         match order:
             case SoftStop():
                 self._close_listeners()
-            case Stop():
+            case Stop(by):
+                self.ends_by = by
                 self._close_listeners()
                 count = self._cut(Cut("KC", "the balancer was stopped"), now)
             case Cut():
@@ -378,6 +381,9 @@ def main(arguments: list[str]) -> None:
     gc.collect()
     gc.freeze()
     worker.run()
+    if worker.ends_by:
+        signal.signal(worker.ends_by, signal.SIG_DFL)
+        os.kill(os.getpid(), worker.ends_by)
 
 
 if __name__ == "__main__":

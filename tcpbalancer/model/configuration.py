@@ -29,3 +29,8 @@ class Configuration:
     pidfile: str | None = None
     node: str | None = None
     description: str | None = None
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether clients can arrive at all."""
+        return any(frontend.binds for frontend in self.frontends.values())

@@ -19,11 +19,11 @@ from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly
 
 from hakit.control import request
 from hakit.transcript import Event
-from tcpbalancer.cli import Teller
+from tcpbalancer.launch import run as run_program
 from tcpbalancer.model import Configuration
 from tcpbalancer.options import Options
 from tcpbalancer.program import Program, Troubles
-from tcpbalancer.program import run as run_program
+from tcpbalancer.teller import Teller
 
 
 @pytest.fixture
@@ -181,9 +181,9 @@ def test_a_second_instance_on_the_same_control_socket_is_refused(
 def test_a_pid_file_that_cannot_be_written_is_named(configuration: LabConfiguration, tmp_path: Path) -> None:
     file = tmp_path / "f.cfg"
     file.write_text(configuration.text)
-    failed = run("-db", "-p", "/nonexistent/x.pid", "-f", str(file))
+    failed = run("-W", "-p", "/nonexistent/x.pid", "-f", str(file))
     assert failed.returncode == 1
-    assert "Cannot write pid file /nonexistent/x.pid: No such file or directory" in failed.stderr
+    assert "Cannot create pidfile /nonexistent/x.pid : No such file or directory" in failed.stderr
 
 
 def test_state_changes_are_logged_and_told_on_stderr(configuration: LabConfiguration, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_stderr_that_takes_nothing_holds_nothing_up(stderr: str, tmp_path: Pat
 
 def test_without_any_stderr_nothing_is_told_and_nothing_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", None)
-    Teller(Options()).tell("WARNING", "a server is DOWN")
+    Teller().tell("WARNING", "a server is DOWN")
 
 
 def test_whoever_holds_the_page_takes_no_server_down(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_signals_that_haproxy_survives_are_survived_and_told(configuration: LabC
     with program(configuration, tmp_path) as running:
         for number, told in [
             (signal.SIGHUP, "SIGHUP: Proxy stats has no servers. Conn: act(FE+BE): 0+0, 0 pend (0 unass), tot"),
-            (signal.SIGUSR2, "SIGUSR2 is accepted but not carried out by tcpbalancer"),
+            (signal.SIGUSR2, "SIGUSR2 reloads only with -W or -Ws, as in HAProxy"),
             (signal.SIGQUIT, "SIGQUIT is accepted but not carried out by tcpbalancer"),
         ]:
             running.process.send_signal(number)
@@ -336,14 +336,14 @@ def test_a_soft_stop_gives_the_port_of_the_page_back(configuration: LabConfigura
 
 
 def test_only_a_pid_file_that_cannot_be_written_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fails(_program: Program, _ready: object) -> signal.Signals:
+    async def fails(_program: Program, _ready: object, _started: object) -> signal.Signals:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tcpbalancer.program.Program.run", fails)
-    monkeypatch.setattr("tcpbalancer.program.set_process_name", lambda _name: None)
+    monkeypatch.setattr("tcpbalancer.launch.set_process_name", lambda _name: None)
     options = Options()
     with pytest.raises(OSError, match="No space left"):
-        run_program(Configuration({}, {}, ()), options, Teller(options))
+        run_program(Configuration({}, {}, ()), options, Teller())
 
 
 def test_what_asyncio_and_aiohttp_complain_of_is_told_in_one_line() -> None:

@@ -1,0 +1,33 @@
+"""Reads the files that the command line names, for a start and for a reload alike.
+
+Laws: what the command line says goes before what the files say. Nothing is told here: whoever asks tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hakit.diagnostics import Diagnostic
+from tcpbalancer.config.load import Loaded, load
+from tcpbalancer.options import Options
+
+
+class Unfit(Exception):  # noqa: N818 (it says what the configuration is)
+    """A configuration without errors that is refused all the same; ``warnings`` are to be told before."""
+
+    def __init__(self, reason: str, warnings: Sequence[Diagnostic]) -> None:
+        self.warnings = warnings
+        super().__init__(reason)
+
+
+def read(options: Options) -> Loaded:
+    """Return the configuration with what is to be told of it; raises ConfigError or Unfit."""
+    loaded = load(options.files)
+    # Advice is ours alone, and HAProxy would have said nothing: it does not count for -dW.
+    if options.zero_warning and any(not found.advice for found in loaded.warnings):
+        raise Unfit("Some warnings were found and 'zero-warning' is set. Aborting.", loaded.warnings)
+    configuration = loaded.configuration
+    if options.maxconn is not None:
+        configuration = replace(configuration, maxconn=options.maxconn)
+    return Loaded(configuration, loaded.warnings)

@@ -1,0 +1,69 @@
+"""How the program speaks to whoever has started it: HAProxy's prefixes on stderr, plain lines on stdout.
+
+Laws: two notices that say which program this is stand before the first warning or alert, and nowhere else. While the
+program starts, it waits until its words are read; once it runs, it waits for nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from hakit.diagnostics import Diagnostic
+from hakit.logtarget import Console
+from tcpbalancer.config.messages import is_notice, line, messages, preamble
+from tcpbalancer.version import REPORTED
+
+
+class Teller:
+    """Says things as HAProxy does: with its prefixes on stderr, without on stdout, or not at all when ``quiet``."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.program = os.path.realpath(sys.argv[0])
+        self._quiet = quiet
+        self._introduced = False
+
+    def findings(self, found: Sequence[Diagnostic]) -> None:
+        """Print what was found in the configuration."""
+        for each in found:
+            self._print(messages([each], os.getpid()), introduced=not is_notice(each))
+
+    def alert(self, text: str) -> None:
+        """Print a reason why the program ends."""
+        self._print([line("ALERT", os.getpid(), text)])
+
+    def warning(self, text: str) -> None:
+        """Print something that may not be as it should."""
+        self._print([line("WARNING", os.getpid(), text)])
+
+    def tell(self, level: str, text: str) -> None:
+        """Print a message of a level (ALERT, WARNING, NOTICE) while the program runs; never waits, never raises."""
+        written = [line(level, os.getpid(), text)]
+        self._write(written if level == "NOTICE" else self._introduce(written))
+
+    def tell_findings(self, found: Sequence[Diagnostic]) -> None:
+        """Print what was found in a configuration that is read while the program runs."""
+        for each in found:
+            written = messages([each], os.getpid())
+            self._write(written if is_notice(each) else self._introduce(written))
+
+    def say(self, text: str) -> None:
+        """Print a line on stdout."""
+        if not self._quiet:
+            print(text, flush=True)
+
+    def _print(self, lines: Sequence[str], *, introduced: bool = True) -> None:
+        if not self._quiet:
+            print("\n".join(self._introduce(lines) if introduced else lines), file=sys.stderr, flush=True)
+
+    def _write(self, lines: Sequence[str]) -> None:
+        """Write if whoever reads takes it: who reads slowly, or not at all, must not hold us up."""
+        if not self._quiet and sys.stderr is not None:  # None: it was closed when the program started
+            Console(sys.stderr.fileno()).write("\n".join(lines).encode("utf-8", "replace"))
+
+    def _introduce(self, lines: Sequence[str]) -> Sequence[str]:
+        if self._introduced:
+            return lines
+        self._introduced = True
+        return [*preamble(os.getpid(), REPORTED, self.program), *lines]
