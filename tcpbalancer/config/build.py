@@ -11,6 +11,7 @@ from collections.abc import Callable
 from hakit.diagnostics import Location
 from hakit.schedule import Intervals
 from tcpbalancer.config.build_log import connection_log, proxy_log
+from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
 from tcpbalancer.config.values import is_literal
@@ -56,6 +57,7 @@ class _Builder:
             self._settle_mode(draft)
         for draft in enabled:
             self._proxy(draft)
+        refuse_impossible_tracks(self._drafts, self._report)
         whole = self._drafts.whole
         if self._unresolved:
             self._report.error_as(CHECKING, NOWHERE, "Failed to initialize server(s) addr.")
@@ -224,7 +226,7 @@ class _Builder:
         if address is None:
             return None
         port = line.port if line.port is not None else self._called_port(draft, line)
-        return Server(
+        server = Server(
             name=line.name,
             address=address,
             port=port,
@@ -236,6 +238,7 @@ class _Builder:
             shutdown_sessions_when_down=bool(options.get("on-marked-down")),
             location=line.statement.location,
         )
+        return with_conduct(server, draft, line)
 
     def _server_address(self, draft: ProxyDraft, line: ServerDraft) -> str | None:
         """Return the address, ``_NOWHERE`` for a server that starts without one, or None after an error."""

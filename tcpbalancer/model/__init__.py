@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tcpbalancer.model.backend import Backend, Server
 from tcpbalancer.model.check import Check, HttpCheck, Probe, TcpCheck
+from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.configuration import Configuration
 from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
@@ -23,9 +24,11 @@ __all__ = [
     "ConnectionLog",
     "Frontend",
     "HttpCheck",
+    "InitState",
     "LogMoment",
     "LogTarget",
     "Mode",
+    "OnError",
     "Probe",
     "ProxyLog",
     "Secret",
