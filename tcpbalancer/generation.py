@@ -148,11 +148,10 @@ class Generation:
         for worker in self.workers.values():
             worker.order(order)
         if isinstance(order, Cut) and order.backend is not None:
-            whole = self.watch.backends[order.backend]
-            named = next((server for server in whole.servers if server.place == order.server), None)
+            named = None if order.server is None else self.watch.at(order.backend, order.server)
             if named is not None:
                 for older in self.older:
-                    older.cut_same(whole.backend.name, named.origin, order)
+                    older.cut_same(named.backend.backend.name, named.origin, order)
 
     def cut_same(self, name: str, server: Server, order: Cut) -> None:
         """Have all workers end the sessions on the server that is this one of backend ``name``, if there is one."""
@@ -244,10 +243,15 @@ class Generation:
                 return
 
     def _reported(self, report: Noted | Ended | Attempted) -> None:
-        if isinstance(report, Noted):
-            self._write_line(report.record)
-        elif isinstance(report, Ended):
-            self._record(report.record)
+        match report:
+            case Noted(record):
+                self._write_line(record)
+            case Ended(record):
+                self._record(record)
+            case Attempted():
+                server = self.watch.at(report.backend, report.server)
+                if server is not None and self.watch.observed(server, report):
+                    self.checks.hurry(server)
 
     def _write_line(self, record: SessionRecord) -> None:
         found = self._lines.line(record, self.configuration.frontends[record.frontend])

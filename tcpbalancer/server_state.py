@@ -25,7 +25,7 @@ from enum import IntEnum, IntFlag
 
 from hakit.health import RiseFall
 from tcpbalancer.check_status import CheckResult, CheckStatus
-from tcpbalancer.model.conduct import InitState
+from tcpbalancer.model.conduct import InitState, OnError
 
 
 class Operation(IntEnum):
@@ -253,6 +253,15 @@ class ServerState:
         # Only a health check may end NOLB.
         held = after.is_held_back(terms) or after.operation is Operation.STOPPING
         return after if held else after.running(now, terms)
+
+    def observed(self, on_error: OnError) -> ServerState:
+        """Return the state with its counter where ``on-error`` wants it before a failed check is counted."""
+        check, counter = replace(self.check, hurry=True), self.check.counter
+        if on_error is OnError.MARK_DOWN:
+            check = check.set_to(counter.rise)
+        elif on_error is OnError.SUDDEN_DEATH and counter.health > counter.rise:
+            check = check.set_to(counter.rise + 1)
+        return replace(self, check=check, failed_observations=self.failed_observations + 1)
 
     def is_held_back(self, terms: Terms) -> bool:
         """Whether anything keeps it from being UP."""

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from hakit.events import EventHub
-from tcpbalancer.channel import Cut, Order
+from tcpbalancer.channel import Attempted, Cut, Order
 from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.counters import SharedMemory
 from tcpbalancer.log_book import Log
-from tcpbalancer.model import Configuration
+from tcpbalancer.model import Configuration, OnError
 from tcpbalancer.server_state import DRAIN, MAINT, Admin, Operation, ServerState
 from tcpbalancer.slowstart import step
 from tcpbalancer.state_lines import Line, admin_changed, checked, no_server_available, operation_changed, why
@@ -61,6 +61,10 @@ class ServerWatch:
         """Take a backend as it is for its beginning: nothing is told."""
         backend.state = replace(backend.state, is_up=not backend.standing().has_none)
         backend.write_weights(self.memory)
+
+    def at(self, backend: int, place: int) -> WatchedServer | None:
+        """Return the server at a place, if there is one."""
+        return next((server for server in self.backends[backend].servers if server.place == place), None)
 
     def follow(self, other: ServerWatch) -> None:
         """Take what another generation knows of the servers that both have."""
@@ -107,12 +111,29 @@ class ServerWatch:
             lines.append(checked(about(server, self.memory), "Agent", after.agent, server.weight))
         self.operate(server, after, "" if logs else why(result), first=lines, seen=why(result))
 
+    def observed(self, server: WatchedServer, attempt: Attempted) -> bool:
+        """Take how traffic found a server (``observe layer4``); returns whether its next check is due sooner."""
+        server.errors_in_a_row = 0 if attempt.passed else server.errors_in_a_row + 1
+        if attempt.passed or server.errors_in_a_row < server.server.error_limit:
+            return False
+        on_error = server.server.on_error
+        server.state = server.state.observed(on_error)
+        if on_error is not OnError.FASTINTER:
+            info = f"Detected {server.errors_in_a_row} consecutive errors, last one was: L4 unsuccessful connection"
+            self.checked(server, CheckResult(CheckStatus.HANA, info=info))
+        server.errors_in_a_row = 0
+        return True
+
     def _could_not_ask(self, server: WatchedServer, result: CheckResult) -> None:
         """A lack of descriptors of our own says nothing of the server: its state stays (HAProxy takes it for DOWN)."""
         if server.could_be_asked:
             server.could_be_asked = False
             title = about(server, self.memory).title
-            self.log("err", f"{title} cannot be checked, its state stays as it is: {result.info}.")
+            self.log(
+                "err",
+                f"{title} cannot be checked, its state stays as it is: {result.info}.",
+                server.backend.backend.name,
+            )
 
     # -- what follows -----------------------------------------------------------------------------------------------
 

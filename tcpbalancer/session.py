@@ -16,6 +16,7 @@ from collections.abc import Collection
 from tcpbalancer.accounts import Accounts, Sight
 from tcpbalancer.arrival import Leaving, leaving, receive
 from tcpbalancer.attempt import open_connection, own_end
+from tcpbalancer.channel import Attempted
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS, REDISPATCHES, RETRIES, Block
 from tcpbalancer.model import LogMoment
@@ -27,6 +28,8 @@ from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.silence import silence_limit
 from tcpbalancer.surroundings import Phase, Surroundings
 
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What says that something of our own is used up, and nothing of the server."""
 TURN_AROUND = 1.0
 """Seconds before the same server is tried again, unless timeout connect is shorter (back_handle_st_cer)."""
 
@@ -116,6 +119,7 @@ class Session:
         try:
             self._server = open_connection(self.target)
         except OSError as failure:
+            self._observe(None if failure.errno in NO_ROOM else failure.errno)
             self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
             return
         self._watch(SERVER, WRITE)
@@ -144,8 +148,16 @@ class Session:
             self.phase, self._phase_since = Phase.WAITING, now
             self._around.schedule(self)
 
+    def _observe(self, problem: int | None) -> None:
+        """Report how an attempt ended (an error of the system, or 0) if that counts for the server; None: not his."""
+        target = self.target
+        if target is not None and target.server.observe and problem is not None:
+            info = os.strerror(problem) if problem else ""
+            self._around.report(Attempted(self.pool.index, target.index, passed=not problem, info=info))
+
     def _established(self, now: float) -> None:
         assert self._server is not None
+        self._observe(0)
         self._accounts.established_now = now
         self.phase = Phase.RELAYING
         self._moved_at = [now, now]
@@ -174,6 +186,7 @@ class Session:
         elif self.phase is Phase.CONNECTING and self._server is not None:
             problem = self._server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if problem:
+                self._observe(problem)
                 self._attempt_failed(os.strerror(problem), now, timed_out=False)
             elif mask & WRITE:
                 self._established(now)
@@ -255,6 +268,7 @@ class Session:
         if deadline is None or now < deadline:
             self._around.schedule(self)
         elif self.phase is Phase.CONNECTING:
+            self._observe(errno.ETIMEDOUT)
             self._attempt_failed("timeout connect", now, timed_out=True)
         elif self.phase is Phase.WAITING:
             self._connect(now)

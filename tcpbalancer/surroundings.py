@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from tcpbalancer.channel import Report
 from tcpbalancer.poller import Poller
 from tcpbalancer.session_log import SessionRecord
 
@@ -41,6 +42,10 @@ class Surroundings(Protocol):
 
     def noted(self, record: SessionRecord) -> None:
         """Take a record of a session that goes on: its line is due now."""
+        ...
+
+    def report(self, report: Report) -> bool:
+        """Send a report to the supervisor; returns False, and drops it, if too many wait already."""
         ...
 
     def ended(self, session: Session, record: SessionRecord) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hakit.health import RiseFall
 from tcpbalancer.check_status import CheckResult, CheckStatus
-from tcpbalancer.model.conduct import InitState
+from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.server_state import Admin, BackendState, CheckState, Operation, ServerState, Terms, shown
 
 PASSED = CheckResult(CheckStatus.L4OK)
@@ -262,6 +262,21 @@ def test_what_traffic_has_shown_keeps_the_time_of_the_last_check() -> None:
         CheckResult(CheckStatus.HANA, info="3 errors"), 105.0, TERMS
     )
     assert (seen.check.checked_at, seen.check.hurry, shown(seen)) == (None, True, "DOWN")
+
+
+@pytest.mark.parametrize(
+    ("on_error", "health", "text"),
+    [
+        (OnError.FAIL_CHECK, 4, "UP 2/3"),
+        (OnError.SUDDEN_DEATH, 4, "UP 1/3"),
+        (OnError.SUDDEN_DEATH, 2, "DOWN"),
+        (OnError.MARK_DOWN, 4, "DOWN"),
+    ],
+)
+def test_too_many_errors_in_traffic_lead_to_what_on_error_says(on_error: OnError, health: int, text: str) -> None:
+    state = replace(fresh(), check=fresh().check.set_to(health)).observed(on_error)
+    assert (state.check.hurry, state.failed_observations) == (True, 1)
+    assert shown(after(state, CheckResult(CheckStatus.HANA))) == text
 
 
 def test_a_backend_counts_the_times_it_had_no_server() -> None:
