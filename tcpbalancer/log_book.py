@@ -112,5 +112,4 @@ class ConnectionLines:
             return None
         count = self._count[frontend.name] = self._count.get(frontend.name, -1) + 1
         around = Circumstances(self._host, os.getpid(), count, grows=early)
-        layout = log.format if is_normal or log.error_format is None else log.error_format
-        return ("err" if log.errors_louder and not is_normal else "info", layout.line(record, around))
+        return ("err" if log.errors_louder and not is_normal else "info", log.format.line(record, around))

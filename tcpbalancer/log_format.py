@@ -105,10 +105,7 @@ _PLAIN: Mapping[str, _Value] = MappingProxyType(
         "ts": lambda record, _: record.flags,
         "tsc": lambda record, _: f"{record.flags}--",
         "ST": lambda _, __: 0,
-        "hr": lambda _, __: "-",
-        "hrl": lambda _, __: "-",
-        "hs": lambda _, __: "-",
-        "hsl": lambda _, __: "-",
+        **dict.fromkeys(("hr", "hrl", "hs", "hsl"), lambda _, __: ""),  # nothing is ever captured
     }
 )
 _NUMBERS: Mapping[str, _Value] = MappingProxyType(

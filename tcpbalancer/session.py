@@ -122,6 +122,9 @@ class Session:
             self._observe(None if failure.errno in NO_ROOM else failure.errno)
             self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
             return
+        log = self.route.frontend.connection_log
+        if log is not None and log.addresses:
+            self._accounts.source = own_end(self._server)
         self._watch(SERVER, WRITE)
         self._around.schedule(self)
 
@@ -164,9 +167,6 @@ class Session:
         self._relay = RELAYS["copy"](self._client, self._server, self._around.buffer)
         for side in (CLIENT, SERVER):
             self._watch(side, self._relay.interest(side))
-        log = self.route.frontend.connection_log
-        if log is not None and log.addresses:
-            self._accounts.source = own_end(self._server)
         self._note(LogMoment.ESTABLISHED, now)
         self._around.schedule(self)
 

@@ -27,5 +27,4 @@ def connection_log(draft: LogDraft, whole: GlobalDraft) -> ConnectionLog | None:
         draft.without_null,
         draft.without_normal,
         draft.errors_louder,
-        draft.error_format,
     )

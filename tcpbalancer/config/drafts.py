@@ -77,7 +77,6 @@ class LogDraft:
     tcplog: bool = False
     httplog_at: tuple[Location, str] | None = None
     format: LogFormat | None = None
-    error_format: LogFormat | None = None
     without_null: bool = False
     without_normal: bool = False
     errors_louder: bool = False

@@ -199,11 +199,15 @@ def log_format(reading: Reading) -> None:
         reading.draft.settings.log.format = found
 
 
-@keyword("error-log-format <format>", PROXY, "The same, for a connection that did not end as it should.")
+@keyword(
+    "error-log-format <format>",
+    PROXY,
+    "The line of a connection that failed before it became a session; read, and not used.",
+)
 def error_log_format(reading: Reading) -> None:
     """Read ``error-log-format``."""
-    if (found := _ERROR_LOG_FORMAT(reading)) is not None:
-        reading.draft.settings.log.error_format = found
+    if _ERROR_LOG_FORMAT(reading) is not None:
+        reading.not_carried_out(0, "'error-log-format'", ": what fails before it is a session has HAProxy's own words")
 
 
 @keyword("option tcplog", PROXY, "A line for every connection.", words=2)

@@ -50,12 +50,11 @@ class ConnectionLog:
     without_null: bool = False
     without_normal: bool = False
     errors_louder: bool = False
-    error_format: LogFormat | None = None
 
     @property
     def addresses(self) -> bool:
         """Whether a record has to hold addresses that only the sockets know."""
-        return self.format.needs_addresses or (self.error_format is not None and self.error_format.needs_addresses)
+        return self.format.needs_addresses
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,10 +98,7 @@ TCP, WHO = parse_log_format(TCPLOG), parse_log_format(CONNECTION)
         (" log-format %ci\\ %ts\n", ConnectionLog(parse_log_format("%ci %ts"))),
         (" log-format %ci\n option tcplog\n", ConnectionLog(TCP)),
         (" option tcplog\n log-format %ci\n", ConnectionLog(parse_log_format("%ci"))),
-        (
-            " option tcplog\n error-log-format %ts\n",
-            ConnectionLog(TCP, error_format=parse_log_format("%ts")),
-        ),
+        (" option tcplog\n error-log-format %ts\n", ConnectionLog(TCP)),
     ],
 )
 def test_options_and_formats_say_what_is_written_of_a_connection_and_when(words: str, log: ConnectionLog) -> None:
