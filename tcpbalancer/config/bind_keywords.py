@@ -42,10 +42,12 @@ def _listening(reading: Reading, text: str, options: Options) -> list[BindDraft]
         reading.not_carried_out(1, f"'bind {text}'", ": nothing will listen there")
         return []
     address = parse_address(text)
-    if address.offset or address.first_port is None or address.last_port is None:
+    if address.offset:
+        raise ValueError(f"port offset not permitted here in '{text}'")
+    if address.first_port is None or address.last_port is None:
         raise ValueError(f"missing port specification in '{text}'")
     if not address.first_port:
-        raise ValueError(f"invalid port '0' in '{text}'")
+        raise ValueError("invalid port '0'")
     host = "" if address.host in {"*", "0.0.0.0"} else address.host
     if text.startswith("ipv6@") and not host:
         host = "::"

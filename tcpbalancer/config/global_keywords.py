@@ -7,10 +7,13 @@ Source: HAProxy's configuration manual, section 3 "Global parameters".
 
 from __future__ import annotations
 
+import re
+
 from tcpbalancer.config.registry import GLOBAL, Reading, keyword
 from tcpbalancer.config.values import parse_count, parse_time
 
 _MOST_THREADS = 64
+_NODE = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
 def _number(reading: Reading) -> int | None:
@@ -67,7 +70,14 @@ def pidfile(reading: Reading) -> None:
 @keyword("node <name>", GLOBAL, "The name shown on the statistics page.")
 def node(reading: Reading) -> None:
     """Read ``node``."""
-    if (name := _text(reading, "a name")) is not None:
+    name = reading.words[1] if len(reading.words) > 1 else ""
+    if not _NODE.fullmatch(name):
+        reading.error(
+            1,
+            "'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) "
+            "or underscode(_).",
+        )
+    elif reading.no_more_than(2):
         reading.whole.node = name
 
 
@@ -75,7 +85,7 @@ def node(reading: Reading) -> None:
 def description(reading: Reading) -> None:
     """Read ``description``: all words of the line."""
     if len(reading.words) < 2:
-        reading.error(1, "'description' expects a text as an argument.")
+        reading.error(1, "'description' expects a string argument.")
     else:
         reading.whole.description = " ".join(reading.words[1:])
 

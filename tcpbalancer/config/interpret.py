@@ -18,6 +18,7 @@ from tcpbalancer.config import known
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, Settings
 from tcpbalancer.config.findings import DUPLICATE, NOT_SUPPORTED, PARSING_TIGHT, SERVER, Report, maybe
 from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, OTHER_SECTIONS, Keyword, OtherSection, Reading, find
+from tcpbalancer.config.removed import REMOVED, REMOVED_GLOBAL
 from tcpbalancer.config.rule_order import RuleOrder
 from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement
@@ -28,6 +29,9 @@ READERS = tuple(
     if found.name.endswith("_keywords")
 )
 """The modules whose import fills the registries: whatever is called ``*_keywords.py`` in this folder."""
+_NEGATABLE = frozenset(
+    {"option", "log", "busy-polling", "set-dumpable", "strict-limits", "insecure-fork-wanted", "numa-cpu-mapping"}
+)
 _NEGATION = (
     "negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, "
     "insecure-fork-wanted and numa-cpu-mapping."
@@ -61,13 +65,22 @@ class _Interpreter:
     def _read_global(self, statement: Statement) -> None:
         reading = Reading(statement, self._report, self._drafts.whole, negated=_is_negated(statement))
         name = reading.words[0]
+        if reading.negated and name not in _NEGATABLE:
+            self._report.error_as(PARSING_TIGHT, statement.at(0), _NEGATION, statement.source)
+            return
         entry = find(GLOBAL_KEYWORDS, reading.words)
         if entry is not None and (entry.negatable or not reading.negated):
             entry.handler(reading)
+        elif name in REMOVED_GLOBAL:
+            reading.error(0, REMOVED_GLOBAL[name])
         elif known.is_global(name) or name in GLOBAL_KEYWORDS:
             reading.not_carried_out(0, f"'{name}'")
         else:
-            hint = NOT_SUPPORTED if name in known.REFUSED_GLOBAL else maybe(name, [*GLOBAL_KEYWORDS, *known.GLOBAL])
+            hint = (
+                NOT_SUPPORTED
+                if name in known.REFUSED_GLOBAL
+                else maybe(name, [*GLOBAL_KEYWORDS, *known.GLOBAL, *known.TUNE])
+            )
             reading.error(0, f"unknown keyword '{name}' in 'global' section{hint}")
 
     def _read_other(self, section: Section, kind: OtherSection) -> None:
@@ -129,19 +142,22 @@ class _Interpreter:
     def _read_statement(self, draft: ProxyDraft, statement: Statement) -> None:
         reading = Reading(statement, self._report, self._drafts.whole, draft, _is_negated(statement))
         name = reading.words[0]
+        if reading.negated and name not in _NEGATABLE:
+            self._report.error_as(PARSING_TIGHT, statement.at(0), _NEGATION, statement.source)
+            return
         entry = find(KEYWORDS, reading.words)
         # A rule that somebody carries out is not refused; ``stats`` alone would take its rules for settings.
         denial = _denial(reading.words) if entry is None or entry.name == "stats" else None
         if denial is not None:
             reading.error(0, f"'{denial}' is not supported by tcpbalancer: everybody would be let in")
+        elif entry is None and name in REMOVED:
+            reading.error(0, REMOVED[name])
         elif entry is None and name in known.PROXY:
             reading.not_carried_out(0, f"'{name}'")
         elif entry is None:
             candidates = [*(word.split()[0] for word in KEYWORDS), *known.PROXY]
             hint = NOT_SUPPORTED if name in known.REFUSED_PROXY else maybe(name, candidates)
             reading.error(0, f"unknown keyword '{name}' in '{draft.kind}' section{hint}")
-        elif reading.negated and name not in {"option", "log"}:
-            reading.report.error_as(PARSING_TIGHT, statement.at(0), _NEGATION, statement.source)
         elif reading.negated and not entry.negatable:
             message = f"negation/default is not supported for option '{reading.words[1]}'."
             reading.report.error_as(PARSING_TIGHT, statement.at(0), message, statement.source)

@@ -28,36 +28,66 @@ GLOBAL = _words(
     h2-workaround-bogus-websocket-clients hard-stop-after harden.reject-privileged-ports.tcp httpclient.resolvers.id
     httpclient.resolvers.prefer httpclient.retries httpclient.ssl.ca-file httpclient.ssl.verify
     httpclient.timeout.connect insecure-fork-wanted insecure-setuid-wanted issuers-chain-path key-base limited-quic
-    localpeer master-worker max-spread-checks maxcompcpuusage maxcomprate maxconnrate
-    maxpipes maxsessrate maxsslconn maxsslrate maxzlibmem mworker-max-reloads no-memory-trimming no-quic noepoll
-    noevports nogetaddrinfo nokqueue nopoll noreuseport nosplice numa-cpu-mapping pp2-never-send-local prealloc-fd
-    profiling.memory profiling.tasks quiet server-state-base server-state-file set-dumpable set-var set-var-fmt setcap
-    shm-stats-file spread-checks ssl-default-bind-ciphers ssl-default-bind-ciphersuites ssl-default-bind-curves
-    ssl-default-bind-options ssl-default-bind-sigalgs ssl-default-server-ciphers ssl-default-server-ciphersuites
-    ssl-default-server-curves ssl-default-server-options ssl-dh-param-file ssl-engine ssl-load-extra-del-ext
-    ssl-load-extra-files ssl-mode-async ssl-propquery ssl-provider ssl-provider-path ssl-security-level
-    ssl-server-verify ssl-skip-self-issued-ca stats-file strict-limits thread-group thread-groups thread-hard-limit
-    trace uid ulimit-n unix-bind unsetenv resetenv user warn-blocked-traffic-after wurfl-data-file zero-warning
+    localpeer master-worker max-spread-checks maxcompcpuusage maxcomprate maxconnrate maxpipes maxsessrate maxsslconn
+    maxsslrate maxzlibmem mworker-max-reloads no-memory-trimming no-quic noepoll noevports nogetaddrinfo nokqueue
+    nopoll noreuseport nosplice numa-cpu-mapping pp2-never-send-local prealloc-fd profiling.memory profiling.tasks
+    quiet server-state-base server-state-file set-dumpable set-var set-var-fmt setcap shm-stats-file spread-checks
+    ssl-default-bind-ciphers ssl-default-bind-ciphersuites ssl-default-bind-curves ssl-default-bind-options
+    ssl-default-bind-sigalgs ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-curves
+    ssl-default-server-options ssl-dh-param-file ssl-engine ssl-load-extra-del-ext ssl-load-extra-files ssl-mode-async
+    ssl-propquery ssl-provider ssl-provider-path ssl-security-level ssl-server-verify ssl-skip-self-issued-ca
+    stats-file strict-limits thread-group thread-groups thread-hard-limit trace uid ulimit-n unix-bind unsetenv
+    resetenv user warn-blocked-traffic-after wurfl-data-file zero-warning
     """
 )
-"""Of ``global``; every ``tune.`` keyword comes on top."""
+"""Of ``global``; those of ``TUNE`` come on top."""
+
+TUNE = frozenset(
+    f"tune.{name}"
+    for name in _words(
+        """
+        applet.zero-copy-forwarding buffers.limit buffers.reserve bufsize bufsize.large bufsize.small chksize
+        cli.max-payload-size comp.maxlevel defaults.purge disable-fast-forward disable-zero-copy-forwarding
+        epoll.mask-events events.max-events-at-once fail-alloc fd.edge-triggered fd.tables glitches.kill.cpu-usage
+        h1.be.glitches-threshold h1.fe.glitches-threshold h1.zero-copy-fwd-recv h1.zero-copy-fwd-send
+        h2.be.glitches-threshold h2.be.initial-window-size h2.be.max-concurrent-streams h2.be.max-frames-at-once
+        h2.be.rxbuf h2.fe.glitches-threshold h2.fe.initial-window-size h2.fe.max-concurrent-streams
+        h2.fe.max-frames-at-once h2.fe.max-rst-at-once h2.fe.max-total-streams h2.fe.rxbuf h2.header-table-size
+        h2.initial-window-size h2.log-errors h2.max-concurrent-streams h2.max-frame-size h2.zero-copy-fwd-send
+        http.cookielen http.logurilen http.maxhdr idle-pool.shared idletimer listener.default-shards
+        listener.multi-queue lua.bool-sample-conversion lua.burst-timeout lua.forced-yield lua.log.loggers
+        lua.log.stderr lua.maxmem lua.openlibs lua.service-timeout lua.session-timeout lua.task-timeout
+        max-checks-per-thread max-rules-at-once maxaccept maxpollevents maxrewrite memory.hot-size
+        notsent-lowat.client notsent-lowat.server pattern.cache-size peers.max-updates-at-once pipesize
+        pool-high-fd-ratio pool-low-fd-ratio pt.zero-copy-forwarding
+        rcvbuf.backend rcvbuf.client rcvbuf.frontend rcvbuf.server recv renice.runtime renice.startup ring.queues
+        runqueue-depth sched.low-latency sndbuf.backend sndbuf.client sndbuf.frontend sndbuf.server ssl.cachesize
+        ssl.capture-buffer-size ssl.capture-cipherlist-size ssl.certificate-compression ssl.default-dh-param
+        ssl.force-private-cache ssl.hard-maxrecord ssl.keylog ssl.keyupdate-rate-limit ssl.lifetime ssl.maxrecord
+        ssl.ocsp-update.maxdelay ssl.ocsp-update.mindelay ssl.ssl-ctx-cache-size stick-counters streams-elasticity
+        takeover-other-tg-connections vars.check-max-size vars.global-max-size vars.proc-max-size vars.reqres-max-size
+        vars.sess-max-size vars.txn-max-size zlib.memlevel zlib.windowsize zlibmemlevel zlibwindowsize
+        """
+    )
+)
+"""Of ``global``, without those of QUIC: none of them changes what could be seen here."""
 
 
 def is_global(name: str) -> bool:
     """Whether HAProxy has this keyword in ``global``."""
-    return name in GLOBAL or name.startswith("tune.")
+    return name in GLOBAL or name in TUNE or name.startswith("tune.quic.")
 
 
 PROXY = _words(
     """
-    acl backlog be-unpublished bind-process capture clitcpka-cnt clitcpka-idle clitcpka-intvl clitimeout compression
-    contimeout cookie crt declare description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc
+    acl backlog be-unpublished capture clitcpka-cnt clitcpka-idle clitcpka-intvl compression
+    cookie crt declare description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc
     errorloc302 errorloc303 external-check filter-sequence force-be-switch force-persist fullconn
-    grace guid hash-balance-factor hash-preserve-affinity hash-type http-after-response http-drop-request-header
+    guid hash-balance-factor hash-preserve-affinity hash-type http-after-response http-drop-request-header
     http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id ignore-persist
     load-server-state-from-file log-format-sd log-steps max-keep-alive-queue max-session-srv-conns
-    monitor monitor-net monitor-uri quic-initial rate-limit redirect retry-on server-state-file-name server-template
-    source srvtcpka-cnt srvtcpka-idle srvtcpka-intvl srvtimeout stick stick-table tcp-check tcp-request tcp-response
+    monitor monitor-uri quic-initial rate-limit redirect retry-on server-state-file-name server-template
+    source srvtcpka-cnt srvtcpka-idle srvtcpka-intvl stick stick-table tcp-check tcp-request tcp-response
     transparent unique-id-format unique-id-header use-server use_backend
     """
 )
@@ -73,13 +103,12 @@ OPTIONS = _words(
     """
     abortonclose accept-invalid-http-request accept-invalid-http-response accept-unsafe-violations-in-http-request
     accept-unsafe-violations-in-http-response allbackups assume-rfc6587-ntf checkcache clitcpka contstats
-    disable-h2-upgrade dont-parse-log external-check forceclose forwardfor forwarded
-    h1-case-adjust-bogus-client h1-case-adjust-bogus-server host http-buffer-request http-drop-request-trailers
-    http-drop-response-trailers http-ignore-probes http-keep-alive http-no-delay http-pretend-keepalive http-proxy
-    http-restrict-req-hdr-names http-server-close http-tunnel http-use-htx http-use-proxy-header httpclose httpslog
-    idle-close-on-response independant-streams independent-streams nolinger originalto
-    persist prefer-last-server socket-stats splice-auto splice-request splice-response srvtcpka tcp-smart-accept
-    tcp-smart-connect tcpka transparent use-small-buffers
+    disable-h2-upgrade dont-parse-log external-check forwardfor forwarded h1-case-adjust-bogus-client
+    h1-case-adjust-bogus-server host http-buffer-request http-drop-request-trailers http-drop-response-trailers
+    http-ignore-probes http-keep-alive http-no-delay http-pretend-keepalive http-restrict-req-hdr-names
+    http-server-close http-use-htx http-use-proxy-header httpclose httpslog idle-close-on-response independant-streams
+    independent-streams nolinger originalto persist prefer-last-server socket-stats splice-auto splice-request
+    splice-response srvtcpka tcp-smart-accept tcp-smart-connect tcpka transparent use-small-buffers
     """
 )
 """Behind ``option``."""

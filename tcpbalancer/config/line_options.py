@@ -18,6 +18,7 @@ from tcpbalancer.config.drafts import Options
 from tcpbalancer.config.findings import NOT_SUPPORTED, PARSING, SERVER, maybe
 from tcpbalancer.config.registry import Reading
 
+_NO_ADDRESS = " Hint: no address was expected for this server."
 _REFUSED = "'{}' is not carried out by tcpbalancer, and without it other bytes would flow than this file asks for"
 
 
@@ -25,8 +26,8 @@ _REFUSED = "'{}' is not carried out by tcpbalancer, and without it other bytes w
 class Given:
     """An option as it stands on a line. ``position`` is that of its name among the words of the statement.
 
-    ``owner`` is the server's name, the address of a ``bind``, or empty for ``default-server``. A parser that wants more
-    words than its syntax promises counts them in ``used``.
+    ``owner`` is the server's name, or the address of a ``bind``; ``for_all``: it stands in ``default-server``.
+    A parser that wants more words than its syntax promises counts them in ``used``.
     """
 
     reading: Reading
@@ -34,7 +35,8 @@ class Given:
     position: int
     owner: str
     options: Options
-    used: int
+    used: int = 0
+    for_all: bool = False
 
     @property
     def text(self) -> str:
@@ -70,7 +72,7 @@ class LineOption:
 class Family:
     """The options of one kind of line, those that HAProxy has besides (with the number of their values), its words.
 
-    ``form`` introduces a mistake in a value; ``unknown`` and ``missing`` are what HAProxy says then.
+    ``form`` introduces a mistake; ``unknown`` stands between the title and what HAProxy says of an unknown keyword.
     """
 
     registered: dict[str, LineOption]
@@ -91,12 +93,12 @@ _SERVER = Family(
     known.REFUSED_SERVER,
     (),
     SERVER,
-    "{title} : unknown",
-    "{title} : '{name}' expects {expects} argument..",
+    " : ",
+    "'{name}' expects {expects} argument..",
     "",
 )
 _BIND = Family(
-    BIND_OPTIONS, known.BIND, {}, known.SILENT_BIND, PARSING, "{title}: unknown", "{title} : '{name}' : missing value",
+    BIND_OPTIONS, known.BIND, {}, known.SILENT_BIND, PARSING, ": ", "'{name}' : missing value",
     " on a bind line",
 )  # fmt: skip
 
@@ -151,8 +153,9 @@ def _flag(
 
 def read_server_options(reading: Reading, start: int, options: Options, server: str) -> bool:
     """Read the options from word ``start`` on into ``options``; returns whether all of them made sense."""
-    title = f"'server {reading.draft.name}/{server}'" if server else "'default-server'"
-    return _read(_SERVER, reading, start, options, server, title)
+    if not server:
+        return _read(_SERVER, reading, start, options, "default-server", "")
+    return _read(_SERVER, reading, start, options, server, f"'server {reading.draft.name}/{server}'")
 
 
 def read_bind_options(reading: Reading, start: int, options: Options, title: str) -> bool:
@@ -163,7 +166,7 @@ def read_bind_options(reading: Reading, start: int, options: Options, title: str
 def _read(family: Family, reading: Reading, start: int, options: Options, owner: str, title: str) -> bool:
     position, good = start, True
     while position < len(reading.words):
-        given = Given(reading, reading.words[position], position, owner, options, 0)
+        given = Given(reading, reading.words[position], position, owner, options, for_all=not title)
         good = _take(family, given, title) and good
         position += 1 + given.used
     return good
@@ -172,29 +175,31 @@ def _read(family: Family, reading: Reading, start: int, options: Options, owner:
 def _take(family: Family, given: Given, title: str) -> bool:
     """Read one option and set how many words it used; returns whether it made sense."""
     reading, name, position = given.reading, given.name, given.position
+    before = f"{title} : " if title else ""
     option = family.registered.get(name)
     if option is None and name not in family.known:
         given.used = family.refused.get(name, 0)
         hint = maybe(name, [*family.registered, *family.known]) or "."
         hint = NOT_SUPPORTED if name in family.refused else hint
-        unknown = family.unknown.format(title=title)
-        reading.error(position, f"{unknown} keyword '{name}'{hint}", family.form)
+        if given.for_all:
+            hint += _NO_ADDRESS
+        reading.error(position, f"{title}{family.unknown if title else ''}unknown keyword '{name}'{hint}", family.form)
         return False
     given.used = family.known[name] if option is None else option.values
     if given.used and not given.word(given.used):
         expects = "an integer" if option is None else option.expects
-        reading.error(position + 1, family.missing.format(title=title, name=name, expects=expects), family.form)
+        reading.error(position + 1, before + family.missing.format(name=name, expects=expects), family.form)
         return False
     if option is None:
         return _not_registered(family, given, title)
-    if not given.owner and not option.in_default_server:
+    if given.for_all and not option.in_default_server:
         message = f"'{name}' option is not accepted in default-server sections"
-        reading.error(position, f"{title} : {message}.", family.form)
+        reading.error(position, f"{before}{message}.", family.form)
         return False
     try:
         value = option.parse(given)
     except ValueError as wrong:
-        reading.error(position + 1, f"{title} : {wrong}.", family.form)
+        reading.error(position + 1, f"{before}{wrong}.", family.form)
         return False
     if value is not None:
         given.options[option.key] = value
@@ -203,6 +208,7 @@ def _take(family: Family, given: Given, title: str) -> bool:
 
 def _not_registered(family: Family, given: Given, title: str) -> bool:
     name = given.name
+    title = title or "'default-server'"
     if name in known.CHANGES_THE_STREAM:
         given.reading.error(given.position, f"{title} : {_REFUSED.format(name)}")
         return False

@@ -10,7 +10,8 @@ from __future__ import annotations
 from tcpbalancer.balance import ALGORITHMS
 from tcpbalancer.config import known
 from tcpbalancer.config.findings import PARSING_TIGHT, maybe
-from tcpbalancer.config.registry import BACK, FRONT, PROXY, Reading, keyword
+from tcpbalancer.config.registry import BACK, FRONT, KEYWORDS, PROXY, Reading, keyword
+from tcpbalancer.config.removed import REMOVED
 from tcpbalancer.config.values import TimeError, parse_count, parse_time
 from tcpbalancer.model import Mode
 
@@ -152,10 +153,13 @@ def option(reading: Reading) -> None:
     if name in known.OPTIONS:
         if not reading.negated:
             reading.not_carried_out(1, f"'option {name}'")
+    elif f"option {name}" in REMOVED:
+        reading.error(0, REMOVED[f"option {name}"], PARSING_TIGHT)
+    elif reading.negated:
+        reading.error(0, f"negation/default is not supported for option '{name}'.", PARSING_TIGHT)
     else:
-        own = ("dontlognull", "httpchk", "httplog", "log-health-checks", "redispatch", "tcp-check", "tcplog")
-        hint = maybe(name, sorted({*own, *known.OPTIONS, *known.PROBES}))
-        reading.error(1, f"unknown option '{name}'.{hint.replace('; d', ' D')}")
+        registered = [two.removeprefix("option ") for two in KEYWORDS if two.startswith("option ")]
+        reading.error(1, f"unknown option '{name}'{maybe(name, [*registered, *known.OPTIONS]) or '.'}")
 
 
 @keyword("option redispatch [<interval>]", BACK, "The last retry may go to another server.", words=2, negatable=True)

@@ -80,7 +80,7 @@ def port(given: Given) -> int:
     return int(text)
 
 
-@server_option("addr <address>", "The address that checks go to.", expects="an address as")
+@server_option("addr <address>", "The address that checks go to.", expects="<ipv4|ipv6> as")
 def addr(given: Given) -> str:
     """Read ``addr``."""
     address = parse_address(given.text)
@@ -102,7 +102,9 @@ def init_addr(given: Given) -> str:
     """Read ``init-addr``."""
     for method in given.text.split(","):
         if method not in {"last", "libc", "none"} and not is_literal(method):
-            raise ValueError(f"'init-addr' expects 'last', 'libc', 'none' or an address but got '{method}'")
+            raise ValueError(
+                f"'init-addr' : unknown init-addr method '{method}', supported methods are 'libc', 'last', 'none'."
+            )
     return given.text
 
 
@@ -144,7 +146,7 @@ def server(reading: Reading) -> None:
 def _server_address(text: str) -> Address:
     address = parse_address(text)
     if address.last_port != address.first_port:
-        raise ValueError(f"port ranges are not allowed here: '{text}'")
+        raise ValueError(f"port range not permitted here in '{text}'")
     return address
 
 

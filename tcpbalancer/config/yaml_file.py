@@ -26,7 +26,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from hakit.diagnostics import Location
 from tcpbalancer.config.findings import Report, maybe
-from tcpbalancer.config.known import PROXY
+from tcpbalancer.config.known import GLOBAL, PROXY, TUNE
 from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS
 from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement, Word
@@ -218,6 +218,4 @@ def _proxy_keys() -> tuple[str, ...]:
 
 
 def _global_keys() -> tuple[str, ...]:
-    from tcpbalancer.config.known import GLOBAL
-
-    return tuple(sorted({*GLOBAL_KEYWORDS, *GLOBAL}))
+    return tuple(sorted({*(name.split()[0] for name in GLOBAL_KEYWORDS), *GLOBAL, *TUNE}))

@@ -6,6 +6,7 @@ import pytest
 
 from hakit.diagnostics import ConfigError
 from tcpbalancer.config.load import read_texts
+from tcpbalancer.config.removed import REMOVED, REMOVED_GLOBAL
 
 GLOBAL = "global\n"
 LISTEN = "listen l\n"
@@ -13,6 +14,10 @@ FRONTEND = "frontend f\n"
 BACKEND = "backend b\n"
 DEFAULTS = "defaults\n"
 
+NEGATION = (
+    "negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, "
+    "insecure-fork-wanted and numa-cpu-mapping."
+)
 MISTAKES = [
     (GLOBAL, "maxconn", 8, "'maxconn' expects an integer argument."),
     (GLOBAL, "maxconn abc", 9, "'maxconn' : 'abc' is not a number from 0 to 2147483647"),
@@ -22,8 +27,12 @@ MISTAKES = [
     (GLOBAL, "daemon x", 8, "'daemon' cannot handle unexpected argument 'x'."),
     (GLOBAL, "pidfile", 8, "'pidfile' expects a file name as an argument."),
     (GLOBAL, "pidfile a b", 11, "'pidfile' cannot handle unexpected argument 'b'."),
-    (GLOBAL, "node", 5, "'node' expects a name as an argument."),
-    (GLOBAL, "description", 12, "'description' expects a text as an argument."),
+    (
+        GLOBAL, "node", 5,
+        ("'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or "
+        "underscode(_)."),
+    ),
+    (GLOBAL, "description", 12, "'description' expects a string argument."),
     (GLOBAL, "setenv a", 9, "'setenv' expects environment variable value for 'a'."),
     (GLOBAL, "presetenv", 10, "'presetenv' expects environment variable name."),
     (GLOBAL, "setenv a b c", 12, "'setenv' cannot handle unexpected argument 'c'."),
@@ -60,14 +69,13 @@ MISTAKES = [
     (LISTEN, "log", 4, "log : expects <address> and <facility> or global as arguments"),
     (LISTEN, "log stdout", 11, "log : expects <address> and <facility> or global as arguments"),
     (LISTEN, "option", 7, "'option' expects an option name."),
-    (LISTEN, "option tcplogg", 8, "unknown option 'tcplogg'. Did you mean 'tcplog' maybe ?"),
+    (LISTEN, "option tcplogg", 8, "unknown option 'tcplogg'; did you mean 'tcplog' maybe ?"),
     (LISTEN, "option tcplog foo", 15, "'option tcplog' cannot handle unexpected argument 'foo'."),
     (LISTEN, "option tcp-check foo", 18, "'option tcp-check' cannot handle unexpected argument 'foo'."),
     (LISTEN, "no option tcplog", 1, "negation/default is not supported for option 'tcplog'."),
     (
         LISTEN, "no server s", 1,
-        ("negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, "
-        "insecure-fork-wanted and numa-cpu-mapping."),
+        NEGATION,
     ),
     (LISTEN, "option httpchk G(T /", 16, "'option httpchk' : 'G(T' is not a method"),
     (
@@ -105,7 +113,7 @@ MISTAKES = [
         ("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', "
         "'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got 'bogus'"),
     ),
-    (LISTEN, "default-server bogus", 16, "'default-server' : unknown keyword 'bogus'."),
+    (LISTEN, "default-server bogus", 16, "unknown keyword 'bogus'. Hint: no address was expected for this server."),
     (LISTEN, "stats uri", 10, "'uri' needs an URI prefix."),
     (LISTEN, "stats uri x", 11, "'stats uri' : 'x' does not begin with '/': no request would ever ask for it"),
     (LISTEN, "stats realm", 12, "'realm' needs a realm."),
@@ -123,8 +131,8 @@ MISTAKES = [
     (LISTEN, "bind", 5, "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments."),
     (LISTEN, "bind 1.2.3.4", 6, "'bind' : missing port specification in '1.2.3.4'"),
     (LISTEN, "bind [::1]", 6, "'bind' : missing port specification in '[::1]'"),
-    (LISTEN, "bind :0", 6, "'bind' : invalid port '0' in ':0'"),
-    (LISTEN, "bind :+1", 6, "'bind' : missing port specification in ':+1'"),
+    (LISTEN, "bind :0", 6, "'bind' : invalid port '0'"),
+    (LISTEN, "bind :+1", 6, "'bind' : port offset not permitted here in ':+1'"),
     (LISTEN, "bind nosuchname:80", 6, "'bind' : invalid address: 'nosuchname' in 'nosuchname:80'"),
     (LISTEN, "bind a/b:80", 6, "'bind' : invalid address: 'a/b' in 'a/b:80'"),
     (LISTEN, "bind :80 name", 14, "'bind :80' in section 'listen' : 'name' : missing value"),
@@ -133,7 +141,7 @@ MISTAKES = [
     (LISTEN, "server x", 9, "'server' expects <name> and <addr>[:<port>] as arguments."),
     (LISTEN, "server x/y 192.0.2.1:1", 8, "character '/' is not permitted in server name 'x/y'."),
     (LISTEN, "server x 192.0.2.1:500000", 10, "'server l/x' : invalid port '500000'"),
-    (LISTEN, "server x 192.0.2.1:1-2", 10, "'server l/x' : port ranges are not allowed here: '192.0.2.1:1-2'"),
+    (LISTEN, "server x 192.0.2.1:1-2", 10, "'server l/x' : port range not permitted here in '192.0.2.1:1-2'"),
     (LISTEN, "server x 192.0.2.1:1 inter", 27, "'server l/x' : 'inter' expects a delay as argument.."),
     (LISTEN, "server x 192.0.2.1:1 fall", 26, "'server l/x' : 'fall' expects an integer argument.."),
     (
@@ -159,7 +167,8 @@ MISTAKES = [
     ),
     (
         LISTEN, "server x 192.0.2.1:1 init-addr soon", 32,
-        "'server l/x' : 'init-addr' expects 'last', 'libc', 'none' or an address but got 'soon'.",
+        ("'server l/x' : 'init-addr' : unknown init-addr method 'soon', supported methods are 'libc', 'last', "
+        "'none'.."),
     ),
     (LISTEN, "unknownsection", 1, "unknown keyword 'unknownsection' in 'listen' section"),
 ]  # fmt: skip
@@ -316,13 +325,19 @@ def test_a_configuration_for_http_is_taken_and_everything_left_out_is_named() ->
             LISTEN, "server s 192.0.2.1:1 check-via-socks4",
             "'server l/s' : unknown keyword 'check-via-socks4': not supported by tcpbalancer",
         ),
+        (GLOBAL, "nbproc 4", REMOVED_GLOBAL["nbproc"]),
+        (GLOBAL, "no maxconn", NEGATION),
+        (LISTEN, "contimeout 5s", REMOVED["contimeout"]),
+        (LISTEN, "reqadd X", REMOVED["reqadd"]),
+        (LISTEN, "option http-tunnel", REMOVED["option http-tunnel"]),
+        (LISTEN, "no option bogus", "negation/default is not supported for option 'bogus'."),
         *(
             (GLOBAL, f"{name} x", f"unknown keyword '{name}' in 'global' section: not supported by tcpbalancer")
             for name in ("cache", "fcgi-app", "log-forward", "mailers", "peers", "ring")
         ),
     ],
 )  # fmt: skip
-def test_what_is_rare_is_refused_by_its_name(section: str, line: str, message: str) -> None:
+def test_what_is_rare_or_gone_is_refused_by_its_name(section: str, line: str, message: str) -> None:
     with pytest.raises(ConfigError) as wrong:
         read_texts([("f.cfg", f"{section}{line}\n")], {}, resolve=lambda _: None)
     assert [found.message for found in wrong.value.diagnostics if found.location.line == 2] == [message]

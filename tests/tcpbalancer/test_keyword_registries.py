@@ -79,9 +79,7 @@ def test_an_option_that_makes_no_sense_for_all_servers_is_refused_in_default_ser
         return given.text
 
     _, _, report = drafts_of("backend b\n default-server serial 3\n server s 192.0.2.1:1 serial 4\n")
-    assert [found.message for found in report.items] == [
-        "'default-server' : 'serial' option is not accepted in default-server sections."
-    ]
+    assert [found.message for found in report.items] == ["'serial' option is not accepted in default-server sections."]
 
 
 def test_a_bind_option_reaches_every_address_of_its_line() -> None:
