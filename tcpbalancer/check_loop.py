@@ -44,13 +44,13 @@ class CheckLoop:
         if server.server.check is not None:
             self._begin(server, 0.0)
 
-    async def remove(self, server: WatchedServer) -> None:
-        """Check a server no more."""
+    def forget(self, server: WatchedServer) -> asyncio.Task[None] | None:
+        """Check a server no more; returns what still has to end by itself."""
         task = self._tasks.pop(server, None)
         self._hurry.pop(server, None)
         if task is not None:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return task
 
     def hurry(self, server: WatchedServer) -> None:
         """Look again at how long a server's next check may wait: it may be due sooner now."""
@@ -65,8 +65,8 @@ class CheckLoop:
 
     async def stop(self) -> None:
         """End all checks."""
-        for server in tuple(self._tasks):
-            await self.remove(server)
+        ending = [task for server in tuple(self._tasks) if (task := self.forget(server)) is not None]
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def _begin(self, server: WatchedServer, delay: float) -> None:
         self._hurry[server] = asyncio.Event()

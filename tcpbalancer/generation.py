@@ -26,6 +26,7 @@ from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListeningSockets
 from tcpbalancer.log_book import ConnectionLines, Log
 from tcpbalancer.model import Configuration, Server
+from tcpbalancer.roster import Roster
 from tcpbalancer.route import all_backends, make_memory, tcp_frontends
 from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.session_log import SessionRecord
@@ -62,6 +63,7 @@ class Generation:
         self.watch = ServerWatch(configuration, self.memory, voice.hub, voice.log, self.send)
         self.checks = CheckLoop(self.watch)
         self.administration = Administration(self.watch, self.checks.hurry)
+        self.roster = Roster(self.watch, self.checks)
         self.workers: dict[int, WorkerProcess] = {}
         self.is_over = False
         self.is_former = False

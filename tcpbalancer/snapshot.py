@@ -151,12 +151,12 @@ class Painter:
 
     def _server(self, watched: WatchedBackend, index: int, now: float) -> ServerStatistics:
         server = watched.servers[index]
-        block = self._memory.layout.server(watched.place, index)
+        block = self._memory.layout.server(watched.place, server.place)
         told, state = server.server, server.state
         address = f"[{told.address}]" if ":" in told.address else told.address
         return ServerStatistics(
             name=told.name,
-            identity=index + 1,
+            identity=server.place + 1,
             address=f"{address}:{told.port}",
             status=server.shown,
             usable=state.is_usable and server.effective > 0,
@@ -165,7 +165,7 @@ class Painter:
             user_weight=server.weight,
             throttle=server.throttle,
             tracked=None if server.tracked is None else server.tracked.name,
-            traffic=self._traffic(block, self._setting(watched.place, index, SERVER_MAXCONN)),
+            traffic=self._traffic(block, self._setting(watched.place, server.place, SERVER_MAXCONN)),
             outcomes=self._outcomes(block),
             times=self._times(block),
             balanced=self._memory.sum(block, BALANCED),

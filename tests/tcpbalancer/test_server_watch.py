@@ -299,3 +299,54 @@ def test_the_page_has_words_of_its_own() -> None:
         assert balancer.line("Server b/s1 is going DOWN for maintenance ('disable' on stats page). 0 active")
         assert balancer.line("Server b/s1 enters drain state ('stop' on stats page). 0 active")
         assert balancer.line("Server b/s1 is DOWN, changed from Web interface. 0 active")
+
+
+def test_a_server_can_be_added_and_removed_while_the_balancer_runs() -> None:
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(ScriptedServer(echo(b"first\n")))
+        other = stack.enter_context(ScriptedServer(echo(b"later\n")))
+        with RunningBalancer(one_way([server(one.port)])) as balancer:
+            generation = balancer.supervisor.current
+            backend = generation.watch.backends[0]
+            new = server(other.port, "new", weight=3, check=checked(other.port))
+            assert balancer.ask(lambda: generation.roster.add(backend, new)).text == "New server registered."
+            again = balancer.ask(lambda: generation.roster.add(backend, new))
+            assert (again.text, again.is_error) == ("Already exists a server with the same name in backend.", True)
+            assert status(balancer, "new") == "MAINT"
+            assert {banner(balancer) for _ in range(3)} == {b"first\n"}
+            act(balancer, "new", "set_admin", "ready")
+            act(balancer, "new", "enable_health")
+            balancer.wait_for("server", server="new", check_status="L4OK")
+            assert {banner(balancer) for _ in range(4)} == {b"first\n", b"later\n"}
+            remove = generation.roster.remove
+            found = backend.servers[1]
+            assert balancer.ask(lambda: remove(found)).text == "Only servers in maintenance mode can be deleted."
+            with balancer.connect() as client, balancer.connect() as second:
+                read_exactly(client, 6)
+                read_exactly(second, 6)
+                act(balancer, "new", "set_admin", "maint")
+                assert balancer.ask(lambda: remove(found)).text == (
+                    "Server still has connections attached to it, cannot remove it."
+                )
+            balancer.wait_for("session", count=9)
+            assert balancer.ask(lambda: remove(found)).text == "Server deleted."
+            third = replace(new, name="third", check=None)
+            assert balancer.ask(lambda: generation.roster.add(backend, third)).text == "New server registered."
+            row = balancer.snapshot().proxy("b").server("third")
+            assert (row.identity, row.traffic.total, row.status) == (2, 0, "MAINT")
+
+
+def test_a_server_that_others_track_cannot_be_removed() -> None:
+    tracked = server(free_port(), check=checked(free_port()), disabled=True)
+    with RunningBalancer(with_trackers([tracked], [server(free_port(), "t1", track=("b", "s1"))])) as balancer:
+        generation = balancer.supervisor.current
+        found = generation.watch.backends[0].servers[0]
+        assert balancer.ask(lambda: generation.roster.remove(found)).text == (
+            "This server cannot be removed at runtime due to other configuration elements pointing to it."
+        )
+        backend = generation.watch.backends[1]
+        new = server(1, "t2", track=("b", "s1"))
+        assert balancer.ask(lambda: generation.roster.add(backend, new)).text == "New server registered."
+        assert status(balancer, "t2", "t") == "MAINT"
+        balancer.ask(lambda: generation.roster.remove(backend.servers[1]))
+        assert len(found.trackers) == 1
