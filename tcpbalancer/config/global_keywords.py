@@ -13,6 +13,7 @@ from tcpbalancer.config.registry import GLOBAL, Reading, keyword
 from tcpbalancer.config.values import parse_count, parse_time
 
 _MOST_THREADS = 64
+_INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 _NODE = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
@@ -46,6 +47,10 @@ def maxconn(reading: Reading) -> None:
 @keyword("nbthread <count>", GLOBAL, "How many worker processes carry the connections.")
 def nbthread(reading: Reading) -> None:
     """Read ``nbthread``."""
+    text = reading.words[1] if len(reading.words) > 1 else ""
+    if not _INTEGER.fullmatch(text):
+        reading.error(1, f"'nbthread' passed a missing or unparsable integer value in '{text}'")
+        return
     value = _number(reading)
     if value is not None and not 1 <= value <= _MOST_THREADS:
         reading.error(1, f"'nbthread' value must be between 1 and {_MOST_THREADS} (was {value})")
