@@ -15,6 +15,7 @@ from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
 from tcpbalancer.model.process import Identity, Process
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
+from tcpbalancer.model.sockets import KeepAlive, SocketOptions
 
 __all__ = [
     "NOWHERE",
@@ -27,6 +28,7 @@ __all__ = [
     "HttpCheck",
     "Identity",
     "InitState",
+    "KeepAlive",
     "LogMoment",
     "LogTarget",
     "Mode",
@@ -36,6 +38,7 @@ __all__ = [
     "ProxyLog",
     "Secret",
     "Server",
+    "SocketOptions",
     "StatsPage",
     "TcpCheck",
     "Timeouts",

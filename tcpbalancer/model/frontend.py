@@ -11,6 +11,7 @@ from hakit.diagnostics import Location
 from tcpbalancer.model.log import ConnectionLog, ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
 from tcpbalancer.model.rule import FrontRules
+from tcpbalancer.model.sockets import SocketOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Frontend:
     maxconn: int = 2000
     connection_log: ConnectionLog | None = None
     log: ProxyLog = ProxyLog()
+    sockets: SocketOptions = SocketOptions()
+    independent_streams: bool = False
     stats: StatsPage | None = None
     rules: FrontRules | None = None
     location: Location = NOWHERE
