@@ -35,7 +35,9 @@ class Accounts:
     accepted_now: float = 0.0
     assigned_now: float | None = None
     established_now: float | None = None
-    queue_position: int = 0
+    waits_for: Target | None = None  # the server in whose queue it waits; None while it waits for any of the backend
+    server_queue: int = 0  # its places in the queues, from 1; 0: it was not there
+    backend_queue: int = 0
     retries: int = 0
     redispatched: bool = False
     destination: tuple[str, int] | None = None  # the address that the client called, and our own end
@@ -55,8 +57,11 @@ class Accounts:
     def close(self, pool: Pool | None, target: Target | None, flags: str, now: float) -> None:
         """Close the accounts of backend and server; the frontend's is still open (%fc)."""
         wait, connect, total = self._times(now)
+        if pool is not None:
+            pool.block.closed()
+            if target is not None:
+                pool.released(target)
         for block in () if pool is None else (pool.block,) if target is None else (pool.block, target.block):
-            block.closed()
             block.took(wait, connect, total)
             if flags[0] in "Cc":
                 block.add(CLIENT_ABORTS)
@@ -67,6 +72,7 @@ class Accounts:
         self, pool: Pool | None, target: Target | None, flags: str, reason: str, now: float, sight: Sight
     ) -> SessionRecord:
         """Return what is known now."""
+        named = target or self.waits_for
         wait, connect, total = self._times(now)
         return SessionRecord(
             client=self.address[0],
@@ -74,7 +80,7 @@ class Accounts:
             accepted_at=self.accepted_at,
             frontend=self.route.frontend.name,
             backend=self.route.frontend.name if pool is None else pool.backend.name,
-            server=None if target is None else target.server.name,
+            server=None if named is None else named.server.name,
             wait_ms=wait,
             connect_ms=connect,
             total_ms=total,
@@ -85,14 +91,15 @@ class Accounts:
             actconn=sight.connections,
             feconn=self.route.block.current(),
             beconn=0 if pool is None else pool.block.current(),
-            srvconn=0 if target is None else target.block.current(),
+            srvconn=0 if named is None else named.block.current(),
             retries=self.retries,
             redispatched=self.redispatched,
-            backend_queue=self.queue_position,
+            server_queue=self.server_queue,
+            backend_queue=self.backend_queue,
             client_spoke=sight.client_spoke,
             destination=self.destination,
             source=self.source,
-            target=None if target is None else (target.server.address, target.server.port),
+            target=None if named is None else (named.server.address, named.server.port),
             early=sight.early,
         )
 

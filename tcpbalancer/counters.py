@@ -20,7 +20,7 @@ import mmap
 import os
 import select
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 # One block of counters serves a frontend, a backend or a server. The names are HAProxy's columns where it has them.
@@ -48,7 +48,8 @@ TOTAL_PEAK_MS: Final = 20  # ttime_max
 QUEUED: Final = 21  # qcur
 QUEUED_PEAK: Final = 22  # qmax
 WAITING_SINCE: Final = 23  # clock in ns: since when the first in this queue waits; 0: nobody
-BLOCK: Final = 24
+RELEASED_NS: Final = 24  # clock: when a session was closed last
+BLOCK: Final = 25
 
 # Settings: written by the supervisor only. 0 means "no limit" unless it is said otherwise.
 GLOBAL_MAXCONN: Final = 0
@@ -189,15 +190,20 @@ class Layout:
 
 
 class SharedMemory:
-    """The memory itself, mapped into this process. ``descriptor`` is inherited by workers."""
+    """The memory itself, mapped into this process. ``descriptor`` and ``bells`` are inherited by workers.
 
-    def __init__(self, layout: Layout, descriptor: int | None = None) -> None:
-        """Make the memory, or (given the descriptor that was inherited) map what another process has made."""
+    A bell is an eventfd(2), one a worker: it is rung where there is room for somebody who waits there.
+    """
+
+    def __init__(self, layout: Layout, descriptor: int | None = None, bells: Sequence[int] = ()) -> None:
+        """Make the memory, or (given the descriptors that were inherited) map what another process has made."""
         self.layout = layout
         length = max(layout.size * 8, 8)
         if descriptor is None:
             descriptor = os.memfd_create("tcpbalancer-counters", os.MFD_CLOEXEC)
             os.ftruncate(descriptor, length)
+            bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(layout.workers)]
+        self.bells = tuple(bells)
         self.descriptor = descriptor
         self._map = mmap.mmap(descriptor, length)
         self.words = memoryview(self._map).cast("q")
@@ -236,13 +242,14 @@ class SharedMemory:
 
     def sum(self, block: int, field: int) -> int:
         """Return the sum of one counter over all workers."""
-        return sum(self._values(block, field))
+        return sum(self.values(block, field))
 
     def largest(self, block: int, field: int) -> int:
         """Return the largest value of one counter over all workers."""
-        return max(self._values(block, field))
+        return max(self.values(block, field))
 
-    def _values(self, block: int, field: int) -> Iterator[int]:
+    def values(self, block: int, field: int) -> Iterator[int]:
+        """Yield one counter of each worker."""
         for worker in range(self.layout.workers):
             yield self.words[self.layout.block(worker, block).start + field]
 
@@ -254,8 +261,16 @@ class SharedMemory:
                 self.words[start + gauge] = 0
 
     def close(self) -> None:
-        """Give the descriptor back; what is in the memory can still be read."""
-        os.close(self.descriptor)
+        """Give the descriptors back; what is in the memory can still be read."""
+        for descriptor in (self.descriptor, *self.bells):
+            os.close(descriptor)
+        self.bells = ()
+
+    def ring(self, *workers: int) -> None:
+        """Have workers look now whether there is room for those who wait; all of them if none is named."""
+        for bell in [self.bells[worker] for worker in workers] if workers else self.bells:
+            with suppress(BlockingIOError):  # it was rung often enough
+                os.eventfd_write(bell, 1)
 
 
 class Block:
@@ -271,6 +286,18 @@ class Block:
     def add(self, field: int, amount: int = 1) -> None:
         """Add to one counter."""
         self.row[field] += amount
+
+    def of_workers(self, field: int) -> Iterator[int]:
+        """Yield a counter of each worker."""
+        return self._memory.values(self._block, field)
+
+    def sum(self, field: int) -> int:
+        """Return the sum of a counter over all workers."""
+        return self._memory.sum(self._block, field)
+
+    def largest(self, field: int) -> int:
+        """Return the largest value of a counter over all workers."""
+        return self._memory.largest(self._block, field)
 
     def current(self) -> int:
         """Return the sessions that are open now, over all workers."""
@@ -290,10 +317,12 @@ class Block:
         """Count one session less."""
         self.row[CURRENT] -= 1
 
-    def queued(self, count: int) -> None:
-        """Note how many sessions wait in this worker."""
+    def queued(self, count: int) -> int:
+        """Note how many sessions wait in this worker; returns how many wait in all."""
         self.row[QUEUED] = count
-        self.row[QUEUED_PEAK] = max(self.row[QUEUED_PEAK], self._memory.sum(self._block, QUEUED))
+        everywhere = self.sum(QUEUED)
+        self.row[QUEUED_PEAK] = max(self.row[QUEUED_PEAK], everywhere)
+        return everywhere
 
     def took(self, wait_ms: int, connect_ms: int, total_ms: int) -> None:
         """Enter the times of a session that has ended into the averages and the peaks; -1 counts as 0."""

@@ -19,7 +19,7 @@ from typing import Any
 from hakit.events import EventHub
 from hakit.transcript import Value
 from tcpbalancer.administration import Administration
-from tcpbalancer.channel import Attempted, Cut, Ended, Noted, Order, SoftStop, Stop
+from tcpbalancer.channel import Attempted, Cut, Ended, Noted, Order
 from tcpbalancer.check_loop import CheckLoop
 from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
@@ -137,27 +137,6 @@ class Generation:
             self.is_over = True
             self.memory.close()
 
-    async def retire(self) -> None:
-        """Let the connections come to their end, but not for longer than ``hard-stop-after``."""
-        limit = self.configuration.process.hard_stop_after
-        ending = asyncio.create_task(self.finish(SoftStop(), None))
-        try:
-            if not (await asyncio.wait([ending], timeout=limit))[0]:
-                self._tell_hard_stop()
-                await self.finish(Stop(), STOP_LIMIT)
-            await ending
-        finally:
-            ending.cancel()
-
-    def _tell_hard_stop(self) -> None:
-        self._voice.log("warning", "soft-stop running for too long, performing a hard-stop.")
-        layout, words = self.memory.layout, self.memory
-        for place, frontend in enumerate(tcp_frontends(self.configuration)):
-            count = words.sum(layout.frontend(place), CURRENT)
-            if count:
-                text = f"Proxy {frontend.name} hard-stopped ({count} remaining conns will be closed)."
-                self._voice.log("warning", text, frontend.name)
-
     def forget(self, older: Generation) -> None:
         """Take note that an older generation is over: what it counted stays."""
         self.tally.settle(older.memory)
@@ -230,7 +209,7 @@ class Generation:
         assert self._sockets is not None
         listeners = self._sockets.numbered(tcp_frontends(self.configuration))
         worker = WorkerProcess(number, self._reported, self._worker_ended)
-        worker.start(for_workers(self.configuration), self.memory.descriptor, listeners)
+        worker.start(for_workers(self.configuration), self.memory, listeners)
         self.workers[number] = worker
         self._voice.hub.publish("worker", worker=number, action="started", pid=worker.pid)
 

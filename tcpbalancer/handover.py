@@ -23,6 +23,7 @@ class Handover:
     counters: int
     channel: int
     listeners: tuple[tuple[int, int], ...]
+    bells: tuple[int, ...] = ()
 
     def pack(self) -> int:
         """Return the descriptor of a new piece of memory that holds this."""

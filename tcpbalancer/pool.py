@@ -2,53 +2,87 @@
 
 Laws: weights and limits are read at the moment of the pick, so a server that has just gone DOWN gets nothing more; they
 are read once per pick, for the supervisor may write them meanwhile. A pick touches the algorithm's memory under its
-lock if several workers share it; if the lock cannot be had, it is made all the same, and counted: one turn that may not
-be exact is better than none. Servers come and go while it runs: each has a slot, and what is not known here is not
-picked, whatever its slot says.
+lock if several workers share it, and so does whoever takes the room that a server has left: no limit is ever exceeded.
+If the lock cannot be had, it is made all the same, and counted: one turn that may not be exact is better than none.
+Servers come and go while it runs: each has a slot, and what is not known here is not picked, whatever its slot says.
+
+Who finds no room waits as in HAProxy (``queue.c``): for the server it is bound to, else for the backend. A server that
+has room again takes the one who waits longest, of its own queue and of the backend's.
 """
 
 from __future__ import annotations
 
+import random
 import socket
-from collections import deque
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
-from tcpbalancer.balance import ALGORITHMS
+from tcpbalancer.balance import Choice, make_balancer
 from tcpbalancer.balance.memory import Memory
-from tcpbalancer.counters import BALANCED, INEXACT_PICKS, SERVER_MAXCONN, SLOTS_USED, Block, SharedMemory
+from tcpbalancer.counters import (
+    BALANCED,
+    FULLCONN,
+    INEXACT_PICKS,
+    QUEUED,
+    RELEASED_NS,
+    RUNNING,
+    SERVER_MAXCONN,
+    SERVER_MAXQUEUE,
+    SERVER_MINCONN,
+    SLOTS_USED,
+    THROTTLE,
+    Block,
+    SharedMemory,
+)
+from tcpbalancer.limits import sessions_allowed
 from tcpbalancer.model import Backend, Server
+from tcpbalancer.waiting import Line, Waiter
+
+__all__ = ["Crowded", "Pool", "Shortage", "Target", "Wait", "Waiter"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Target:
-    """A server with this worker's counters of it."""
+    """A server with this worker's counters of it, and those who wait for it and no other."""
 
     server: Server
     index: int
     block: Block
     family: socket.AddressFamily
+    line: Line
+    kept_for: tuple[int, float] = (0, 0.0)
+    """The ticket of another worker's session that may have its room, and since when."""
 
 
 class Shortage(Enum):
     """Why no server could be picked."""
 
-    FULL = "all usable servers have reached their maxconn"
+    FULL = "all usable servers have reached their maxconn: the backend's queue is the place to wait"
     NONE = "no server is usable"
 
 
-class Waiter(Protocol):
-    """A session that waits for a server with room."""
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The session is bound to this server, which is full: it has to wait for it."""
 
-    def turn_came(self, now: float) -> None:
-        """Leave the queue and go on; or keep the place if another worker's session was faster."""
-        ...
+    target: Target
 
 
-Tell = Callable[[Callable[[float], None], float], None]
-"""Calls a handler with the time, and sees to it that an error costs one session only."""
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """The session is bound to this server, which is full, and so is its queue."""
+
+    target: Target
+
+
+Picked = Target | Shortage | Wait | Crowded
+Tell = Callable[..., None]
+"""Takes a handler, the time, and what else it wants: calls it, so that an error of ours costs one session only."""
+PATIENCE = 0.1
+"""Seconds for which another worker's older session is waited for while there is room for ours: it may be frozen."""
 
 
 class Pool:
@@ -60,13 +94,18 @@ class Pool:
         self.backend = backend
         self.index = index
         self.block = Block(memory, worker, layout.backend(index))
+        self.line = Line(self.block)
         self.targets: dict[int, Target] = {}
-        self.waiting: deque[Waiter] = deque()
+        self.has_news = False  # room was left, or somebody has come to wait
         self._shared = memory
-        self._balancer = ALGORITHMS[backend.balance]()
+        self._balancer = make_balancer(backend)
         self._weights = memory.view(layout.weights(index))
-        self._maxconns = memory.view(layout.server_settings(index, SERVER_MAXCONN))
+        self._maxconns, self._minconns, self._maxqueues, self._throttles, self._running = (
+            memory.view(layout.server_settings(index, setting))
+            for setting in (SERVER_MAXCONN, SERVER_MINCONN, SERVER_MAXQUEUE, THROTTLE, RUNNING)
+        )
         self._slots_used = layout.backend_setting(index, SLOTS_USED)
+        self._fullconn = layout.backend_setting(index, FULLCONN)
         self._memory = memory.view(layout.memory(index))
         self._inexact_picks = layout.worker(worker) + INEXACT_PICKS
         for slot, server in enumerate(backend.servers):
@@ -76,77 +115,183 @@ class Pool:
         """Take note of a server that was added; whoever adds it sees to it that its slot is free."""
         block = Block(self._shared, self._worker, self._shared.layout.server(self.index, slot))
         family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
-        self.targets[slot] = Target(server, slot, block, family)
+        known = self.targets.get(slot)
+        self.targets[slot] = Target(server, slot, block, family, Line(block) if known is None else known.line)
 
     def remove(self, slot: int) -> None:
         """Forget a server; sessions that are still with it keep their own hand on it."""
         self.targets.pop(slot, None)
 
-    def pick(self, now: float, avoid: Collection[int] = ()) -> Target | Shortage:
-        """Return the next server with its new session counted, or why there is none."""
-        if self._shared.layout.workers == 1:
-            return self._pick(self._memory, now, avoid)
-        with self._shared.locked(self.index) as held:
+    # -- choosing ---------------------------------------------------------------------------------------------------
+
+    @property
+    def hashes(self) -> bool:
+        """Whether the algorithm wants to know whose session it is (``key``)."""
+        return self._balancer.hashes
+
+    def pick(self, now: float, avoid: int | None = None, key: bytes | None = None) -> Picked:
+        """Choose a server by the algorithm: with its new session counted, or to be waited for, or none.
+
+        ``avoid`` was just tried in vain; ``key`` is what is hashed, if the algorithm ``hashes``.
+        """
+        with self._locked() as held:
             if held:
-                return self._pick(self._memory, now, avoid)
+                return self._pick(self._memory, now, avoid, key)
             # Whoever holds the lock may write while we read: pick on a copy that nobody changes.
             copy = list(self._memory)
-            picked = self._pick(copy, now, avoid)
+            picked = self._pick(copy, now, avoid, key)
             for index, word in enumerate(copy):
                 self._memory[index] = word
-            self._shared.words[self._inexact_picks] += 1
             return picked
 
-    def _pick(self, memory: Memory, now: float, avoid: Collection[int]) -> Target | Shortage:
+    def bound_to(self, slot: int, now: float) -> Picked | None:
+        """Return the server that a rule or a stick table has named, as ``pick`` does; None if it may get nothing now.
+
+        A server without a weight (drained, or a backup that is not needed) still gets what is bound to it; one that is
+        down does with ``option persist`` only.
+        """
+        target = self.targets.get(slot)
+        if target is None or not (self._running[slot] or self.backend.persist):
+            return None
+        with self._locked():
+            return self._take_or_wait(target, now)
+
+    def take(self, target: Target, now: float) -> bool:
+        """Take a server's room for somebody who has waited for it; returns whether there is some."""
+        with self._locked():
+            if not self._room(target):
+                return False
+            target.block.opened(now)
+            return True
+
+    def _pick(self, memory: Memory, now: float, avoid: int | None, key: bytes | None) -> Picked:
         weights = self._weights_now()
-        full = self._full()
-        usable = {index for index, weight in enumerate(weights) if weight}
-        free = usable - full
-        if not free:
-            return Shortage.FULL if usable else Shortage.NONE
-        passed_over = full | (set(avoid) if free - set(avoid) else set())
-        index = self._balancer.pick(memory, weights, passed_over)
-        assert index is not None  # there is a free one
-        target = self.targets[index]
-        for block in (target.block, self.block):
-            block.add(BALANCED)
-        target.block.opened(now)
-        return target
+        if not any(weights):
+            return Shortage.NONE
+        if self.line.oldest() and not self._balancer.hashes:
+            return Shortage.FULL  # nobody overtakes those who wait
+        slot = self._balancer.pick(memory, self._choice(weights, avoid, key))
+        if slot is None:
+            return Shortage.FULL
+        target = self.targets[slot]
+        if slot != avoid:
+            for block in (target.block, self.block):
+                block.add(BALANCED)
+        return self._take_or_wait(target, now)
+
+    def _take_or_wait(self, target: Target, now: float) -> Picked:
+        if not target.line.oldest() and self._room(target):
+            target.block.opened(now)
+            return target
+        limit = self._maxqueues[target.index]
+        return Crowded(target) if limit and target.block.sum(QUEUED) >= limit else Wait(target)
+
+    def _choice(self, weights: list[int], avoid: int | None, key: bytes | None) -> Choice:
+        balancer = self._balancer
+        usable = [self.targets[slot] for slot, weight in enumerate(weights) if weight]
+        full = {target.index for target in usable if target.line.oldest() or not self._room(target)}
+        served, queued, released = [0] * len(weights), [0] * len(weights), [0] * len(weights)
+        if balancer.counts:
+            for target in usable:
+                served[target.index] = target.block.current()
+                queued[target.index] = target.block.sum(QUEUED)
+                released[target.index] = target.block.largest(RELEASED_NS)
+        # A server may be chosen beyond its maxconn as long as there is a place in its queue, if it has a bounded one.
+        crowded = {slot for slot in full if served[slot] + queued[slot] >= self._allowed(slot) + self._maxqueues[slot]}
+        draws = [random.getrandbits(32) for _ in range(balancer.draws)]
+        return Choice(weights, full, crowded, avoid, served, queued, released, key, draws)
 
     def _weights_now(self) -> list[int]:
         """Return the weights at which servers may be picked now; 0 for a slot whose server is not known here."""
         weights = list(self._weights)[: self._shared.words[self._slots_used]]
         return [weight if index in self.targets else 0 for index, weight in enumerate(weights)]
 
-    def _full(self) -> set[int]:
-        """Return the servers that have reached their maxconn."""
-        limits = ((target, self._maxconns[index]) for index, target in self.targets.items())
-        return {target.index for target, maxconn in limits if maxconn and target.block.current() >= maxconn}
+    def _allowed(self, slot: int) -> int:
+        maxconn = self._maxconns[slot]
+        return maxconn and sessions_allowed(
+            maxconn,
+            self._minconns[slot],
+            fullconn=self._shared.words[self._fullconn],
+            backend_sessions=self.block.current() if self._minconns[slot] else 0,
+            throttle=self._throttles[slot],
+        )
 
-    def is_saturated(self) -> bool:
-        """Return whether there are usable servers, but all of them are full."""
-        usable = {index for index, weight in enumerate(self._weights_now()) if weight}
-        return bool(usable) and usable <= self._full()
+    def _room(self, target: Target) -> bool:
+        allowed = self._allowed(target.index)
+        return not allowed or target.block.current() < allowed
 
-    def enqueue(self, waiter: Waiter) -> int:
-        """Let a session wait for a free server, first in, first out; returns its position, from 1."""
-        self.waiting.append(waiter)
-        self.block.queued(len(self.waiting))
-        return len(self.waiting)
+    @contextmanager
+    def _locked(self) -> Iterator[bool]:
+        """Hold the backend's lock, if there is anybody to share it with; if it is not had, count that, yield False."""
+        if self._shared.layout.workers == 1:
+            yield True
+            return
+        with self._shared.locked(self.index) as held:
+            if not held:
+                self._shared.words[self._inexact_picks] += 1
+            yield held
 
-    def leave_queue(self, waiter: Waiter) -> None:
-        """Let a session wait no longer."""
-        self.waiting.remove(waiter)
-        self.block.queued(len(self.waiting))
+    # -- what a retry wants to know ---------------------------------------------------------------------------------
 
-    def serve_queue(self, tell: Tell, now: float) -> None:
-        """Give free servers to those who wait longest; to all of them if no server is left, so that they learn it."""
-        while self.waiting and not self.is_saturated():
-            first = self.waiting[0]
-            tell(first.turn_came, now)
-            if self.waiting and self.waiting[0] is first:
-                return  # another worker's session took the room: this one is still the next
+    def runs(self, target: Target) -> bool:
+        """Whether a server is up."""
+        return bool(self._running[target.index])
 
-    def has_other_than(self, target: Target) -> bool:
-        """Return whether any other server could be picked now."""
-        return any(weight for index, weight in enumerate(self._weights_now()) if index != target.index)
+    def active(self) -> int:
+        """Return how many servers that are no backups could be picked now."""
+        weights = self._weights_now()
+        return sum(1 for slot, weight in enumerate(weights) if weight and not self.targets[slot].server.backup)
+
+    # -- waiting ----------------------------------------------------------------------------------------------------
+
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether a session of this worker waits here."""
+        return bool(self.line) or any(target.line for target in self.targets.values())
+
+    def released(self, target: Target) -> None:
+        """Take note that a session has left a server."""
+        target.block.row[RELEASED_NS] = time.monotonic_ns()
+        target.block.closed()
+        self.has_news = True
+
+    def serve_queues(self, tell: Tell, now: float) -> None:
+        """Let those go on who wait longest, as far as there is room; ring at other workers' for theirs."""
+        self.has_news = False
+        if not any(self._maxconns) and not self.somebody_waits:
+            return
+        weights = self._weights_now()
+        for target in tuple(self.targets.values()):
+            if target.line and not self._running[target.index] and self.backend.redispatch and not self.backend.persist:
+                for waiter in target.line.waiters:
+                    tell(waiter.turned_away, now)
+            lines = [target.line] if self._running[target.index] else []
+            if target.index < len(weights) and weights[target.index]:
+                lines.append(self.line)
+            while lines and self._room(target) and self._serve_one(target, lines, tell, now):
+                pass
+
+    def _serve_one(self, target: Target, lines: list[Line], tell: Tell, now: float) -> bool:
+        """Give a server's room to the one who waits longest; returns whether one of ours has taken it."""
+        waiting = [(ticket, line) for line in lines if (ticket := line.oldest())]
+        if not waiting:
+            return False
+        ticket, line = min(waiting, key=lambda pair: pair[0])
+        if line.ticket != ticket:
+            if not self._gone_by(target, line, ticket, now):
+                return False
+            ours = [own for own in lines if own]
+            if not ours:
+                return False
+            line = min(ours, key=lambda own: own.ticket)
+        first = line.waiters[0]
+        tell(first.turn_came, now, target)
+        return not line or line.waiters[0] is not first
+
+    def _gone_by(self, target: Target, line: Line, ticket: int, now: float) -> bool:
+        """Ring for another worker's session; returns whether it has had its time and did not come."""
+        if (holder := line.holder(ticket)) is not None:
+            self._shared.ring(holder)
+        if target.kept_for[0] != ticket:
+            target.kept_for = (ticket, now)
+        return now >= target.kept_for[1] + PATIENCE

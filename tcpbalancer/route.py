@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tcpbalancer.balance import ALGORITHMS
+from tcpbalancer.balance import make_balancer
 from tcpbalancer.counters import (
     FRONTEND_SETTINGS,
+    FULLCONN,
+    GLOBAL_CONNECTION_RATE,
     GLOBAL_MAXCONN,
+    GLOBAL_SESSION_RATE,
     MAXCONN,
     SERVER_MAXCONN,
+    SERVER_MAXQUEUE,
+    SERVER_MINCONN,
+    SESSION_RATE,
     SLOTS_USED,
     SPARE_SERVERS,
     Block,
@@ -42,7 +48,7 @@ def make_layout(configuration: Configuration) -> Layout:
         frontends=len(tcp_frontends(configuration)),
         servers=servers,
         memory_sizes=[
-            ALGORITHMS[backend.balance]().memory_size(count + SPARE_SERVERS)
+            make_balancer(backend).memory_size(count + SPARE_SERVERS)
             for backend, count in zip(backends, servers, strict=True)
         ],
         workers=configuration.nbthread,
@@ -55,13 +61,25 @@ def make_memory(configuration: Configuration) -> SharedMemory:
     """Make the memory that supervisor and workers share, with the limits of the file; no server is usable yet."""
     memory = SharedMemory(make_layout(configuration))
     layout, words = memory.layout, memory.words
-    words[layout.settings.start + GLOBAL_MAXCONN] = configuration.maxconn
+    for setting, value in (
+        (GLOBAL_MAXCONN, configuration.maxconn),
+        (GLOBAL_CONNECTION_RATE, configuration.connection_rate),
+        (GLOBAL_SESSION_RATE, configuration.session_rate),
+    ):
+        words[layout.settings.start + setting] = value
     for place, frontend in enumerate(tcp_frontends(configuration)):
         words[layout.frontend_setting(place, MAXCONN)] = frontend.maxconn
+        words[layout.frontend_setting(place, SESSION_RATE)] = frontend.session_rate
     for place, backend in enumerate(all_backends(configuration)):
         words[layout.backend_setting(place, SLOTS_USED)] = len(backend.servers)
+        words[layout.backend_setting(place, FULLCONN)] = backend.fullconn
         for slot, server in enumerate(backend.servers):
-            words[layout.server_setting(place, slot, SERVER_MAXCONN)] = server.maxconn
+            for setting, value in (
+                (SERVER_MAXCONN, server.maxconn),
+                (SERVER_MINCONN, server.minconn),
+                (SERVER_MAXQUEUE, server.maxqueue),
+            ):
+                words[layout.server_setting(place, slot, setting)] = value
     return memory
 
 

@@ -11,22 +11,21 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Collection
 
 from tcpbalancer.accounts import Accounts, Sight
 from tcpbalancer.arrival import Leaving, leaving, receive
 from tcpbalancer.attempt import open_connection, own_end
 from tcpbalancer.channel import Attempted
 from tcpbalancer.closing import close_gently, close_with_reset
-from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS, REDISPATCHES, RETRIES, Block
+from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS
 from tcpbalancer.model import LogMoment
+from tcpbalancer.placement import Placement
 from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
-from tcpbalancer.pool import Pool, Shortage, Target
-from tcpbalancer.relay import CLIENT, RECEIVED, RELAYS, SERVER, Relay, Side
+from tcpbalancer.pool import Pool, Target
+from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
 from tcpbalancer.route import Route
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.silence import silence_limit
-from tcpbalancer.socket_options import tune
 from tcpbalancer.surroundings import Phase, Surroundings
 
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -44,7 +43,7 @@ class Session:
         self.alarm: float | None = None  # when the worker will wake this session; the worker's own note
         self.route = route
         self._pool = route.pool
-        self.target: Target | None = None
+        self._way: Placement | None = None  # once it is known where it is bound for
         self.phase = Phase.WAITING
         self._around = around
         self._client = client
@@ -54,13 +53,22 @@ class Session:
         self._relay: Relay | None = None
         self._watched: list[int | None] = [None, None]
         self._moved_at = [0.0, 0.0]
-        self._activity = [0, 0]
 
     @property
     def pool(self) -> Pool:
         """Where the session is bound for; a session without it never gets past ``start``."""
         assert self._pool is not None
         return self._pool
+
+    @property
+    def target(self) -> Target | None:
+        """The server that it is on."""
+        return None if self._way is None else self._way.target
+
+    @property
+    def _placement(self) -> Placement:
+        assert self._way is not None
+        return self._way
 
     # -- from accept to the established connection ------------------------------------------------------------------
 
@@ -71,7 +79,6 @@ class Session:
         if self._pool is not None:
             self.pool.block.opened(now)
         receive(self._client)
-        tune(self._client, self.route.frontend.sockets)
         log = self.route.frontend.connection_log
         if log is not None and log.addresses:
             self._accounts.destination = own_end(self._client)
@@ -81,43 +88,30 @@ class Session:
             return
         # Only its end is of interest now: data stays in the kernel until there is a server to give it to.
         self._watch(CLIENT, PEER_CLOSED)
-        if self.pool.waiting:
-            self._enqueue(now)
-        else:
-            self._assign(now)
+        self._way = Placement(self, self.pool, self._accounts)
+        self._placement.find(now)
 
-    def _assign(self, now: float, avoid: Collection[int] = ()) -> None:
-        picked = self.pool.pick(now, avoid)
-        if picked is Shortage.FULL:
-            self._enqueue(now)
-        else:
-            self._go_on(picked, now)
+    def turn_came(self, target: Target, now: float) -> None:
+        """Leave the queue and go on to this server, if its room is still there."""
+        self._placement.turn_came(target, now)
 
-    def _go_on(self, picked: Target | Shortage, now: float) -> None:
-        if isinstance(picked, Shortage):
-            self.pool.block.add(CONNECTION_ERRORS)
-            self._end("SC", "no server is available", now)
-        else:
-            self.target = picked
-            self._accounts.assigned_now = now
-            self._connect(now)
+    def turned_away(self, now: float) -> None:
+        """Leave the queue of a server that has gone."""
+        self._placement.turned_away(now)
 
-    def _enqueue(self, now: float) -> None:
-        self.phase, self._phase_since = Phase.QUEUED, now
-        self._accounts.queue_position = self.pool.enqueue(self)
+    def rest(self, phase: Phase, now: float) -> None:
+        """Be in this phase from now on, until something happens or the deadline comes."""
+        self.phase, self._phase_since = phase, now
         self._around.schedule(self)
 
-    def turn_came(self, now: float) -> None:
-        """Go on if a server has room, or if there is none at all any more; else keep the place in the queue."""
-        picked = self.pool.pick(now)
-        if picked is not Shortage.FULL:
-            self.pool.leave_queue(self)
-            self.phase = Phase.WAITING
-            self._go_on(picked, now)
+    def give_up(self, flags: str, reason: str, now: float) -> None:
+        """End, since no server could be had."""
+        self._end(flags, reason, now)
 
-    def _connect(self, now: float) -> None:
+    def connect(self, now: float) -> None:
+        """Connect to the server that was found."""
         assert self.target is not None
-        self._count(CONNECTS)
+        self._placement.count(CONNECTS)
         self.phase, self._phase_since = Phase.CONNECTING, now
         try:
             self._server = open_connection(self.target)
@@ -125,7 +119,6 @@ class Session:
             self._observe(None if failure.errno in NO_ROOM else failure.errno)
             self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
             return
-        tune(self._server, self.pool.backend.sockets)
         log = self.route.frontend.connection_log
         if log is not None and log.addresses:
             self._accounts.source = own_end(self._server)
@@ -133,27 +126,8 @@ class Session:
         self._around.schedule(self)
 
     def _attempt_failed(self, why: str, now: float, *, timed_out: bool) -> None:
-        assert self.target is not None
         self._close_server()
-        backend = self.pool.backend
-        if self._accounts.retries >= backend.retries:
-            self._count(CONNECTION_ERRORS)
-            self._end("sC" if timed_out else "SC", f"{self._title()}: {why}", now)
-            return
-        self._accounts.retries += 1
-        if backend.redispatch and self.pool.has_other_than(self.target):
-            self._accounts.redispatched = True
-            self._count(REDISPATCHES)
-            left, self.target = self.target, None
-            left.block.closed()
-            self._assign(now, avoid=(left.index,))
-            return
-        self._count(RETRIES)
-        if timed_out:
-            self._connect(now)
-        else:
-            self.phase, self._phase_since = Phase.WAITING, now
-            self._around.schedule(self)
+        self._placement.failed(why, now, timed_out=timed_out)
 
     def _observe(self, problem: int | None) -> None:
         """Report how an attempt ended (an error of the system, or 0) if that counts for the server; None: not his."""
@@ -168,9 +142,6 @@ class Session:
         self._accounts.established_now = now
         self.phase = Phase.RELAYING
         self._moved_at = [now, now]
-        # What counts as a side's activity: bytes in any direction, or (option independent-streams) only what it sends.
-        alone = (self.route.frontend.independent_streams, self.pool.backend.independent_streams)
-        self._activity = [1 << side + (RECEIVED if alone[side] else 0) for side in (CLIENT, SERVER)]
         self._relay = RELAYS["copy"](self._client, self._server, self._around.buffer)
         for side in (CLIENT, SERVER):
             self._watch(side, self._relay.interest(side))
@@ -205,6 +176,8 @@ class Session:
             case Leaving.RESET:
                 reason = "the client reset the connection before a server was reached"
                 self._end("CQ" if queued else "CD", reason, now)
+            case Leaving.ASKS if self.pool.backend.abort_on_close:
+                self._end("CQ" if queued else "CC", "the client closed (option abortonclose)", now)
             case Leaving.ASKS:
                 self._watch(CLIENT, NOTHING)
             case Leaving.LEFT:
@@ -217,9 +190,9 @@ class Session:
         assert relay is not None
         ends = relay.has_ended(CLIENT) + relay.has_ended(SERVER)
         moved = relay.ready(side, mask)
-        if moved & self._activity[CLIENT]:
+        if moved & 1 << CLIENT:
             self._moved_at[CLIENT] = now
-        if moved & self._activity[SERVER]:
+        if moved & 1 << SERVER:
             self._moved_at[SERVER] = now
         if relay.is_over:
             self._relay_over(relay, now)
@@ -239,7 +212,7 @@ class Session:
         elif relay.failed == CLIENT:
             self._end("CD", "the client reset the connection", now)
         else:
-            self._end("SD", f"{self._title()} reset the connection", now)
+            self._end("SD", f"{self._placement.title} reset the connection", now)
 
     def cut(self, flags: str, reason: str, now: float) -> None:
         """End it from outside: both sides see the end at once."""
@@ -278,8 +251,9 @@ class Session:
             self._observe(errno.ETIMEDOUT)
             self._attempt_failed("timeout connect", now, timed_out=True)
         elif self.phase is Phase.WAITING:
-            self._connect(now)
+            self._placement.go_again(now)
         elif self.phase is Phase.QUEUED:
+            self._placement.count(CONNECTION_ERRORS)
             self._end("sQ", "timeout queue: no server had room", now)
         else:
             self._timed_out(now)
@@ -297,7 +271,7 @@ class Session:
 
     def _end(self, flags: str, reason: str, now: float) -> None:
         if self.phase is Phase.QUEUED:
-            self.pool.leave_queue(self)
+            self._placement.leave_queue()
             self._accounts.assigned_now = now  # Tw is the time spent in the queue, though it led nowhere
         self.phase = Phase.ENDED
         self.report_bytes()
@@ -357,13 +331,3 @@ class Session:
         else:
             self._around.poller.modify(peer, wanted, self.client_ready if side == CLIENT else self.server_ready)
         self._watched[side] = wanted
-
-    def _count(self, field: int) -> None:
-        """Count something for the server and for the backend."""
-        assert self.target is not None
-        blocks: tuple[Block, Block] = (self.target.block, self.pool.block)
-        for block in blocks:
-            block.add(field)
-
-    def _title(self) -> str:
-        return f"{self.pool.backend.name}/{'<NOSRV>' if self.target is None else self.target.server.name}"

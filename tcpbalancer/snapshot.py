@@ -183,7 +183,7 @@ class Painter:
         return BackendStatistics(
             status="UP" if watched.state.is_up or not watched.servers else "DOWN",
             algorithm=watched.backend.balance,
-            traffic=self._traffic(block, _fullconn(self._configuration, watched.backend.name)),
+            traffic=self._traffic(block, watched.backend.fullconn),
             outcomes=self._outcomes(block),
             times=self._times(block),
             weight=weight,
@@ -262,9 +262,3 @@ def _check(watched: WatchedServer, now: float) -> CheckStatistics | None:
         health=check.counter.health,
         age=None if check.checked_at is None else now - check.checked_at,
     )
-
-
-def _fullconn(configuration: Configuration, backend: str) -> int:
-    """Return the limit shown for a backend: a tenth of what its frontends may send there (``fullconn``)."""
-    sent = sum(frontend.maxconn for frontend in configuration.frontends.values() if frontend.default_backend == backend)
-    return max((sent + 9) // 10, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tcpbalancer.balance import eligible
+from tcpbalancer.balance import eligible, is_dynamic
 from tcpbalancer.counters import CURRENT, RUNNING, SCALE, THROTTLE, SharedMemory
 from tcpbalancer.model import Backend, Configuration, Server
 from tcpbalancer.route import all_backends
@@ -76,7 +76,7 @@ class WatchedServer:
 
     def weigh(self, now: float) -> None:
         """Set its effective weight to what it is at this moment."""
-        starts = self.state.operation is Operation.STARTING
+        starts = self.state.operation is Operation.STARTING and is_dynamic(self.backend.backend)
         part = share(now - self.state.changed_at, self.server.slowstart) if starts else SCALE
         self.effective = self.weight * part
 
@@ -107,7 +107,9 @@ class WatchedBackend:
         usable = [watched.effective if watched.state.is_usable else 0 for watched in self.servers]
         start = layout.weights(self.place).start
         # Who comes in is written before who goes out: who reads in between must not see a backend without any.
-        for index, weight in sorted(enumerate(eligible(usable, backups)), key=lambda each: not each[1]):
+        for index, weight in sorted(
+            enumerate(eligible(usable, backups, all_backups=self.backend.all_backups)), key=lambda each: not each[1]
+        ):
             words[start + self.servers[index].place] = weight
 
 

@@ -4,13 +4,11 @@ Laws: a fresh process, started with ``python -m tcpbalancer.worker``, that impor
 waits for the supervisor: weights are read from shared memory, records are dropped (and counted) if nobody takes them.
 The listening sockets are the supervisor's; a worker that dies takes only its own connections with it, and one whose
 supervisor has died ends at once; its heart beats once per tick, so that one that is frozen can be told from one that is
-idle. At most ``ACCEPTS`` connections are taken per wake-up; when descriptors run out or a
-limit is reached, accepting pauses without spinning.
+idle. Accepting has a file of its own (``accepting.py``).
 """
 
 from __future__ import annotations
 
-import errno
 import gc
 import heapq
 import itertools
@@ -25,8 +23,8 @@ from collections import deque
 from collections.abc import Callable
 
 from hakit.logtarget import LONGEST, Console
+from tcpbalancer.accepting import Listener
 from tcpbalancer.channel import (
-    Admission,
     Cut,
     Ended,
     ListSessions,
@@ -45,15 +43,13 @@ from tcpbalancer.channel import (
 )
 from tcpbalancer.counters import DROPPED_RECORDS, GLOBAL_MAXCONN, HEARTBEAT, MAXCONN, PAUSED, WORKER_BLOCK, SharedMemory
 from tcpbalancer.handover import Handover
-from tcpbalancer.poller import EXCLUSIVE, HUP, READ, WRITE, Poller
+from tcpbalancer.poller import HUP, READ, WRITE, Poller
 from tcpbalancer.pool import Pool
 from tcpbalancer.route import Route, make_layout, make_pools, make_routes
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.session_view import Begun, view
 
-ACCEPTS = 64
-"""Connections taken per wake-up and listener."""
 BUFFER = 65536
 """Bytes of the one buffer through which all connections are copied."""
 PAUSE = 0.1
@@ -66,66 +62,6 @@ MAX_PENDING = 4096
 """Reports that may wait for the supervisor."""
 PER_DATAGRAM = 64
 """Reports sent at once."""
-NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-
-
-class Listener:
-    """A listening socket and where its connections go."""
-
-    def __init__(self, worker: Worker, listening: socket.socket, route: Route, frontend: int) -> None:
-        self.route = route
-        self.frontend = frontend
-        self.admission = Admission.OPEN
-        self._worker = worker
-        self._socket = listening
-        self._watched = False
-
-    def resume(self) -> None:
-        """Accept (again), if the limits allow it."""
-        if not self._watched and self.admission is Admission.OPEN and self._worker.has_room(self.route):
-            self._worker.poller.register(self._socket, READ | EXCLUSIVE, self.ready)
-            self._watched = True
-
-    def pause(self) -> None:
-        """Leave connections in the kernel's backlog until ``resume``."""
-        if self._watched:
-            self._worker.poller.unregister(self._socket)
-            self._watched = False
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether connections wait in the backlog for want of room."""
-        return not self._watched and self.admission is Admission.OPEN
-
-    def admit(self, admission: Admission) -> None:
-        """Accept from now on, or do not: an operator said so."""
-        self.admission = admission
-        if admission is Admission.OPEN:
-            self.resume()
-        else:
-            self.pause()
-
-    def close(self) -> None:
-        """Accept no more; the supervisor's copy of the socket is not touched."""
-        self.pause()
-        self._socket.close()
-
-    def ready(self, _mask: int, now: float) -> None:
-        """Accept what waits, up to ``ACCEPTS``."""
-        for _ in range(ACCEPTS if self._watched else 0):  # it may have been paused in this very round of events
-            if not self._worker.has_room(self.route):
-                self.pause()
-                return
-            try:
-                client, address = self._socket.accept()
-            except BlockingIOError:
-                return
-            except OSError as problem:
-                if problem.errno in NO_ROOM:
-                    self.pause()
-                    return
-                continue  # this one left before it was accepted (accept(2), "Error handling")
-            self._worker.begin(self.route, client, address[:2], now)
 
 
 class Worker:
@@ -135,10 +71,11 @@ class Worker:
         configuration = handover.configuration
         self.poller = Poller()
         self.buffer = memoryview(bytearray(BUFFER))
-        self._memory = SharedMemory(make_layout(configuration), handover.counters)
+        self._memory = SharedMemory(make_layout(configuration), handover.counters, handover.bells)
         own = self._memory.layout.worker(handover.worker)
         self._words = self._memory.view(slice(own, own + WORKER_BLOCK))
         self._stderr = Console(2)
+        self._number = handover.worker
         self._settings = self._memory.view(self._memory.layout.settings)
         pools = make_pools(configuration, self._memory, handover.worker)
         self._pools = {pool.index: pool for pool in pools.values()}
@@ -228,6 +165,9 @@ class Worker:
     def run(self) -> None:
         """Serve until told to stop, or until the supervisor is gone."""
         self.poller.register(self._channel, READ, self._channel_ready)
+        if self._memory.bells:
+            self._bell = self._memory.bells[self._number]
+            self.poller.register(self._bell, READ, self._bell_rang)
         self._resume_listeners()
         self._channel.send(pack_report(Ready()))
         while not (self._stopping and not self._sessions and not self._reports):
@@ -237,8 +177,8 @@ class Worker:
                 self._tell(key.data, now, mask)
             self._ring(now)
             for pool in self._pools.values():
-                if pool.waiting:
-                    pool.serve_queue(self._tell, now)
+                if pool.has_news or pool.somebody_waits:
+                    pool.serve_queues(self._tell, now)
             if now >= self._next_tick:
                 self._tick(now)
             if now >= self._next_try:
@@ -253,14 +193,14 @@ class Worker:
             times.append(self._alarms[0][0])
         if any(listener.is_paused for listener in self._listeners):
             times.append(self._next_try)
-        if any(pool.waiting for pool in self._pools.values()):
+        if any(pool.somebody_waits for pool in self._pools.values()):
             times.append(now + PAUSE)  # another worker's session may end, or a server come up
         return max(min(times) - now, 0.0)
 
-    def _tell(self, handler: Callable[..., None], now: float, *mask: int) -> None:
+    def _tell(self, handler: Callable[..., None], now: float, *what: object) -> None:
         """Call a handler; an error of ours may cost one connection, but not all of them."""
         try:
-            handler(*mask, now)
+            handler(*what, now)
         except Exception:  # noqa: BLE001 - whatever it is, the other connections go on
             self._stderr.write(traceback.format_exc().encode()[-LONGEST + 1 :])
             session = getattr(handler, "__self__", None)
@@ -280,6 +220,13 @@ class Worker:
         self._words[HEARTBEAT] += 1
         for session in self._sessions:
             session.report_bytes()
+
+    def _bell_rang(self, _mask: int, _now: float) -> None:
+        """Look at the queues in this round: there is room for somebody who waits here, or a limit was changed."""
+        os.eventfd_read(self._bell)
+        self._next_try = 0.0
+        for pool in self._pools.values():
+            pool.has_news = True
 
     # -- the supervisor ---------------------------------------------------------------------------------------------
 

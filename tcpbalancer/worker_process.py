@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tcpbalancer.channel import Answer, Attempted, Ended, Noted, Order, Ready, Report, pack_order, unpack_reports
+from tcpbalancer.counters import SharedMemory
 from tcpbalancer.handover import Handover
 from tcpbalancer.model import Configuration
 
@@ -55,19 +56,27 @@ class WorkerProcess:
         self._still = 0
 
     def start(
-        self, configuration: Configuration, counters: int, listeners: Sequence[tuple[int, socket.socket]]
+        self, configuration: Configuration, memory: SharedMemory, listeners: Sequence[tuple[int, socket.socket]]
     ) -> None:
         """Start the process; ``ready`` is done once it accepts, ``ended`` when it has ended."""
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setblocking(False)
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         numbers = tuple((index, listening.fileno()) for index, listening in listeners)
-        handover = Handover(configuration, self.number, counters, theirs.fileno(), numbers).pack()
+        handover = Handover(
+            configuration, self.number, memory.descriptor, theirs.fileno(), numbers, memory.bells
+        ).pack()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tcpbalancer.worker", str(handover)],
                 stdin=subprocess.DEVNULL,
-                pass_fds=(handover, counters, theirs.fileno(), *(number for _, number in numbers)),
+                pass_fds=(
+                    handover,
+                    memory.descriptor,
+                    *memory.bells,
+                    theirs.fileno(),
+                    *(number for _, number in numbers),
+                ),
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
         except OSError:

@@ -8,8 +8,9 @@ heavier server, then to the order in the file. The sequences are HAProxy's (``lb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
+from tcpbalancer.balance.choice import Choice
 from tcpbalancer.balance.memory import Memory
 
 # The memory: the clock, then for each server its position (0: it never had a turn), the remainder carried, and the
@@ -21,27 +22,31 @@ PER_SERVER = 3
 class RoundRobin:
     """The algorithm; all that it remembers is in the memory it is given."""
 
+    counts = False
+    draws = 0
+    hashes = False
+    dynamic = True
+
     def memory_size(self, servers: int) -> int:
-        """Return how many integers are needed for this many servers."""
+        """Return how many integers are needed for this many slots."""
         return 1 + PER_SERVER * servers
 
-    def pick(self, memory: Memory, weights: Sequence[int], avoid: Collection[int] = ()) -> int | None:
-        """Return the index of the next server, or None if every weight is 0; see ``Balancer.pick``."""
-        taking_part = [index for index, weight in enumerate(weights) if weight]
-        if not taking_part:
-            return None
+    def pick(self, memory: Memory, choice: Choice) -> int | None:
+        """Return the slot of the next server; see ``Balancer.pick``."""
+        weights, taking_part = choice.weights, choice.usable()
         total = sum(weights)
         self._notice_changes(memory, weights, total)
-        passed_over: int | None = None
+        avoided: int | None = None
         while taking_part:
             chosen = self._due(memory, weights, taking_part)
             self._advance(memory, chosen, weights[chosen], total)
-            if chosen not in avoid:
-                return chosen
+            if chosen not in choice.full:
+                if chosen != choice.avoid:
+                    return chosen
+                avoided = chosen
             # It has lost its turn, and only this one: a heavy server is due again before a light one ever was.
             taking_part.remove(chosen)
-            passed_over = chosen if passed_over is None else passed_over
-        return passed_over
+        return avoided
 
     @staticmethod
     def _notice_changes(memory: Memory, weights: Sequence[int], total: int) -> None:

@@ -10,14 +10,11 @@ from collections.abc import Callable
 
 from hakit.diagnostics import Location
 from hakit.schedule import Intervals
+from tcpbalancer.config.build_balance import balance_settings, limits_of_server, with_fullconn
 from tcpbalancer.config.build_log import connection_log, proxy_log
-from tcpbalancer.config.build_rules import RulesBuilder
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
-from tcpbalancer.config.process_keywords import process_of
-from tcpbalancer.config.rule_drafts import rules_of
-from tcpbalancer.config.socket_keywords import socket_options
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
     NOWHERE,
@@ -55,7 +52,6 @@ class _Builder:
 
     def build(self) -> Configuration | None:
         enabled = [draft for draft in self._drafts.proxies if not draft.settings.disabled]
-        self._rules = RulesBuilder(self._drafts.proxies, self._report)
         for draft in enabled:
             self._refuse_incompatible_modes(draft)
         for draft in enabled:
@@ -70,18 +66,19 @@ class _Builder:
             return None
         return Configuration(
             frontends=self._frontends,
-            backends=self._backends,
+            backends={name: with_fullconn(backend, self._frontends) for name, backend in self._backends.items()},
             order=tuple(self._order),
             log_targets=tuple(whole.log_targets),
             log_tag=whole.log_tag,
             log_host=whole.log_host,
             maxconn=whole.maxconn,
+            connection_rate=whole.values.of("maxconnrate", int, 0),
+            session_rate=whole.values.of("maxsessrate", int, 0),
             nbthread=whole.nbthread,
             daemon=whole.daemon,
             pidfile=whole.pidfile,
             node=whole.node,
             description=whole.description,
-            process=process_of(whole.values),
         )
 
     def _refuse_incompatible_modes(self, draft: ProxyDraft) -> None:
@@ -102,7 +99,7 @@ class _Builder:
         """HTTP mode is for the statistics page; what relays, relays bytes."""
         settings = draft.settings
         relays = bool(draft.servers) or (draft.has_frontend and settings.default_backend is not None)
-        relays = relays or draft.kind == "backend" or bool(rules_of(draft).backends)
+        relays = relays or draft.kind == "backend"
         if settings.mode is Mode.HTTP and relays:
             settings.mode = Mode.TCP
             if settings.mode_at is not None:
@@ -173,12 +170,10 @@ class _Builder:
             default_backend=self._default_backend(draft),
             timeouts=_timeouts(settings),
             maxconn=settings.maxconn or whole.maxconn,
+            session_rate=settings.values.of("rate-limit", int, 0),
             connection_log=connection_log(settings.log, whole) if in_tcp else None,
             log=proxy_log(settings.log, whole),
-            sockets=socket_options(settings, "cli"),
-            independent_streams=settings.values.of("independent-streams", bool, default=False),
             stats=None if in_tcp else settings.stats,
-            rules=self._rules.front(draft),
             location=draft.section.header.location,
         )
 
@@ -219,17 +214,11 @@ class _Builder:
             name=draft.name,
             servers=tuple(server for line in draft.servers if (server := self._server(draft, line)) is not None),
             mode=settings.mode,
-            balance=settings.balance,
             probe=_probe(settings.check),
             timeouts=_timeouts(settings),
-            retries=settings.retries,
-            redispatch=settings.redispatch,
+            **balance_settings(draft, self._report),
             log_health_checks=settings.log_health_checks,
             log=proxy_log(settings.log, self._drafts.whole),
-            rules=self._rules.back(draft),
-            table=self._rules.table(draft),
-            sockets=socket_options(settings, "srv"),
-            independent_streams=settings.values.of("independent-streams", bool, default=False),
             location=draft.section.header.location,
         )
 
@@ -244,7 +233,7 @@ class _Builder:
             address=address,
             port=port,
             weight=options.of("weight", int, 1),
-            maxconn=options.of("maxconn", int, 0),
+            **limits_of_server(options),
             backup=bool(options.get("backup")),
             disabled=bool(options.get("disabled")) or address == _NOWHERE or not port,
             check=self._check(draft, line, address) if options.get("check") else None,

@@ -6,7 +6,7 @@ with a copy of its defaults.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -91,10 +91,8 @@ class Settings:
     mode: Mode = Mode.TCP
     mode_at: tuple[Location, str] | None = None
     default_backend: Word | None = None
-    balance: str = "roundrobin"
     timeouts: dict[str, float] = field(default_factory=dict)
     retries: int = 3
-    redispatch: bool = False
     maxconn: int | None = None
     log: LogDraft = field(default_factory=LogDraft)
     log_health_checks: bool = False
@@ -142,8 +140,6 @@ class GlobalDraft:
     """Everything of ``global``."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
-    read_lines: Callable[[str], Sequence[str]] | None = None
-    """Reads a file that the configuration names; raises OSError."""
     log_targets: list[LogTarget] = field(default_factory=list)
     log_tag: str = "haproxy"
     log_host: str | None = None

@@ -21,21 +21,23 @@ GLOBAL = _words(
     h1-do-not-close-on-insecure-transfer-encoding harden.reject-privileged-ports.quic httpclient.resolvers.disabled
     max-threads-per-group noktls ocsp-update.disable ocsp-update.httpproxy ocsp-update.maxdelay ocsp-update.mindelay
     ocsp-update.mode ssl-default-bind-client-sigalgs ssl-default-server-client-sigalgs ssl-default-server-sigalgs
-    wurfl-cache-size wurfl-information-list wurfl-information-list-separator busy-polling ca-base close-spread-time
-    cpu-map cpu-policy cpu-set crt-base default-path description deviceatlas-json-file dns-accept-family
-    expose-experimental-directives expose-deprecated-directives external-check fd-hard-limit
-    h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file h2-workaround-bogus-websocket-clients
-    harden.reject-privileged-ports.tcp httpclient.resolvers.id httpclient.resolvers.prefer httpclient.retries
-    httpclient.ssl.ca-file httpclient.ssl.verify httpclient.timeout.connect issuers-chain-path key-base limited-quic
-    max-spread-checks maxcompcpuusage maxcomprate maxconnrate maxpipes maxsessrate maxsslconn maxsslrate maxzlibmem
-    no-memory-trimming no-quic noepoll noevports nogetaddrinfo nokqueue nopoll nosplice numa-cpu-mapping
-    pp2-never-send-local prealloc-fd profiling.memory profiling.tasks server-state-base server-state-file set-var
-    set-var-fmt shm-stats-file spread-checks ssl-default-bind-ciphers ssl-default-bind-ciphersuites
-    ssl-default-bind-curves ssl-default-bind-options ssl-default-bind-sigalgs ssl-default-server-ciphers
-    ssl-default-server-ciphersuites ssl-default-server-curves ssl-default-server-options ssl-dh-param-file ssl-engine
-    ssl-load-extra-del-ext ssl-load-extra-files ssl-mode-async ssl-propquery ssl-provider ssl-provider-path
-    ssl-security-level ssl-server-verify ssl-skip-self-issued-ca stats-file thread-group thread-groups thread-hard-limit
-    trace unix-bind unsetenv resetenv warn-blocked-traffic-after wurfl-data-file
+    wurfl-cache-size wurfl-information-list wurfl-information-list-separator busy-polling ca-base chroot
+    close-spread-time cpu-map cpu-policy cpu-set crt-base default-path description deviceatlas-json-file
+    dns-accept-family expose-experimental-directives expose-deprecated-directives external-check fd-hard-limit gid
+    grace group h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file
+    h2-workaround-bogus-websocket-clients hard-stop-after harden.reject-privileged-ports.tcp httpclient.resolvers.id
+    httpclient.resolvers.prefer httpclient.retries httpclient.ssl.ca-file httpclient.ssl.verify
+    httpclient.timeout.connect insecure-fork-wanted insecure-setuid-wanted issuers-chain-path key-base limited-quic
+    localpeer master-worker max-spread-checks maxcompcpuusage maxcomprate maxpipes maxsslconn
+    maxsslrate maxzlibmem mworker-max-reloads no-memory-trimming no-quic noepoll noevports nogetaddrinfo nokqueue
+    nopoll noreuseport nosplice numa-cpu-mapping pp2-never-send-local prealloc-fd profiling.memory profiling.tasks
+    quiet server-state-base server-state-file set-dumpable set-var set-var-fmt setcap shm-stats-file spread-checks
+    ssl-default-bind-ciphers ssl-default-bind-ciphersuites ssl-default-bind-curves ssl-default-bind-options
+    ssl-default-bind-sigalgs ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-curves
+    ssl-default-server-options ssl-dh-param-file ssl-engine ssl-load-extra-del-ext ssl-load-extra-files ssl-mode-async
+    ssl-propquery ssl-provider ssl-provider-path ssl-security-level ssl-server-verify ssl-skip-self-issued-ca
+    stats-file strict-limits thread-group thread-groups thread-hard-limit trace uid ulimit-n unix-bind unsetenv
+    resetenv user warn-blocked-traffic-after wurfl-data-file zero-warning
     """
 )
 """Of ``global``; those of ``TUNE`` come on top."""
@@ -78,14 +80,14 @@ def is_global(name: str) -> bool:
 
 PROXY = _words(
     """
-    acl backlog be-unpublished capture compression
+    acl backlog be-unpublished capture clitcpka-cnt clitcpka-idle clitcpka-intvl compression
     cookie crt declare description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc
-    errorloc302 errorloc303 external-check filter-sequence force-be-switch force-persist fullconn
-    guid hash-balance-factor hash-preserve-affinity hash-type http-after-response http-drop-request-header
+    errorloc302 errorloc303 external-check filter-sequence force-be-switch force-persist
+    guid hash-preserve-affinity http-after-response http-drop-request-header
     http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id ignore-persist
     load-server-state-from-file log-format-sd log-steps max-keep-alive-queue max-session-srv-conns
-    monitor monitor-uri quic-initial rate-limit redirect retry-on server-state-file-name server-template
-    source stick stick-table tcp-check tcp-request tcp-response
+    monitor monitor-uri quic-initial redirect server-state-file-name server-template
+    source srvtcpka-cnt srvtcpka-idle srvtcpka-intvl stick stick-table tcp-check tcp-request tcp-response
     transparent unique-id-format unique-id-header use-server use_backend
     """
 )
@@ -99,14 +101,14 @@ DENIALS = _words("auth deny reject silent-drop tarpit")
 
 OPTIONS = _words(
     """
-    abortonclose accept-invalid-http-request accept-invalid-http-response accept-unsafe-violations-in-http-request
-    accept-unsafe-violations-in-http-response allbackups assume-rfc6587-ntf checkcache contstats
+    accept-invalid-http-request accept-invalid-http-response accept-unsafe-violations-in-http-request
+    accept-unsafe-violations-in-http-response assume-rfc6587-ntf checkcache clitcpka contstats
     disable-h2-upgrade dont-parse-log external-check forwardfor forwarded h1-case-adjust-bogus-client
     h1-case-adjust-bogus-server host http-buffer-request http-drop-request-trailers http-drop-response-trailers
     http-ignore-probes http-keep-alive http-no-delay http-pretend-keepalive http-restrict-req-hdr-names
     http-server-close http-use-htx http-use-proxy-header httpclose httpslog idle-close-on-response independant-streams
-    originalto persist prefer-last-server socket-stats
-    transparent use-small-buffers
+    independent-streams nolinger originalto prefer-last-server socket-stats splice-auto splice-request
+    splice-response srvtcpka tcp-smart-accept tcp-smart-connect tcpka transparent use-small-buffers
     """
 )
 """Behind ``option``."""
@@ -124,9 +126,6 @@ STATS = frozenset(
 
 HTTP_CHECK = frozenset({"comment", "connect", "disable-on-404", "send-state"})
 """Behind ``http-check``; ``set-var(...)`` and its relatives come on top."""
-
-BALANCE = _words("first hash hdr leastconn log-hash log-sticky random rdp-cookie source static-rr sticky uri url_param")
-"""Behind ``balance``."""
 
 SERVER = {
     **dict.fromkeys(
@@ -147,8 +146,8 @@ SERVER = {
         _words(
             """
             agent-addr agent-inter agent-port agent-send alpn ca-file cc check-alpn check-proto check-sni ciphers
-            ciphersuites client-sigalgs cookie crl-file crt curves error-limit guid hash-key healthcheck id idle-ping
-            init-state interface ktls log-bufsize log-proto max-reuse maxqueue minconn namespace npn observe on-error
+            ciphersuites client-sigalgs cookie crl-file crt curves error-limit guid hash-key healthcheck idle-ping
+            init-state interface ktls log-bufsize log-proto max-reuse namespace npn observe on-error
             on-marked-up pool-conn-name pool-low-conn pool-max-conn pool-purge-delay proto proxy-v2-options
             quic-cc-algo redir resolve-net resolve-opts resolve-prefer resolvers shard sigalgs slowstart sni source
             ssl-max-ver ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost ws

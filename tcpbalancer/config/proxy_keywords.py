@@ -7,7 +7,6 @@ Source: HAProxy's configuration manual, section 4.2 "Proxy keywords reference".
 
 from __future__ import annotations
 
-from tcpbalancer.balance import ALGORITHMS
 from tcpbalancer.config import known
 from tcpbalancer.config.findings import PARSING_TIGHT, maybe
 from tcpbalancer.config.registry import BACK, FRONT, KEYWORDS, PROXY, Reading, keyword
@@ -19,10 +18,6 @@ TIMEOUTS = ("client", "server", "connect", "check", "queue", "tunnel", "client-f
 _ALL_TIMEOUTS = (
     "client", "server", "connect", "check", "queue", "handshake", "http-keep-alive", "http-request", "tunnel", "tarpit",
     "client-fin", "server-fin",
-)  # fmt: skip
-_ALL_ALGORITHMS = (
-    "roundrobin", "static-rr", "leastconn", "source", "uri", "url_param", "hash", "hdr(name)", "rdp-cookie(name)",
-    "log-hash", "sticky",
 )  # fmt: skip
 
 
@@ -67,20 +62,6 @@ def default_backend(reading: Reading) -> None:
         reading.draft.settings.default_backend = reading.statement.words[1]
 
 
-@keyword("balance <algorithm>", BACK, "How a server is chosen: roundrobin.")
-def balance(reading: Reading) -> None:
-    """Read ``balance``; without a word behind it HAProxy means roundrobin."""
-    word = reading.words[1] if len(reading.words) > 1 else "roundrobin"
-    base = word.partition("(")[0]
-    if word in ALGORITHMS:
-        reading.draft.settings.balance = word
-    elif base in known.BALANCE:
-        reading.draft.settings.balance = "roundrobin"
-        reading.not_carried_out(1, f"'balance {word}'", ": roundrobin is used instead")
-    else:
-        reading.error(1, f"balance only supports {in_words(_ALL_ALGORITHMS)} options.")
-
-
 @keyword("timeout <which> <time>", PROXY, f"Limits on waiting: {', '.join(TIMEOUTS)}. A bare number is milliseconds.")
 def timeout(reading: Reading) -> None:
     """Read one of the timeouts."""
@@ -111,21 +92,6 @@ def timeout(reading: Reading) -> None:
         reading.not_carried_out(1, f"'timeout {which}'")
     else:
         reading.draft.settings.timeouts[which] = seconds
-
-
-@keyword("retries <count>", BACK, "How often a failed connect is tried again.")
-def retries(reading: Reading) -> None:
-    """Read ``retries``; less than none is none, as in HAProxy."""
-    if len(reading.words) < 2:
-        reading.error(1, "'retries' expects an integer argument (dispatch counts for one).")
-        return
-    try:
-        count = parse_count(reading.words[1].removeprefix("-"))
-        reading.draft.settings.retries = 0 if reading.words[1].startswith("-") else count
-    except ValueError as wrong:
-        reading.error(1, f"'retries' : {wrong}")
-        return
-    reading.no_more_than(2)
 
 
 @keyword("maxconn <count>", FRONT, "How many connections a frontend serves at a time.")
@@ -160,14 +126,6 @@ def option(reading: Reading) -> None:
     else:
         registered = [two.removeprefix("option ") for two in KEYWORDS if two.startswith("option ")]
         reading.error(1, f"unknown option '{name}'{maybe(name, [*registered, *known.OPTIONS]) or '.'}")
-
-
-@keyword("option redispatch [<interval>]", BACK, "The last retry may go to another server.", words=2, negatable=True)
-def option_redispatch(reading: Reading) -> None:
-    """Read ``option redispatch``; an interval other than the default is not carried out."""
-    reading.draft.settings.redispatch = not reading.negated
-    if len(reading.words) > 2 and reading.words[2] != "-1":
-        reading.not_carried_out(2, f"the interval '{reading.words[2]}'", ": the last retry is redispatched")
 
 
 @keyword("option log-health-checks", BACK, "A line for every change of a check's result.", words=2, negatable=True)

@@ -7,15 +7,13 @@ section becomes a Frontend and a Backend of the same name. Names are HAProxy's k
 
 from __future__ import annotations
 
-from tcpbalancer.model.backend import Backend, Server
+from tcpbalancer.model.backend import Backend, Hashing, Server
 from tcpbalancer.model.check import Check, HttpCheck, Probe, TcpCheck
 from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.configuration import Configuration
 from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
-from tcpbalancer.model.process import Identity, Process
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
-from tcpbalancer.model.sockets import KeepAlive, SocketOptions
 
 __all__ = [
     "NOWHERE",
@@ -25,20 +23,17 @@ __all__ = [
     "Configuration",
     "ConnectionLog",
     "Frontend",
+    "Hashing",
     "HttpCheck",
-    "Identity",
     "InitState",
-    "KeepAlive",
     "LogMoment",
     "LogTarget",
     "Mode",
     "OnError",
     "Probe",
-    "Process",
     "ProxyLog",
     "Secret",
     "Server",
-    "SocketOptions",
     "StatsPage",
     "TcpCheck",
     "Timeouts",

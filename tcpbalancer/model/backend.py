@@ -12,14 +12,26 @@ from tcpbalancer.model.check import Check, Probe, TcpCheck
 from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.log import ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
-from tcpbalancer.model.rule import BackRules, StickTable
-from tcpbalancer.model.sockets import SocketOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Hashing:
+    """``hash-type``: by a map or (``consistent``) by a ring; how a key is hashed.
+
+    ``balance_factor`` is the percentage of the average load that bounds a server's on the ring, 0 for none.
+    """
+
+    consistent: bool = False
+    function: str = "sdbm"
+    avalanche: bool = False
+    balance_factor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of a backend. ``check`` None: not checked, always UP. ``maxconn`` 0: no limit.
+    """One server of a backend. ``check`` None: not checked, always UP. ``maxconn`` and ``maxqueue`` 0: no limit.
 
+    ``minconn`` 0: ``maxconn`` does not depend on the backend's load. ``identity`` is its ``id``, 0 for its place.
     ``track`` names the backend and the server whose state is followed; ``observe`` says whether failed connections
     count against it, ``error_limit`` how many in a row; ``slowstart`` is seconds.
     """
@@ -29,6 +41,9 @@ class Server:
     port: int
     weight: int = 1
     maxconn: int = 0
+    minconn: int = 0
+    maxqueue: int = 0
+    identity: int = 0
     backup: bool = False
     disabled: bool = False
     check: Check | None = None
@@ -48,20 +63,26 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Where connections go. ``retries`` counts attempts after the first one; ``probe`` is what checked servers get."""
+    """Where connections go. ``retries`` counts attempts after the first one; ``probe`` is what checked servers get.
+
+    ``redispatch`` is the interval of ``option redispatch``, None without it. ``fullconn`` is the number of sessions at
+    which servers get their whole ``maxconn``.
+    """
 
     name: str
     servers: tuple[Server, ...]
     mode: Mode = Mode.TCP
     balance: str = "roundrobin"
+    hashing: Hashing = Hashing()
+    draws: int = 2
+    all_backups: bool = False
     probe: Probe = TcpCheck()
     timeouts: Timeouts = Timeouts()
     retries: int = 3
-    redispatch: bool = False
+    redispatch: int | None = None
+    persist: bool = False
+    abort_on_close: bool = False
+    fullconn: int = 1
     log_health_checks: bool = False
     log: ProxyLog = ProxyLog()
-    rules: BackRules | None = None
-    table: StickTable | None = None
-    sockets: SocketOptions = SocketOptions()
-    independent_streams: bool = False
     location: Location = NOWHERE

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from tcpbalancer.model.backend import Backend
 from tcpbalancer.model.frontend import Frontend
 from tcpbalancer.model.log import LogTarget
-from tcpbalancer.model.process import Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,13 @@ class Configuration:
     log_tag: str = "haproxy"
     log_host: str | None = None  # the host name that lines carry; None: as their format has it
     maxconn: int = 2000
+    connection_rate: int = 0  # maxconnrate: in a second; 0: no limit
+    session_rate: int = 0  # maxsessrate
     nbthread: int = 1
     daemon: bool = False
     pidfile: str | None = None
     node: str | None = None
     description: str | None = None
-    process: Process = Process()
 
     @property
     def has_listeners(self) -> bool:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from hakit.diagnostics import Location
 from tcpbalancer.model.log import ConnectionLog, ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
-from tcpbalancer.model.rule import FrontRules
-from tcpbalancer.model.sockets import SocketOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,8 @@ class Frontend:
     default_backend: str | None = None
     timeouts: Timeouts = Timeouts()
     maxconn: int = 2000
+    session_rate: int = 0  # rate-limit sessions: in a second; 0: no limit
     connection_log: ConnectionLog | None = None
     log: ProxyLog = ProxyLog()
-    sockets: SocketOptions = SocketOptions()
-    independent_streams: bool = False
     stats: StatsPage | None = None
-    rules: FrontRules | None = None
     location: Location = NOWHERE

@@ -81,7 +81,7 @@ def test_a_frontend_and_its_backend() -> None:
     assert [(bind.host, bind.port, str(bind.location)) for bind in frontend.binds] == [("", 5432, "f.cfg:6:7")]
     assert frontend.default_backend == "b"
     assert frontend.timeouts == Timeouts(client=2.0, connect=1.0, server=3.0)
-    assert (backend.balance, backend.probe, backend.retries, backend.redispatch) == ("roundrobin", TcpCheck(), 3, False)
+    assert (backend.balance, backend.probe, backend.retries, backend.redispatch) == ("roundrobin", TcpCheck(), 3, None)
     assert [(found.name, found.address, found.port) for found in backend.servers] == [("s", "192.0.2.1", 5432)]
     assert backend.servers[0].check is None
 
@@ -312,9 +312,9 @@ def test_maxconn_of_a_frontend_is_the_global_one_unless_it_has_its_own() -> None
 def test_options_can_be_taken_back() -> None:
     text = f"{TIMED} option redispatch\n option log-health-checks\n option dontlognull\nlisten l\n bind :1\n"
     seen = model(text).backends["l"]
-    assert (seen.redispatch, seen.log_health_checks) == (True, True)
+    assert (seen.redispatch, seen.log_health_checks) == (-1, True)
     seen = model(text + " no option redispatch\n no option log-health-checks\n no option nolinger\n").backends["l"]
-    assert (seen.redispatch, seen.log_health_checks) == (False, False)
+    assert (seen.redispatch, seen.log_health_checks) == (None, False)
 
 
 def test_named_defaults_are_used_by_those_who_ask_and_the_last_ones_by_the_others() -> None:
@@ -340,9 +340,9 @@ def test_setenv_acts_on_the_lines_that_follow() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "option forwardfor", "cookie SERVERID insert indirect", "errorfile 503 /x", "acl a hdr(host) x",
-        "balance leastconn", "balance hdr(x)", "option redispatch 3", "timeout http-request 1s",
-        "tcp-request connection set-mark 1", "http-request set-header X y",
+        "option forwardfor", "cookie SERVERID insert indirect", "errorfile 503 /x", "acl a src 192.0.2.1",
+        "use_backend x if a", "balance rdp-cookie", "balance hash dst", "timeout http-request 1s",
+        "tcp-request connection accept", "http-request set-header X y",
         "server s 192.0.2.1:1 cookie a tfo slowstart 3s",
     ],
 )  # fmt: skip
@@ -355,6 +355,10 @@ def test_what_haproxy_knows_and_is_not_carried_out_is_named_and_lets_the_program
 @pytest.mark.parametrize(
     ("line", "named"),
     [
+        ("tcp-request connection reject", "tcp-request connection reject"),
+        ("tcp-request connection reject if { src 192.0.2.1 }", "tcp-request connection reject"),
+        ("tcp-request content silent-drop", "tcp-request content silent-drop"),
+        ("tcp-request session reject", "tcp-request session reject"),
         ("http-request deny deny_status 403", "http-request deny"),
         ("http-request auth realm X if !a", "http-request auth"),
         ("stats http-request auth", "stats http-request auth"),

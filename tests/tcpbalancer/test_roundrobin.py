@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcpbalancer.balance import ALGORITHMS, Balancer, eligible
+from tcpbalancer.balance import Choice, eligible
+from tcpbalancer.balance.roundrobin import RoundRobin
 
 # Seen on HAProxy 2.6.12 and 3.5-dev5 with one thread, equal in both.
 SEQUENCES = {
@@ -26,14 +27,14 @@ SEQUENCES = {
 }
 
 
-def algorithm() -> Balancer:
-    return ALGORITHMS["roundrobin"]()
+def algorithm() -> RoundRobin:
+    return RoundRobin()
 
 
 def picks(weights: list[int], count: int, memory: list[int] | None = None) -> list[int]:
     balancer = algorithm()
     memory = [0] * balancer.memory_size(len(weights)) if memory is None else memory
-    chosen = [balancer.pick(memory, weights) for _ in range(count)]
+    chosen = [balancer.pick(memory, Choice(weights)) for _ in range(count)]
     assert None not in chosen
     return [index + 1 for index in chosen if index is not None]
 
@@ -45,44 +46,47 @@ def test_the_sequence_is_that_of_haproxy(weights: tuple[int, ...]) -> None:
 
 def test_memory_may_be_a_memoryview_so_that_several_processes_can_share_it() -> None:
     memory = memoryview(bytearray(8 * algorithm().memory_size(3))).cast("q")
-    chosen = [algorithm().pick(memory, [3, 2, 1]) for _ in range(6)]
+    chosen = [algorithm().pick(memory, Choice([3, 2, 1])) for _ in range(6)]
     assert chosen == [0, 1, 0, 2, 0, 1]
 
 
 def test_no_weight_means_no_server() -> None:
-    assert algorithm().pick([0] * 7, [0, 0]) is None
+    assert algorithm().pick([0] * 7, Choice([0, 0])) is None
 
 
 def test_a_server_that_was_tried_in_vain_loses_its_turn_to_another_one() -> None:
     memory = [0] * algorithm().memory_size(2)
-    assert algorithm().pick(memory, [1, 1]) == 0
-    assert algorithm().pick(memory, [1, 1], avoid=(1,)) == 0
+    assert algorithm().pick(memory, Choice([1, 1])) == 0
+    assert algorithm().pick(memory, Choice([1, 1], avoid=1)) == 0
 
 
 @settings(derandomize=True, max_examples=300)
 @given(
-    st.lists(st.integers(0, 256), min_size=1, max_size=6).filter(any), st.integers(0, 40), st.sets(st.integers(0, 5))
+    st.lists(st.integers(0, 256), min_size=1, max_size=6).filter(any),
+    st.integers(0, 40),
+    st.none() | st.integers(0, 5),
+    st.sets(st.integers(0, 5)),
 )
-def test_whatever_the_weights_a_server_to_avoid_is_not_picked_while_another_one_takes_part(
-    weights: list[int], before: int, avoid: set[int]
+def test_whatever_the_weights_a_server_to_avoid_is_not_picked_while_another_one_has_room(
+    weights: list[int], before: int, avoid: int | None, full: set[int]
 ) -> None:
     memory = [0] * algorithm().memory_size(len(weights))
     picks(weights, before, memory)
     clock = memory[0] or 1
-    chosen = algorithm().pick(memory, weights, avoid)
+    chosen = algorithm().pick(memory, Choice(weights, full, avoid=avoid))
     usable = {index for index, weight in enumerate(weights) if weight}
-    assert chosen in (usable - avoid or usable)
+    assert chosen in (usable - full - {avoid} or usable - full or {None})
     assert memory[0] - clock <= len(usable), "each server that was passed over has lost one turn, not several"
 
 
 def test_a_heavy_server_that_is_avoided_does_not_come_back_within_the_same_pick() -> None:
     memory = [0] * algorithm().memory_size(2)
-    assert [algorithm().pick(memory, [10, 1], avoid=(0,)) for _ in range(100)] == [1] * 100
+    assert [algorithm().pick(memory, Choice([10, 1], avoid=0)) for _ in range(100)] == [1] * 100
 
 
 def test_the_last_server_left_is_picked_even_if_it_was_tried_in_vain() -> None:
     memory = [0] * algorithm().memory_size(2)
-    assert algorithm().pick(memory, [1, 0], avoid=(0,)) == 0
+    assert algorithm().pick(memory, Choice([1, 0], avoid=0)) == 0
 
 
 def test_a_server_that_comes_back_is_not_flooded() -> None:
@@ -121,3 +125,5 @@ def test_backups_take_part_only_if_nobody_else_is_usable_and_then_the_first_one(
     assert eligible([0, 3, 5], {1, 2}) == [0, 3, 0]
     assert eligible([0, 0, 5], {1, 2}) == [0, 0, 5]
     assert eligible([0, 0], {1}) == [0, 0]
+    assert eligible([0, 3, 5], {1, 2}, all_backups=True) == [0, 3, 5]
+    assert eligible([1, 3, 5], {1, 2}, all_backups=True) == [1, 0, 0]

@@ -60,7 +60,7 @@ listens:
     seen = read_texts([("f.yml", text)], {}).configuration
     x, y = seen.backends["a"].servers
     assert (x.backup, y.backup, y.weight, x.check is not None) == (False, True, 3, True)
-    assert (seen.backends["a"].redispatch, seen.backends["a"].log_health_checks) == (True, False)
+    assert (seen.backends["a"].redispatch, seen.backends["a"].log_health_checks) == (-1, False)
     assert (seen.daemon, seen.node, seen.description) == (True, "yes", "two words")
     assert [bind.port for bind in seen.frontends["a"].binds] == [1, 2]
 

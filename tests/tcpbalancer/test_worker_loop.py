@@ -6,7 +6,7 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from running_balancer import one_way, server
@@ -21,6 +21,7 @@ from tcpbalancer.counters import (
     INEXACT_PICKS,
     MAXCONN,
     PAUSED,
+    RUNNING,
     SCALE,
     SERVER_MAXCONN,
     SLOTS_USED,
@@ -136,7 +137,7 @@ def current(worker: Worker) -> list[int]:
 def test_an_error_at_the_very_beginning_leaves_no_session_behind(
     worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(_pool: Pool, _now: float, _avoid: Collection[int]) -> None:
+    def fails(*_arguments: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Pool, "pick", fails)
@@ -152,20 +153,28 @@ def test_an_error_at_the_very_beginning_leaves_no_session_behind(
 def test_an_error_while_the_queue_is_served_costs_one_session(
     worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(_pool: Pool, _now: float) -> None:
+    def fails(*_arguments: object) -> None:
         raise ZeroDivisionError
 
     pool = worker._routes[0].pool
     assert pool is not None
-    monkeypatch.setattr(Pool, "pick", lambda _pool, _now, _avoid: Shortage.FULL)
+    monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.FULL)
     pairs = [connect() for _ in range(2)]
     for near, _ in pairs:
         worker.begin(worker._routes[0], near, ("127.0.0.1", 1), 0.0)
-    assert len(pool.waiting) == 2
-    monkeypatch.setattr(Pool, "pick", fails)
-    pool.serve_queue(worker._tell, 1.0)
-    assert (len(pool.waiting), worker._sessions, current(worker)) == (0, {}, [0, 0, 0])
+    assert len(pool.line) == 2
+    open_to_all(worker, pool)
+    monkeypatch.setattr(Pool, "take", fails)
+    pool.serve_queues(worker._tell, 1.0)
+    assert (len(pool.line), worker._sessions, current(worker)) == (0, {}, [0, 0, 0])
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def open_to_all(worker: Worker, pool: Pool) -> None:
+    """Let the one server be used."""
+    layout, words = worker._memory.layout, worker._memory.words
+    words[layout.server_setting(pool.index, 0, WEIGHT)] = SCALE
+    words[layout.server_setting(pool.index, 0, RUNNING)] = 1
 
 
 def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_and_its_start(
@@ -173,19 +182,21 @@ def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_a
 ) -> None:
     pool = worker._routes[0].pool
     assert pool is not None
-    monkeypatch.setattr(Pool, "pick", lambda _pool, _now, _avoid=(): Shortage.FULL)
+    monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.FULL)
     pairs = [connect() for _ in range(3)]
     for at, (near, _) in enumerate(pairs):
         worker.begin(worker._routes[0], near, ("127.0.0.1", 1), float(at))
-    before = [(waiter, waiter.deadline) for waiter in pool.waiting if isinstance(waiter, Session)]
-    monkeypatch.setattr(Pool, "is_saturated", lambda _pool: False)  # as it was when this worker looked
-    pool.serve_queue(worker._tell, 5.0)
-    assert [(waiter, waiter.deadline) for waiter in pool.waiting if isinstance(waiter, Session)] == before
+    before = [(waiter, waiter.deadline) for waiter in pool.line.waiters if isinstance(waiter, Session)]
+    open_to_all(worker, pool)
+    monkeypatch.setattr(Pool, "take", lambda *_: False)  # it was taken since this worker looked
+    pool.serve_queues(worker._tell, 5.0)
+    assert [(waiter, waiter.deadline) for waiter in pool.line.waiters if isinstance(waiter, Session)] == before
     monkeypatch.undo()
-    pool.serve_queue(worker._tell, 6.0)
-    ended = records(worker)
-    assert [(record.flags, record.wait_ms) for record in ended] == [("SC", -1)] * 3
-    assert [record.total_ms for record in ended] == [6000, 5000, 4000], "first in, first out"
+    pool.serve_queues(worker._tell, 6.0)
+    assert not pool.line
+    for session in list(worker._sessions):
+        session.cut("KC", "the end of the test", 7.0)
+    assert [(record.backend_queue, record.wait_ms) for record in records(worker)] == [(1, 6000), (2, 5000), (3, 4000)]
 
 
 def test_weights_that_change_while_they_are_read_do_not_hurt(worker: Worker) -> None:
