@@ -173,6 +173,7 @@ def test_gratuitous_arp_has_its_defaults_and_the_least_of_them() -> None:
     garp = instance("vrrp_min_garp\nvrrp_garp_lower_prio_repeat 4").garp
     assert (garp.delay, garp.repeat, garp.lower_prio_delay, garp.lower_prio_repeat) == (0, 1, 0, 4)
     assert instance("vrrp_garp_master_repeat 2\nvrrp_min_garp").garp.repeat == 2
+    assert instance("vrrp_garp_master_refresh_repeat 4").garp.refresh_repeat == 4
     assert instance("vrrp_garp_extra_if all 100").garp.extra_interface == 100.0
     assert instance("vrrp_vmac_garp_intvl 7").garp.extra_interface == 7.0
 

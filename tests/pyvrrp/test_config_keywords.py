@@ -242,6 +242,7 @@ TRACKER_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("track_file", "weight", " file /a\n weight 3 reverse", {"weight": 3, "reverse": True}),
     ("track_file", "init_file", " file /a\n init_file", {"initial": 0, "overwrite": False}),
     ("track_file", "init_file", " file /a\n init_file 7 overwrite", {"initial": 7, "overwrite": True}),
+    ("vrrp_track_file", "file", " file /a", {"path": "/a", "weight": 1}),
     ("vrrp_track_process", "process", ' process "/a b" x', {"words": ("/a b", "x"), "parameters": "exact"}),
     ("vrrp_track_process", "param_match", " process a b\n param_match initial", {"parameters": "initial"}),
     ("vrrp_track_process", "weight", " process a\n weight -254", {"weight": -254}),

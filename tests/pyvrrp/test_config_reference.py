@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
 from pyvrrp.config.known import Disposition
-from pyvrrp.config.reference import FILE, Row, all_rows, text
+from pyvrrp.config.reference import FILE, LINES, Row, all_rows, text
 
 # The names that keepalived 2.2.7 and its successors know, block by block.
 COMPLETE = {
@@ -102,6 +103,20 @@ def test_what_stands_in_nearly_every_file_is_carried_out_but_for_mail() -> None:
         if row.tier in {1, 2} and row.disposition is not Disposition.DONE and not mail.fullmatch(row.name)
     ]
     assert set(left_out) == {"track_bfd"}  # BFD is an error
+
+
+TESTS = Path(__file__).parents[1]
+OTHER_TESTS = " ".join(
+    path.read_text().replace("\\n", " ") for path in sorted(TESTS.rglob("*.py")) if path != Path(__file__)
+)
+COMMON = sorted(
+    {row.name for found in all_rows().values() for row in found if row.tier in {1, 2}} - {row.name for row in LINES}
+)
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_a_keyword_of_the_first_two_tiers_is_named_by_another_test(name: str) -> None:
+    assert re.search(rf"(?<!\w){name}(?!\w)", OTHER_TESTS), f"no test names {name}"
 
 
 def test_the_page_is_the_one_that_the_tables_make() -> None:
