@@ -93,10 +93,16 @@ class PidFile:
 
 
 def _program_of(pid: int) -> str | None:
+    """Return the name of the program that runs as ``pid``, None if none does: one that has ended does not.
+
+    In a container pid 1 may never reap it, or late: a zombie bears its name as long as that takes (proc(5), stat).
+    """
     try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+    name, _, rest = text.partition("(")[2].rpartition(") ")
+    return None if rest[:1] in {"Z", "X"} else name
 
 
 def sd_notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:

@@ -260,6 +260,17 @@ def test_a_living_program_that_writes_the_file_without_our_lock_holds_it_too(tmp
         other.stdin.close()
 
 
+def test_a_program_that_was_killed_and_that_nobody_reaps_holds_nothing(tmp_path: Path) -> None:
+    """In a container, pid 1 may not: a restart after kill -9 must not fail for that."""
+    path = tmp_path / "x.pid"
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        other.kill()
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+        path.write_text(f"{other.pid}\n")
+        with PidFile(path, others=("cat",)):
+            assert path.read_text() == f"{os.getpid()}\n"
+
+
 DETACHING = """
 import sys
 from hakit.service import detach
