@@ -143,18 +143,19 @@ def set_receive_buffers(block: GlobalBlock, statement: Statement) -> None:
         block.notes.warn(statement, f"Invalid vrrp_rx_bufs_policy {text}")
 
 
-_GARP: dict[str, tuple[str, str]] = {
+GARP_ABOUT: dict[str, tuple[str, str]] = {
     "garp_master_delay": ("5 s; 0 to 86400, 0 for no second burst", "Second burst of gratuitous ARPs so much later."),
     "garp_master_repeat": ("5; at least 1", "Gratuitous ARPs in a burst on becoming master."),
     "garp_master_refresh": ("0 s, off; to 86400", "Further gratuitous ARPs at this interval while master."),
-    "garp_master_refresh_repeat": ("1; at least 1", "How many each time."),
+    "garp_master_refresh_repeat": ("1; at least 1", "How many at each garp_master_refresh."),
     "garp_lower_prio_delay": ("as garp_master_delay", "Second burst after an advertisement of lower priority."),
     "garp_lower_prio_repeat": ("as garp_master_repeat", "Burst after an advertisement of lower priority."),
 }
+"""Default and range, and what it does: of the keywords of an instance, and of those for all of them."""
 
 
 def _garp_row(name: str) -> Keyword[GlobalBlock]:
-    default, about = _GARP[name]
+    default, about = GARP_ABOUT[name]
     return Keyword(set_garp, tier=2, default=default, about=f"Default of {name}. {about}")
 
 

@@ -133,8 +133,8 @@ def _notify_keyword(tier: int, about: str) -> Keyword[GroupBlock]:
     return Keyword(GroupBlock.set_script, most=3, tier=max(tier, 2), default="none", about=about)
 
 
-def _block(handle: Callable[[GroupBlock, Statement], None], about: str) -> Keyword[GroupBlock]:
-    return Keyword(handle, parameters=0, block=True, tier=2, default="none", about=about)
+def _block(handle: Callable[[GroupBlock, Statement], None], about: str, tier: int) -> Keyword[GroupBlock]:
+    return Keyword(handle, parameters=0, block=True, tier=tier, default="none", about=about)
 
 
 TABLE: Table[GroupBlock] = Table(
@@ -148,8 +148,8 @@ TABLE: Table[GroupBlock] = Table(
             about="The instances of the group.",
         ),
         **{
-            name: _block(GroupBlock.set_tracked, f"{about} For all members.")
-            for name, (_, about) in TRACK_ABOUT.items()
+            name: _block(GroupBlock.set_tracked, f"{about} For all members.", max(tier, 2) if tier else 0)
+            for name, (tier, about) in TRACK_ABOUT.items()
         },
         "track_bfd": Keyword(
             GroupBlock.refuse_bfd, parameters=0, block=True, tier=2, about="BFD.", disposition=Disposition.REFUSED

@@ -14,7 +14,8 @@ from pyvrrp.config import carried_lines as carried
 from pyvrrp.config import instance_authentication as authentication
 from pyvrrp.config import instance_protocol as protocol
 from pyvrrp.config import instance_transport as transport
-from pyvrrp.config.global_block import GARP_KEYWORDS, InstanceDefaults
+from pyvrrp.config.global_block import InstanceDefaults
+from pyvrrp.config.global_instances import GARP_ABOUT
 from pyvrrp.config.instance_settled import settle
 from pyvrrp.config.instance_state import InstanceBlock
 from pyvrrp.config.keywords import Keyword, Notes, Table
@@ -246,13 +247,8 @@ TABLE: Table[InstanceBlock] = Table(
             disposition=Disposition.ACCEPTED,
         ),
         **{
-            name: Keyword(
-                protocol.set_garp,
-                tier=2,
-                default="5; 0 to 86400" if "delay" in name else "see vrrp_" + name,
-                about="How gratuitous ARP and unsolicited NA are sent, see garp of the model.",
-            )
-            for name in GARP_KEYWORDS
+            name: Keyword(protocol.set_garp, tier=2, default=default, about=about)
+            for name, (default, about) in GARP_ABOUT.items()
         },
     },
     VRRP_INSTANCE,
