@@ -76,6 +76,8 @@ def _start(options: Options, teller: Teller) -> int:
         if options.verbose:
             teller.say("Configuration file is valid")
         return 0
+    if loaded.configuration.process.quiet and not options.verbose:
+        teller.hush()
     if not loaded.configuration.has_listeners:
         teller.alert(f"[{teller.program}.main()] No enabled listener found (check for 'bind' directives) ! Exiting.")
         return 1

@@ -19,7 +19,7 @@ from typing import Any
 from hakit.events import EventHub
 from hakit.transcript import Value
 from tcpbalancer.administration import Administration
-from tcpbalancer.channel import Attempted, Cut, Ended, Noted, Order
+from tcpbalancer.channel import Attempted, Cut, Ended, Noted, Order, SoftStop, Stop
 from tcpbalancer.check_loop import CheckLoop
 from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
@@ -136,6 +136,27 @@ class Generation:
         if not self.is_over:
             self.is_over = True
             self.memory.close()
+
+    async def retire(self) -> None:
+        """Let the connections come to their end, but not for longer than ``hard-stop-after``."""
+        limit = self.configuration.process.hard_stop_after
+        ending = asyncio.create_task(self.finish(SoftStop(), None))
+        try:
+            if not (await asyncio.wait([ending], timeout=limit))[0]:
+                self._tell_hard_stop()
+                await self.finish(Stop(), STOP_LIMIT)
+            await ending
+        finally:
+            ending.cancel()
+
+    def _tell_hard_stop(self) -> None:
+        self._voice.log("warning", "soft-stop running for too long, performing a hard-stop.")
+        layout, words = self.memory.layout, self.memory
+        for place, frontend in enumerate(tcp_frontends(self.configuration)):
+            count = words.sum(layout.frontend(place), CURRENT)
+            if count:
+                text = f"Proxy {frontend.name} hard-stopped ({count} remaining conns will be closed)."
+                self._voice.log("warning", text, frontend.name)
 
     def forget(self, older: Generation) -> None:
         """Take note that an older generation is over: what it counted stays."""

@@ -24,7 +24,9 @@ from tcpbalancer.worker import allow_all_descriptors
 def run(configuration: Configuration, options: Options, teller: Telling) -> int:
     """Run until a signal; returns the exit status, or ends by that signal."""
     background = (options.daemon or configuration.daemon) and not (options.foreground or options.debug)
-    is_master = options.master
+    is_master = options.master or configuration.process.is_master
+    if configuration.process.identity.changes:
+        teller.warning("'user', 'group' and 'chroot' are accepted but not carried out by tcpbalancer")
     told = detach() if background else None
     set_process_name(PROCESS_NAME)
     path = options.pidfile or configuration.pidfile

@@ -243,10 +243,9 @@ class Program:
 
     async def _soft_stop(self) -> signal.Signals:
         """Accept no more, let the connections end; a second signal ends them. Returns what ended the program."""
-        await self._room.close()  # its ports are free for a successor, as those of all other frontends are
         again = StopSignals()
         again.install()
-        ending = asyncio.create_task(self._supervisor.soft_stop())
+        ending = asyncio.create_task(self._finish_softly())
         urged = asyncio.create_task(again.wait())
         await asyncio.wait([ending, urged], return_when=asyncio.FIRST_COMPLETED)
         if ending.done():
@@ -254,6 +253,15 @@ class Program:
             return signal.SIGUSR1
         ending.cancel()
         return urged.result()
+
+    async def _finish_softly(self) -> None:
+        grace = self._configuration.process.grace
+        if grace:
+            self._teller.tell("NOTICE", f"Scheduling a soft-stop in {round(grace * 1000)} ms.")
+            await asyncio.sleep(grace)
+            self._teller.tell("NOTICE", "Grace period expired, proceeding with soft-stop now.")
+        await self._room.close()  # its ports are free for a successor, as those of all other frontends are
+        await self._supervisor.soft_stop()
 
     # -- what is told -----------------------------------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ def read(options: Options) -> Loaded:
     """Return the configuration with what is to be told of it; raises ConfigError or Unfit."""
     loaded = load(options.files)
     # Advice is ours alone, and HAProxy would have said nothing: it does not count for -dW.
-    if options.zero_warning and any(not found.advice for found in loaded.warnings):
+    zero_warning = options.zero_warning or loaded.configuration.process.zero_warning
+    if zero_warning and any(not found.advice for found in loaded.warnings):
         raise Unfit("Some warnings were found and 'zero-warning' is set. Aborting.", loaded.warnings)
     configuration = loaded.configuration
     if options.maxconn is not None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from hakit.events import EventHub
-from tcpbalancer.channel import Order, SoftStop, Stop
+from tcpbalancer.channel import Stop
 from tcpbalancer.generation import STOP_LIMIT, Generation, Voice
 from tcpbalancer.listening import ListenError, ListeningSockets
 from tcpbalancer.log_book import Log
@@ -89,12 +89,12 @@ class Supervisor:
 
     async def stop(self, by: int = 0) -> None:
         """End at once: listeners are closed, clients see FIN, workers end, by a signal if ``by`` is its number."""
-        await self._finish(Stop(by), STOP_LIMIT)
+        await self._finish(lambda generation: generation.finish(Stop(by), STOP_LIMIT))
 
     async def soft_stop(self) -> None:
         """Accept no more, let the connections that there are come to their end, then stop."""
         self._tell_stopped(self.current)
-        await self._finish(SoftStop(), None)
+        await self._finish(Generation.retire)
 
     def snapshot(self) -> Snapshot:
         """Return what the statistics show now."""
@@ -108,16 +108,16 @@ class Supervisor:
             self._voice.log("warning", proxy_stopped(proxy.name, front, back), proxy.name)
 
     async def _finish_older(self, older: Generation) -> None:
-        await older.finish(SoftStop(), None)
+        await older.retire()
         self.current.forget(older)
         self._voice.hub.publish("generation", action="finished")
 
-    async def _finish(self, order: Order, limit: float | None) -> None:
+    async def _finish(self, end: Callable[[Generation], Coroutine[Any, Any, None]]) -> None:
         """Close the listeners, end all generations; a second order may overtake the first."""
         self._stopping = True
         self._sockets.close()
         generations = (self.current, *self.current.older)
-        await asyncio.gather(*(generation.finish(order, limit) for generation in generations))
+        await asyncio.gather(*(end(generation) for generation in generations))
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

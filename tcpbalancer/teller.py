@@ -24,6 +24,10 @@ class Teller:
         self._quiet = quiet
         self._introduced = False
 
+    def hush(self) -> None:
+        """Say nothing any more, as with ``-q``."""
+        self._quiet = True
+
     def findings(self, found: Sequence[Diagnostic]) -> None:
         """Print what was found in the configuration."""
         for each in found:

@@ -15,6 +15,7 @@ from tcpbalancer.config.build_log import connection_log, proxy_log
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
+from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
     NOWHERE,
@@ -79,6 +80,7 @@ class _Builder:
             pidfile=whole.pidfile,
             node=whole.node,
             description=whole.description,
+            process=process_of(whole.values),
         )
 
     def _refuse_incompatible_modes(self, draft: ProxyDraft) -> None:

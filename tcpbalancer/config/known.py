@@ -21,23 +21,21 @@ GLOBAL = _words(
     h1-do-not-close-on-insecure-transfer-encoding harden.reject-privileged-ports.quic httpclient.resolvers.disabled
     max-threads-per-group noktls ocsp-update.disable ocsp-update.httpproxy ocsp-update.maxdelay ocsp-update.mindelay
     ocsp-update.mode ssl-default-bind-client-sigalgs ssl-default-server-client-sigalgs ssl-default-server-sigalgs
-    wurfl-cache-size wurfl-information-list wurfl-information-list-separator busy-polling ca-base chroot
-    close-spread-time cpu-map cpu-policy cpu-set crt-base default-path description deviceatlas-json-file
-    dns-accept-family expose-experimental-directives expose-deprecated-directives external-check fd-hard-limit gid
-    grace group h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file
-    h2-workaround-bogus-websocket-clients hard-stop-after harden.reject-privileged-ports.tcp httpclient.resolvers.id
-    httpclient.resolvers.prefer httpclient.retries httpclient.ssl.ca-file httpclient.ssl.verify
-    httpclient.timeout.connect insecure-fork-wanted insecure-setuid-wanted issuers-chain-path key-base limited-quic
-    localpeer master-worker max-spread-checks maxcompcpuusage maxcomprate maxpipes maxsslconn
-    maxsslrate maxzlibmem mworker-max-reloads no-memory-trimming no-quic noepoll noevports nogetaddrinfo nokqueue
-    nopoll noreuseport nosplice numa-cpu-mapping pp2-never-send-local prealloc-fd profiling.memory profiling.tasks
-    quiet server-state-base server-state-file set-dumpable set-var set-var-fmt setcap shm-stats-file spread-checks
-    ssl-default-bind-ciphers ssl-default-bind-ciphersuites ssl-default-bind-curves ssl-default-bind-options
-    ssl-default-bind-sigalgs ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-curves
-    ssl-default-server-options ssl-dh-param-file ssl-engine ssl-load-extra-del-ext ssl-load-extra-files ssl-mode-async
-    ssl-propquery ssl-provider ssl-provider-path ssl-security-level ssl-server-verify ssl-skip-self-issued-ca
-    stats-file strict-limits thread-group thread-groups thread-hard-limit trace uid ulimit-n unix-bind unsetenv
-    resetenv user warn-blocked-traffic-after wurfl-data-file zero-warning
+    wurfl-cache-size wurfl-information-list wurfl-information-list-separator busy-polling ca-base close-spread-time
+    cpu-map cpu-policy cpu-set crt-base default-path description deviceatlas-json-file dns-accept-family
+    expose-experimental-directives expose-deprecated-directives external-check fd-hard-limit
+    h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file h2-workaround-bogus-websocket-clients
+    harden.reject-privileged-ports.tcp httpclient.resolvers.id httpclient.resolvers.prefer httpclient.retries
+    httpclient.ssl.ca-file httpclient.ssl.verify httpclient.timeout.connect issuers-chain-path key-base limited-quic
+    max-spread-checks maxcompcpuusage maxcomprate maxpipes maxsslconn maxsslrate maxzlibmem
+    no-memory-trimming no-quic noepoll noevports nogetaddrinfo nokqueue nopoll nosplice numa-cpu-mapping
+    pp2-never-send-local prealloc-fd profiling.memory profiling.tasks server-state-base server-state-file set-var
+    set-var-fmt shm-stats-file spread-checks ssl-default-bind-ciphers ssl-default-bind-ciphersuites
+    ssl-default-bind-curves ssl-default-bind-options ssl-default-bind-sigalgs ssl-default-server-ciphers
+    ssl-default-server-ciphersuites ssl-default-server-curves ssl-default-server-options ssl-dh-param-file ssl-engine
+    ssl-load-extra-del-ext ssl-load-extra-files ssl-mode-async ssl-propquery ssl-provider ssl-provider-path
+    ssl-security-level ssl-server-verify ssl-skip-self-issued-ca stats-file thread-group thread-groups thread-hard-limit
+    trace unix-bind unsetenv resetenv warn-blocked-traffic-after wurfl-data-file
     """
 )
 """Of ``global``; those of ``TUNE`` come on top."""

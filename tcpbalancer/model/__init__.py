@@ -13,6 +13,7 @@ from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.configuration import Configuration
 from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
+from tcpbalancer.model.process import Identity, Process
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
 
 __all__ = [
@@ -25,12 +26,14 @@ __all__ = [
     "Frontend",
     "Hashing",
     "HttpCheck",
+    "Identity",
     "InitState",
     "LogMoment",
     "LogTarget",
     "Mode",
     "OnError",
     "Probe",
+    "Process",
     "ProxyLog",
     "Secret",
     "Server",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tcpbalancer.model.backend import Backend
 from tcpbalancer.model.frontend import Frontend
 from tcpbalancer.model.log import LogTarget
+from tcpbalancer.model.process import Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Configuration:
     pidfile: str | None = None
     node: str | None = None
     description: str | None = None
+    process: Process = Process()
 
     @property
     def has_listeners(self) -> bool:

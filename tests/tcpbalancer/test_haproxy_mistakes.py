@@ -298,9 +298,6 @@ def test_a_configuration_for_http_is_taken_and_everything_left_out_is_named() ->
     text = "\n".join(found.message for found in loaded.warnings)
     for name in (
         "stats socket",
-        "chroot",
-        "user",
-        "group",
         "errorfile",
         "option forwardfor",
         "'cookie'",
