@@ -12,10 +12,12 @@ from hakit.diagnostics import Location
 from hakit.schedule import Intervals
 from tcpbalancer.config.build_balance import balance_settings, limits_of_server, with_fullconn
 from tcpbalancer.config.build_log import connection_log, proxy_log
+from tcpbalancer.config.build_rules import RulesBuilder
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
 from tcpbalancer.config.process_keywords import process_of
+from tcpbalancer.config.rule_drafts import rules_of
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
     NOWHERE,
@@ -53,6 +55,7 @@ class _Builder:
 
     def build(self) -> Configuration | None:
         enabled = [draft for draft in self._drafts.proxies if not draft.settings.disabled]
+        self._rules = RulesBuilder(self._drafts.proxies, self._report)
         for draft in enabled:
             self._refuse_incompatible_modes(draft)
         for draft in enabled:
@@ -101,7 +104,7 @@ class _Builder:
         """HTTP mode is for the statistics page; what relays, relays bytes."""
         settings = draft.settings
         relays = bool(draft.servers) or (draft.has_frontend and settings.default_backend is not None)
-        relays = relays or draft.kind == "backend"
+        relays = relays or draft.kind == "backend" or bool(rules_of(draft).backends)
         if settings.mode is Mode.HTTP and relays:
             settings.mode = Mode.TCP
             if settings.mode_at is not None:
@@ -176,6 +179,7 @@ class _Builder:
             connection_log=connection_log(settings.log, whole) if in_tcp else None,
             log=proxy_log(settings.log, whole),
             stats=None if in_tcp else settings.stats,
+            rules=self._rules.front(draft),
             location=draft.section.header.location,
         )
 
@@ -221,6 +225,8 @@ class _Builder:
             **balance_settings(draft, self._report),
             log_health_checks=settings.log_health_checks,
             log=proxy_log(settings.log, self._drafts.whole),
+            rules=self._rules.back(draft),
+            table=self._rules.table(draft),
             location=draft.section.header.location,
         )
 

@@ -6,7 +6,7 @@ with a copy of its defaults.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -140,6 +140,8 @@ class GlobalDraft:
     """Everything of ``global``."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
+    read_lines: Callable[[str], Sequence[str]] | None = None
+    """Reads a file that the configuration names; raises OSError."""
     log_targets: list[LogTarget] = field(default_factory=list)
     log_tag: str = "haproxy"
     log_host: str | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tcpbalancer import config
 from tcpbalancer.config import known
@@ -38,16 +38,23 @@ _NEGATION = (
 )
 
 
-def interpret(sections: Sequence[Section], report: Report, environment: Mapping[str, str]) -> Drafts:
-    """Return the drafts of all sections; what is wrong is in the report."""
-    return _Interpreter(report, environment).run(sections)
+def interpret(
+    sections: Sequence[Section],
+    report: Report,
+    environment: Mapping[str, str],
+    read_lines: Callable[[str], Sequence[str]] | None = None,
+) -> Drafts:
+    """Return the drafts of all sections; what is wrong is in the report. ``read_lines`` reads a file of patterns."""
+    interpreter = _Interpreter(report, environment)
+    interpreter.drafts.whole.read_lines = read_lines
+    return interpreter.run(sections)
 
 
 class _Interpreter:
     def __init__(self, report: Report, environment: Mapping[str, str]) -> None:
         self._report = report
-        self._drafts = Drafts()
-        self._drafts.whole.environment = environment
+        self.drafts = Drafts()
+        self.drafts.whole.environment = environment
         self._defaults: dict[str, Settings] = {}
         self._last_defaults = Settings()
 
@@ -60,10 +67,10 @@ class _Interpreter:
                 self._read_other(section, OTHER_SECTIONS[section.kind])
             else:
                 self._read_proxy(section)
-        return self._drafts
+        return self.drafts
 
     def _read_global(self, statement: Statement) -> None:
-        reading = Reading(statement, self._report, self._drafts.whole, negated=_is_negated(statement))
+        reading = Reading(statement, self._report, self.drafts.whole, negated=_is_negated(statement))
         name = reading.words[0]
         if reading.negated and name not in _NEGATABLE:
             self._report.error_as(PARSING_TIGHT, statement.at(0), _NEGATION, statement.source)
@@ -84,11 +91,11 @@ class _Interpreter:
             reading.error(0, f"unknown keyword '{name}' in 'global' section{hint}")
 
     def _read_other(self, section: Section, kind: OtherSection) -> None:
-        inside = kind.begin(Reading(section.header, self._report, self._drafts.whole))
+        inside = kind.begin(Reading(section.header, self._report, self.drafts.whole))
         if inside is None:
             return
         for statement in section.statements:
-            reading = Reading(statement, self._report, self._drafts.whole, None, _is_negated(statement), inside)
+            reading = Reading(statement, self._report, self.drafts.whole, None, _is_negated(statement), inside)
             entry = find(kind.keywords, reading.words)
             if entry is not None and not reading.negated:
                 entry.handler(reading)
@@ -102,14 +109,14 @@ class _Interpreter:
         self._refuse_duplicate(draft)
         order = RuleOrder()
         for statement in section.statements:
-            order.look_at(Reading(statement, self._report, self._drafts.whole, draft, _is_negated(statement)))
+            order.look_at(Reading(statement, self._report, self.drafts.whole, draft, _is_negated(statement)))
             self._read_statement(draft, statement)
         if section.kind == "defaults":
             self._last_defaults = draft.settings
             if section.name:
                 self._defaults[section.name] = draft.settings
         else:
-            self._drafts.proxies.append(draft)
+            self.drafts.proxies.append(draft)
 
     def _inherited(self, section: Section) -> Settings:
         if section.parent is None:
@@ -127,7 +134,7 @@ class _Interpreter:
         return copy.deepcopy(parent)
 
     def _refuse_duplicate(self, draft: ProxyDraft) -> None:
-        for earlier in self._drafts.proxies:
+        for earlier in self.drafts.proxies:
             both = (earlier.has_frontend and draft.has_frontend) or (earlier.has_backend and draft.has_backend)
             if both and earlier.name == draft.name and draft.kind != "defaults":
                 header = draft.section.header
@@ -140,7 +147,7 @@ class _Interpreter:
                 self._report.error_as(DUPLICATE, header.at(1), f"{message} {hint}")
 
     def _read_statement(self, draft: ProxyDraft, statement: Statement) -> None:
-        reading = Reading(statement, self._report, self._drafts.whole, draft, _is_negated(statement))
+        reading = Reading(statement, self._report, self.drafts.whole, draft, _is_negated(statement))
         name = reading.words[0]
         if reading.negated and name not in _NEGATABLE:
             self._report.error_as(PARSING_TIGHT, statement.at(0), _NEGATION, statement.source)
@@ -182,7 +189,8 @@ def _is_negated(statement: Statement) -> bool:
 
 
 def _misplaced(reading: Reading, entry: Keyword) -> None:
-    draft, name = reading.draft, entry.name
+    draft = reading.draft
+    name = "stick" if entry.name.startswith("stick ") else entry.name
     if draft.kind == "defaults":
         reading.error(0, f"'{name}' not allowed in 'defaults' section.")
         return

@@ -90,7 +90,7 @@ def read_texts(
             reader.read(text, name)
             sections += reader.sections
             reader.sections = []
-    drafts = interpret(sections, report, reader.environment)
+    drafts = interpret(sections, report, reader.environment, _read_lines)
     if report.has_errors:
         _tell_files_with_errors(files, report)
         report.raise_if_errors()
@@ -138,6 +138,11 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.suffix == ".cfg" and not file.name.startswith("."))
     return [path]
+
+
+def _read_lines(path: str) -> list[str]:
+    """Return the lines of a file of patterns (``-f`` behind an ACL's criterion); raises OSError."""
+    return Path(path).read_bytes().decode("utf-8", "surrogateescape").splitlines()
 
 
 def look_up(host: str) -> str | None:

@@ -12,6 +12,7 @@ from tcpbalancer.model.check import Check, Probe, TcpCheck
 from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.log import ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
+from tcpbalancer.model.rule import BackRules, StickTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +86,6 @@ class Backend:
     fullconn: int = 1
     log_health_checks: bool = False
     log: ProxyLog = ProxyLog()
+    rules: BackRules | None = None
+    table: StickTable | None = None
     location: Location = NOWHERE

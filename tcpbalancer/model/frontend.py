@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hakit.diagnostics import Location
 from tcpbalancer.model.log import ConnectionLog, ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
+from tcpbalancer.model.rule import FrontRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +54,5 @@ class Frontend:
     connection_log: ConnectionLog | None = None
     log: ProxyLog = ProxyLog()
     stats: StatsPage | None = None
+    rules: FrontRules | None = None
     location: Location = NOWHERE

@@ -340,9 +340,9 @@ def test_setenv_acts_on_the_lines_that_follow() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "option forwardfor", "cookie SERVERID insert indirect", "errorfile 503 /x", "acl a src 192.0.2.1",
-        "use_backend x if a", "balance rdp-cookie", "balance hash dst", "timeout http-request 1s",
-        "tcp-request connection accept", "http-request set-header X y",
+        "option forwardfor", "cookie SERVERID insert indirect", "errorfile 503 /x", "acl a hdr(host) x",
+        "balance rdp-cookie", "balance hash dst", "timeout http-request 1s",
+        "tcp-request connection set-mark 1", "http-request set-header X y",
         "server s 192.0.2.1:1 cookie a tfo slowstart 3s",
     ],
 )  # fmt: skip
@@ -355,10 +355,6 @@ def test_what_haproxy_knows_and_is_not_carried_out_is_named_and_lets_the_program
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        ("tcp-request connection reject", "tcp-request connection reject"),
-        ("tcp-request connection reject if { src 192.0.2.1 }", "tcp-request connection reject"),
-        ("tcp-request content silent-drop", "tcp-request content silent-drop"),
-        ("tcp-request session reject", "tcp-request session reject"),
         ("http-request deny deny_status 403", "http-request deny"),
         ("http-request auth realm X if !a", "http-request auth"),
         ("stats http-request auth", "stats http-request auth"),
