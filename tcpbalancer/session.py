@@ -22,10 +22,11 @@ from tcpbalancer.model import LogMoment
 from tcpbalancer.placement import Placement
 from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
 from tcpbalancer.pool import Pool, Target
-from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
+from tcpbalancer.relay import CLIENT, RECEIVED, RELAYS, SERVER, Relay, Side
 from tcpbalancer.route import Route
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.silence import silence_limit
+from tcpbalancer.socket_options import tune
 from tcpbalancer.surroundings import Phase, Surroundings
 
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -53,6 +54,7 @@ class Session:
         self._relay: Relay | None = None
         self._watched: list[int | None] = [None, None]
         self._moved_at = [0.0, 0.0]
+        self._activity = [0, 0]
 
     @property
     def pool(self) -> Pool:
@@ -79,6 +81,7 @@ class Session:
         if self._pool is not None:
             self.pool.block.opened(now)
         receive(self._client)
+        tune(self._client, self.route.frontend.sockets)
         log = self.route.frontend.connection_log
         if log is not None and log.addresses:
             self._accounts.destination = own_end(self._client)
@@ -119,6 +122,7 @@ class Session:
             self._observe(None if failure.errno in NO_ROOM else failure.errno)
             self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
             return
+        tune(self._server, self.pool.backend.sockets)
         log = self.route.frontend.connection_log
         if log is not None and log.addresses:
             self._accounts.source = own_end(self._server)
@@ -142,6 +146,9 @@ class Session:
         self._accounts.established_now = now
         self.phase = Phase.RELAYING
         self._moved_at = [now, now]
+        # What counts as a side's activity: bytes in any direction, or (option independent-streams) only what it sends.
+        alone = (self.route.frontend.independent_streams, self.pool.backend.independent_streams)
+        self._activity = [1 << side + (RECEIVED if alone[side] else 0) for side in (CLIENT, SERVER)]
         self._relay = RELAYS["copy"](self._client, self._server, self._around.buffer)
         for side in (CLIENT, SERVER):
             self._watch(side, self._relay.interest(side))
@@ -190,9 +197,9 @@ class Session:
         assert relay is not None
         ends = relay.has_ended(CLIENT) + relay.has_ended(SERVER)
         moved = relay.ready(side, mask)
-        if moved & 1 << CLIENT:
+        if moved & self._activity[CLIENT]:
             self._moved_at[CLIENT] = now
-        if moved & 1 << SERVER:
+        if moved & self._activity[SERVER]:
             self._moved_at[SERVER] = now
         if relay.is_over:
             self._relay_over(relay, now)

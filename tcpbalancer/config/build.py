@@ -18,6 +18,7 @@ from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft,
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.rule_drafts import rules_of
+from tcpbalancer.config.socket_keywords import socket_options
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
     NOWHERE,
@@ -178,6 +179,8 @@ class _Builder:
             session_rate=settings.values.of("rate-limit", int, 0),
             connection_log=connection_log(settings.log, whole) if in_tcp else None,
             log=proxy_log(settings.log, whole),
+            sockets=socket_options(settings, "cli"),
+            independent_streams=settings.values.of("independent-streams", bool, default=False),
             stats=None if in_tcp else settings.stats,
             rules=self._rules.front(draft),
             location=draft.section.header.location,
@@ -227,6 +230,8 @@ class _Builder:
             log=proxy_log(settings.log, self._drafts.whole),
             rules=self._rules.back(draft),
             table=self._rules.table(draft),
+            sockets=socket_options(settings, "srv"),
+            independent_streams=settings.values.of("independent-streams", bool, default=False),
             location=draft.section.header.location,
         )
 

@@ -199,4 +199,5 @@ def _misplaced(reading: Reading, entry: Keyword) -> None:
         message = f"'server' not allowed because {draft.kind} '{draft.name}' has no {missing} capability."
         reading.error(0, message, SERVER)
     else:
+        name = name.removeprefix("option ")
         reading.warn(0, f"'{name}' ignored because {draft.kind} '{draft.name}' has no {missing} capability.")

@@ -78,14 +78,14 @@ def is_global(name: str) -> bool:
 
 PROXY = _words(
     """
-    acl backlog be-unpublished capture clitcpka-cnt clitcpka-idle clitcpka-intvl compression
+    acl backlog be-unpublished capture compression
     cookie crt declare description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc
     errorloc302 errorloc303 external-check filter-sequence force-be-switch force-persist
     guid hash-preserve-affinity http-after-response http-drop-request-header
     http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id ignore-persist
     load-server-state-from-file log-format-sd log-steps max-keep-alive-queue max-session-srv-conns
     monitor monitor-uri quic-initial redirect server-state-file-name server-template
-    source srvtcpka-cnt srvtcpka-idle srvtcpka-intvl stick stick-table tcp-check tcp-request tcp-response
+    source stick stick-table tcp-check tcp-request tcp-response
     transparent unique-id-format unique-id-header use-server use_backend
     """
 )
@@ -100,13 +100,13 @@ DENIALS = _words("auth deny reject silent-drop tarpit")
 OPTIONS = _words(
     """
     accept-invalid-http-request accept-invalid-http-response accept-unsafe-violations-in-http-request
-    accept-unsafe-violations-in-http-response assume-rfc6587-ntf checkcache clitcpka contstats
+    accept-unsafe-violations-in-http-response assume-rfc6587-ntf checkcache contstats
     disable-h2-upgrade dont-parse-log external-check forwardfor forwarded h1-case-adjust-bogus-client
     h1-case-adjust-bogus-server host http-buffer-request http-drop-request-trailers http-drop-response-trailers
     http-ignore-probes http-keep-alive http-no-delay http-pretend-keepalive http-restrict-req-hdr-names
     http-server-close http-use-htx http-use-proxy-header httpclose httpslog idle-close-on-response independant-streams
-    independent-streams nolinger originalto prefer-last-server socket-stats splice-auto splice-request
-    splice-response srvtcpka tcp-smart-accept tcp-smart-connect tcpka transparent use-small-buffers
+    originalto prefer-last-server socket-stats
+    transparent use-small-buffers
     """
 )
 """Behind ``option``."""

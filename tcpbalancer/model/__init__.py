@@ -15,6 +15,7 @@ from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
 from tcpbalancer.model.process import Identity, Process
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
+from tcpbalancer.model.sockets import KeepAlive, SocketOptions
 
 __all__ = [
     "NOWHERE",
@@ -28,6 +29,7 @@ __all__ = [
     "HttpCheck",
     "Identity",
     "InitState",
+    "KeepAlive",
     "LogMoment",
     "LogTarget",
     "Mode",
@@ -37,6 +39,7 @@ __all__ = [
     "ProxyLog",
     "Secret",
     "Server",
+    "SocketOptions",
     "StatsPage",
     "TcpCheck",
     "Timeouts",

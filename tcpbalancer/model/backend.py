@@ -13,6 +13,7 @@ from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.log import ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
 from tcpbalancer.model.rule import BackRules, StickTable
+from tcpbalancer.model.sockets import SocketOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +89,6 @@ class Backend:
     log: ProxyLog = ProxyLog()
     rules: BackRules | None = None
     table: StickTable | None = None
+    sockets: SocketOptions = SocketOptions()
+    independent_streams: bool = False
     location: Location = NOWHERE

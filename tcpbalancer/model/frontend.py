@@ -11,6 +11,7 @@ from hakit.diagnostics import Location
 from tcpbalancer.model.log import ConnectionLog, ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
 from tcpbalancer.model.rule import FrontRules
+from tcpbalancer.model.sockets import SocketOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Frontend:
     session_rate: int = 0  # rate-limit sessions: in a second; 0: no limit
     connection_log: ConnectionLog | None = None
     log: ProxyLog = ProxyLog()
+    sockets: SocketOptions = SocketOptions()
+    independent_streams: bool = False
     stats: StatsPage | None = None
     rules: FrontRules | None = None
     location: Location = NOWHERE

@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from tcpbalancer.relay.copy import CopyRelay
-from tcpbalancer.relay.side import CLIENT, SERVER, Side, other
+from tcpbalancer.relay.side import CLIENT, RECEIVED, SERVER, Side, other
 
-__all__ = ["CLIENT", "RELAYS", "SERVER", "Relay", "Side", "other"]
+__all__ = ["CLIENT", "RECEIVED", "RELAYS", "SERVER", "Relay", "Side", "other"]
 
 
 class Relay(Protocol):
@@ -35,7 +35,8 @@ class Relay(Protocol):
     def ready(self, side: Side, mask: int) -> int:
         """Move what can be moved, told that ``mask`` (of ``tcpbalancer.poller``) happened on ``side``.
 
-        Returns the sides on which bytes or an end of file moved, as a sum of ``1 << side``.
+        Returns the sides on which bytes or an end of file moved, as a sum of ``1 << side``; those from which they came
+        are in it as ``1 << side + RECEIVED``, too.
         """
         ...
 

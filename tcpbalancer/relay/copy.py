@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 
 from tcpbalancer.poller import ERROR, HUP, NOTHING, READ, WRITE
-from tcpbalancer.relay.side import CLIENT, SERVER, Side, other
+from tcpbalancer.relay.side import CLIENT, RECEIVED, SERVER, Side, other
 
 
 class _Flow:
@@ -98,7 +98,7 @@ class CopyRelay:
 
     def _receive(self, side: Side) -> int:
         """Read once from a side and hand on what came."""
-        flow = self._flows[side]
+        flow, came = self._flows[side], 1 << side | 1 << side + RECEIVED
         if flow.at_end or flow.kept:
             return 0
         try:
@@ -108,18 +108,18 @@ class CopyRelay:
         except OSError:
             flow.at_end = True
             self._fail(side)
-            return 1 << side
+            return came
         if not count:
             flow.at_end = True
             if self._failed is None:
                 self._pass_end(side)
-            return 1 << side
+            return came
         flow.spoke = True
         flow.kept = self._buffer[:count]
         moved = self._flush(side)
         if flow.kept:
             flow.kept = memoryview(bytes(flow.kept))  # the buffer belongs to the next call
-        return moved | 1 << side
+        return moved | came
 
     def _flush(self, side: Side) -> int:
         """Send what is kept of a side's bytes; then its end of file, if that has come."""

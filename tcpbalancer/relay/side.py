@@ -10,6 +10,8 @@ from typing import Final, Literal
 Side = Literal[0, 1]
 CLIENT: Final = 0
 SERVER: Final = 1
+RECEIVED: Final = 2
+"""Shifts the bit of a side to where a relay says from which sides something came."""
 
 
 def other(side: Side) -> Side:
