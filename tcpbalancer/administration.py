@@ -230,7 +230,7 @@ class Administration:
 
     # -- addresses --------------------------------------------------------------------------------------------------
 
-    def set_address(self, server: WatchedServer, address: str, port: str = "") -> Answer:
+    def set_address(self, server: WatchedServer, address: str, port: str | None = None) -> Answer:
         """``set server b/s addr A [port P]``: new connections and checks go there from now on."""
         if not address:
             return _error("set server <b>/<s> addr requires an address and optionally a port.")
@@ -242,11 +242,11 @@ class Administration:
         if address == told.address:
             words = ["no need to change the addr"]
         new_port = told.port
-        if port:
+        if port is not None:
             if not port.isdigit() or not 1 <= int(port) <= 65535:
                 if port[:1] in "+-" and port[1:].isdigit():
                     return _warning(f"'{port}': a port that clients call is not carried out by tcpbalancer{by}")
-                return _warning(f"problem converting port '{port}' to an int{by}")
+                return _warning(f"{words[0]}, problem converting port '{port}' to an int{by}")
             new_port = int(port)
             words.append(
                 "no need to change the port"

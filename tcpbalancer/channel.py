@@ -69,6 +69,13 @@ class RemoveServer:
     place: int
 
 
+@dataclass(frozen=True, slots=True)
+class ClearCounters:
+    """Set the largest values of a worker's counters back, or everything but what is open now."""
+
+    everything: bool
+
+
 class Admission(Enum):
     """Whether a frontend takes connections."""
 
@@ -85,7 +92,7 @@ class SetFrontend:
     admission: Admission
 
 
-Order = SoftStop | Stop | ListSessions | Cut | SetServer | RemoveServer | SetFrontend
+Order = SoftStop | Stop | ListSessions | Cut | SetServer | RemoveServer | SetFrontend | ClearCounters
 
 
 def pack_order(order: Order, question: int | None = None) -> bytes:

@@ -51,6 +51,10 @@ WAITING_SINCE: Final = 23  # clock in ns: since when the first in this queue wai
 RELEASED_NS: Final = 24  # clock: when a session was closed last
 BLOCK: Final = 25
 
+GAUGES: Final = frozenset({CURRENT, QUEUED, WAITING_SINCE})
+"""What is so now, and is not counted."""
+LARGEST: Final = frozenset({PEAK, QUEUE_PEAK_MS, CONNECT_PEAK_MS, TOTAL_PEAK_MS, QUEUED_PEAK})
+
 # Settings: written by the supervisor only. 0 means "no limit" unless it is said otherwise.
 GLOBAL_MAXCONN: Final = 0
 GLOBAL_CONNECTION_RATE: Final = 1  # maxconnrate: connections in a second
@@ -259,6 +263,14 @@ class SharedMemory:
             start = self.layout.block(worker, block).start
             for gauge in (CURRENT, QUEUED, WAITING_SINCE):
                 self.words[start + gauge] = 0
+
+    def clear(self, worker: int, *, everything: bool) -> None:
+        """Set a worker's largest values back, or all but its gauges; only that worker may call this."""
+        fields = [field for field in range(BLOCK) if field not in GAUGES] if everything else list(LARGEST)
+        for block in range(self.layout.blocks):
+            start = self.layout.block(worker, block).start
+            for field in fields:
+                self.words[start + field] = 0
 
     def close(self) -> None:
         """Give the descriptors back; what is in the memory can still be read."""

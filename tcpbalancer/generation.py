@@ -19,7 +19,19 @@ from typing import Any
 from hakit.events import EventHub
 from hakit.transcript import Value
 from tcpbalancer.administration import Administration
-from tcpbalancer.channel import Attempted, Cut, Ended, Noted, Order, SoftStop, Stop
+from tcpbalancer.channel import (
+    Admission,
+    Attempted,
+    ClearCounters,
+    Cut,
+    Ended,
+    Noted,
+    Order,
+    SetFrontend,
+    SetServer,
+    SoftStop,
+    Stop,
+)
 from tcpbalancer.check_loop import CheckLoop
 from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
@@ -67,6 +79,7 @@ class Generation:
         self.workers: dict[int, WorkerProcess] = {}
         self.is_over = False
         self.is_former = False
+        self.admissions: dict[str, Admission] = {}  # of frontends that do not take connections
         self.older: list[Generation] = []
         self._voice = voice
         self._sockets: ListeningSockets | None = None
@@ -176,6 +189,22 @@ class Generation:
                 for older in self.older:
                     older.cut_same(named.backend.backend.name, named.origin, order)
 
+    async def admit(self, frontend: str, admission: Admission) -> None:
+        """Have all workers accept a frontend's connections, or not; returns when they have heard of it."""
+        self.admissions[frontend] = admission
+        place = [each.name for each in tcp_frontends(self.configuration)].index(frontend)
+        order = SetFrontend(place, admission)
+        await asyncio.gather(*(worker.ask(order, STOP_LIMIT) for worker in self.workers.values()))
+
+    def clear_counters(self, *, everything: bool) -> None:
+        """Forget the largest values, or all that was counted."""
+        self.tally.clear(everything=everything)
+        self._rates.clear(everything=everything)
+        for worker in self.workers.values():
+            worker.order(ClearCounters(everything))
+        if everything:
+            self.watch.clear_counters()
+
     def cut_same(self, name: str, server: Server, order: Cut) -> None:
         """Have all workers end the sessions on the server that is this one of backend ``name``, if there is one."""
         for backend in self.watch.backends:
@@ -201,7 +230,7 @@ class Generation:
             idle_percent=self._idleness.percent,
             dropped_records=sum(tally.own_word(number, DROPPED_RECORDS) for number in range(len(workers))),
             workers=workers,
-            proxies=tuple(self._painter.proxies(now, is_open=is_open)),
+            proxies=tuple(self._painter.proxies(now, is_open=is_open, admissions=self.admissions)),
             inexact_picks=sum(tally.own_word(number, INEXACT_PICKS) for number in range(len(workers))),
         )
 
@@ -232,7 +261,19 @@ class Generation:
         worker = WorkerProcess(number, self._reported, self._worker_ended)
         worker.start(for_workers(self.configuration), self.memory, listeners)
         self.workers[number] = worker
+        self._bring_up_to_date(worker)
         self._voice.hub.publish("worker", worker=number, action="started", pid=worker.pid)
+
+    def _bring_up_to_date(self, worker: WorkerProcess) -> None:
+        """Tell a new worker, before it accepts, what is not as in the file any more."""
+        for place, frontend in enumerate(tcp_frontends(self.configuration)):
+            if frontend.name in self.admissions:
+                worker.order(SetFrontend(place, self.admissions[frontend.name]))
+        for backend in self.watch.backends:
+            for server in backend.servers:
+                in_file = backend.backend.servers[server.place : server.place + 1]
+                if (server.server,) != in_file:
+                    worker.order(SetServer(backend.place, server.place, server.server))
 
     def _worker_ended(self, worker: WorkerProcess) -> None:
         del self.workers[worker.number]

@@ -62,11 +62,18 @@ class ListeningSockets:
 
     def of(self, frontend: Frontend) -> list[socket.socket]:
         """Return the sockets of one frontend, in the order of its addresses."""
-        return [self.by_address[_address(bind)] for bind in frontend.binds]
+        places = (_address(bind) for bind in frontend.binds)
+        return [self.by_address[place] for place in places if place in self.by_address]
 
     def numbered(self, frontends: Sequence[Frontend]) -> list[tuple[int, socket.socket]]:
         """Return the sockets of frontends, each with the place of its frontend among them."""
         return [(place, listening) for place, frontend in enumerate(frontends) for listening in self.of(frontend)]
+
+    def forget(self, frontend: Frontend) -> None:
+        """Close the sockets of one frontend for good."""
+        for bind in frontend.binds:
+            if (listening := self.by_address.pop(_address(bind), None)) is not None:
+                listening.close()
 
     def close(self, but: ListeningSockets | None = None) -> None:
         """Close all sockets but those that ``but`` has, too."""
@@ -86,6 +93,11 @@ class ListeningSockets:
 def listen(frontends: Sequence[Frontend]) -> list[tuple[int, socket.socket]]:
     """Return the listening sockets with the place of their frontend; raises ListenError, and then none is open."""
     return ListeningSockets(frontends).numbered(frontends)
+
+
+def place_name(bind: Bind) -> str:
+    """Return the name of a listening socket's place: the same in every generation that asks for the same socket."""
+    return repr(_address(bind))
 
 
 def _address(bind: Bind) -> Bind:

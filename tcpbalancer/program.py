@@ -28,6 +28,9 @@ from hakit.events import EventHub
 from hakit.service import Detached, StopSignals, sd_notify
 from hakit.transcript import Event, Value
 from tcpbalancer import master
+from tcpbalancer.control.cli_listening import StatsSocketError
+from tcpbalancer.control.cli_room import Room
+from tcpbalancer.control.cli_server import CliServer
 from tcpbalancer.control.states import states
 from tcpbalancer.control.status import status
 from tcpbalancer.control_room import ControlRoom
@@ -50,6 +53,10 @@ class Telling(Protocol):
     @property
     def program(self) -> str:
         """The path of the program."""
+
+    @property
+    def said(self) -> Sequence[str]:
+        """Return the lines that were printed until now."""
 
     def alert(self, text: str) -> None:
         """Print a reason why the program ends."""
@@ -100,7 +107,8 @@ class Program:
         self._hub = EventHub("tcpbalancer")
         self._log = LogBook(configuration, teller.warning)
         self._supervisor = Supervisor(configuration, self._hub, self._tell)
-        self._room = ControlRoom(self._supervisor)
+        self._cli = CliServer(Room(self._supervisor, self._tell, teller.said), self._supervisor.listeners)
+        self._room = ControlRoom(self._supervisor, self._cli)
         self._wants_reload = asyncio.Event()
 
     async def run(self, detached: Detached | None, started: Callable[[], None]) -> signal.Signals:
@@ -148,7 +156,7 @@ class Program:
             stack.push_async_callback(self._supervisor.stop)
             await self._room.open(self._configuration)
             stack.push_async_callback(self._close_room)
-        except ListenError as failed:
+        except (ListenError, StatsSocketError) as failed:
             last = f"[{self._teller.program}.main()] Some protocols failed to start their listeners! Exiting."
             raise StartError([*failed.lines, last]) from failed
         except RuntimeError as failed:
@@ -159,6 +167,7 @@ class Program:
 
     async def _close_room(self) -> None:
         await self._room.close()
+        await self._cli.stop()
 
     async def _start_control(self, stack: contextlib.AsyncExitStack) -> None:
         path = Path(self._options.control or DEFAULT_CONTROL)
@@ -224,8 +233,13 @@ class Program:
         """Let pages and log targets follow the supervisor to another configuration."""
         log, self._log = self._log, LogBook(configuration, lambda text: self._teller.tell("WARNING", text))
         log.close()
-        room = ControlRoom(self._supervisor)
-        await room.open(configuration)
+        room = ControlRoom(self._supervisor, self._cli)
+        try:
+            await room.open(configuration)
+        except StatsSocketError as failed:  # connections are served as the new file says; it is told how to ask
+            for line in failed.lines:
+                self._teller.tell("ALERT", line)
+            return
         room, self._room = self._room, room
         await room.close()
         self._configuration = configuration

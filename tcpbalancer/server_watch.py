@@ -74,6 +74,13 @@ class ServerWatch:
         """Let others follow each change from now on."""
         self._followers = followers
 
+    def clear_counters(self) -> None:
+        """Forget what was counted of checks and changes."""
+        for backend in self.backends:
+            backend.state = replace(backend.state, down_transitions=0)
+            for server in backend.servers:
+                server.state = replace(server.state, failed_checks=0, down_transitions=0, failed_observations=0)
+
     def stop(self) -> None:
         """Look at nobody any more."""
         for handle in self._warming.values():

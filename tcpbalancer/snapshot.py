@@ -7,9 +7,10 @@ in the last full second (``Rates.sample`` is called once per second).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from tcpbalancer.channel import Admission
 from tcpbalancer.counters import (
     BALANCED,
     BYTES_IN,
@@ -75,8 +76,14 @@ class Rates:
         for block, before in enumerate(self._before):
             total = self._memory.sum(block, TOTAL)
             self._before[block] = total
-            self.last[block] = total - before
-            self.peak[block] = max(self.peak[block], total - before)
+            self.last[block] = max(total - before, 0)
+            self.peak[block] = max(self.peak[block], self.last[block])
+
+    def clear(self, *, everything: bool) -> None:
+        """Forget the peaks; with ``everything`` the totals begin at zero, too."""
+        self.peak = [0] * len(self.peak)
+        if everything:
+            self._before = [0] * len(self._before)
 
 
 class Idleness:
@@ -117,8 +124,15 @@ class Painter:
         self._frontends = {frontend.name: place for place, frontend in enumerate(tcp_frontends(configuration))}
         self._backends = {watched.backend.name: watched for watched in watch.backends}
 
-    def proxies(self, now: float, *, is_open: bool) -> Iterator[ProxyStatistics]:
-        """Yield the proxies in the order of the file; ``is_open`` is False once the listeners are closed."""
+    def proxies(
+        self, now: float, *, is_open: bool, admissions: Mapping[str, Admission] | None = None
+    ) -> Iterator[ProxyStatistics]:
+        """Yield the proxies in the order of the file; ``is_open`` is False once the listeners are closed.
+
+        ``admissions`` has the frontends that an operator keeps from accepting.
+        """
+        words = {Admission.PAUSED: "PAUSED", Admission.STOPPED: "STOP", Admission.OPEN: "OPEN"}
+        status = {name: words[admission] for name, admission in (admissions or {}).items()} if is_open else {}
         for place, name in enumerate(self._configuration.order):
             frontend = self._configuration.frontends.get(name)
             watched = self._backends.get(name)
@@ -127,15 +141,16 @@ class Painter:
                 name=name,
                 identity=FIRST_PROXY + place,
                 mode=Mode.TCP if either is None else either.mode,
-                frontend=None if frontend is None else self._frontend(frontend, is_open=is_open),
+                frontend=None
+                if frontend is None
+                else self._frontend(frontend, status.get(name, "OPEN" if is_open else "STOP")),
                 servers=()
                 if watched is None
                 else tuple(self._server(watched, index, now) for index in range(len(watched.servers))),
                 backend=None if watched is None else self._backend(watched, now),
             )
 
-    def _frontend(self, frontend: Frontend, *, is_open: bool) -> FrontendStatistics:
-        status = "OPEN" if is_open else "STOP"
+    def _frontend(self, frontend: Frontend, status: str) -> FrontendStatistics:
         if frontend.mode is not Mode.TCP:
             return FrontendStatistics(status, Traffic(limit=frontend.maxconn))  # the control room serves it
         block = self._memory.layout.frontend(self._frontends[frontend.name])

@@ -16,13 +16,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from hakit.events import EventHub
-from tcpbalancer.channel import Stop
+from tcpbalancer.channel import Admission, Stop
 from tcpbalancer.generation import STOP_LIMIT, Generation, Voice
-from tcpbalancer.listening import ListenError, ListeningSockets
+from tcpbalancer.listening import BACKLOG, ListenError, ListeningSockets, place_name
 from tcpbalancer.log_book import Log
 from tcpbalancer.model import Configuration, Frontend
 from tcpbalancer.session_log import proxy_stopped
 from tcpbalancer.statistics import Snapshot
+from tcpbalancer.takeover import Named
 
 __all__ = ["ListenError", "Supervisor"]
 
@@ -86,6 +87,37 @@ class Supervisor:
     def listening(self, frontend: Frontend) -> list[socket.socket]:
         """Return the sockets of a frontend of the current configuration; they stay the supervisor's."""
         return self._sockets.of(frontend)
+
+    def listeners(self) -> list[Named]:
+        """Return all listening sockets, each under the name by which a successor knows its place."""
+        return [(place_name(bind), listening) for bind, listening in self._sockets.by_address.items()]
+
+    # -- what an operator asks for ----------------------------------------------------------------------------------
+
+    def admission(self, frontend: str) -> Admission:
+        """Return whether a frontend takes connections."""
+        return self.current.admissions.get(frontend, Admission.OPEN)
+
+    async def admit(self, frontend: Frontend, admission: Admission) -> None:
+        """Let a TCP frontend take connections or refuse them; OSError if its address cannot be had again.
+
+        A socket that is shut down refuses what comes and keeps its address (``tcp_pause_receiver`` in HAProxy's
+        ``proto_tcp.c``). Workers look away first, and look again when it listens.
+        """
+        listening = self._sockets.of(frontend)
+        if admission is Admission.OPEN:
+            for each in listening:
+                each.listen(BACKLOG)
+        await self.current.admit(frontend.name, admission)
+        for each in listening if admission is not Admission.OPEN else ():
+            each.shutdown(socket.SHUT_RD)
+        if admission is Admission.STOPPED:
+            self._sockets.forget(frontend)
+
+    def clear_counters(self, *, everything: bool) -> None:
+        """Forget the largest values, or all that was counted."""
+        for generation in (self.current, *self.current.older):
+            generation.clear_counters(everything=everything)
 
     async def stop(self, by: int = 0) -> None:
         """End at once: listeners are closed, clients see FIN, workers end, by a signal if ``by`` is its number."""

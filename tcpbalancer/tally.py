@@ -14,6 +14,7 @@ from tcpbalancer.counters import (
     BLOCK,
     CONNECT_PEAK_MS,
     CURRENT,
+    LARGEST,
     LAST_SESSION_MS,
     PEAK,
     QUEUE_PEAK_MS,
@@ -72,6 +73,13 @@ class Tally:
                 for block, theirs in same.items():
                     self._keep(block, [_final(memory, theirs, field) for field in range(BLOCK)])
         self._older = [pair for pair in self._older if pair[0] is not memory]
+
+    def clear(self, *, everything: bool) -> None:
+        """Forget the largest values of generations that have ended, or all that they counted."""
+        for row in self._ended:
+            for field in range(BLOCK):
+                if everything or field in LARGEST:
+                    row[field] = 0
 
     def _keep(self, block: int, values: Sequence[int]) -> None:
         row = self._ended[block]

@@ -23,6 +23,7 @@ class Teller:
         self.program = os.path.realpath(sys.argv[0])
         self._quiet = quiet
         self._introduced = False
+        self.said: list[str] = []
 
     def hush(self) -> None:
         """Say nothing any more, as with ``-q``."""
@@ -58,6 +59,7 @@ class Teller:
             print(text, flush=True)
 
     def _print(self, lines: Sequence[str], *, introduced: bool = True) -> None:
+        self.said += lines
         if not self._quiet:
             print("\n".join(self._introduce(lines) if introduced else lines), file=sys.stderr, flush=True)
 

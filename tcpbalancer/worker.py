@@ -25,6 +25,7 @@ from collections.abc import Callable
 from hakit.logtarget import LONGEST, Console
 from tcpbalancer.accepting import Listener
 from tcpbalancer.channel import (
+    ClearCounters,
     Cut,
     Ended,
     ListSessions,
@@ -164,6 +165,8 @@ class Worker:
 
     def run(self) -> None:
         """Serve until told to stop, or until the supervisor is gone."""
+        while self._channel_ready(READ, time.monotonic()):
+            pass  # what is not as in the file any more is known before anybody is served
         self.poller.register(self._channel, READ, self._channel_ready)
         if self._memory.bells:
             self._bell = self._memory.bells[self._number]
@@ -230,19 +233,21 @@ class Worker:
 
     # -- the supervisor ---------------------------------------------------------------------------------------------
 
-    def _channel_ready(self, mask: int, now: float) -> None:
+    def _channel_ready(self, mask: int, now: float) -> bool:
+        """Obey one order; returns whether there was one."""
         if mask & READ:
             try:
                 message = self._channel.recv(BUFFER)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 message = b""  # the supervisor was killed with words of ours unread
             if message:
                 self._obey(*unpack_order(message), now)
-                return
+                return True
         if mask & (READ | HUP):
             sys.exit(0)  # the supervisor is gone: who would restart us, check the servers, or hold the listeners?
+        return False
 
     def _obey(self, order: Order, question: int | None, now: float) -> None:
         count = 0
@@ -263,6 +268,8 @@ class Worker:
                 for listener in self._listeners:
                     if listener.frontend == frontend:
                         listener.admit(admission)
+            case ClearCounters(everything):
+                self._memory.clear(self._number, everything=everything)
             case ListSessions():
                 pass
         if question is not None:

@@ -18,6 +18,7 @@ from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft,
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.rule_drafts import rules_of
+from tcpbalancer.config.runtime_keywords import MAXCONN, SOCKETS, TIMEOUT
 from tcpbalancer.config.socket_keywords import socket_options
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
@@ -85,6 +86,9 @@ class _Builder:
             node=whole.node,
             description=whole.description,
             process=process_of(whole.values),
+            stats_sockets=whole.values.of(SOCKETS, tuple, ()),
+            stats_timeout=whole.values.of(TIMEOUT, float, 10.0),
+            stats_maxconn=whole.values.of(MAXCONN, int, 10),
         )
 
     def _refuse_incompatible_modes(self, draft: ProxyDraft) -> None:

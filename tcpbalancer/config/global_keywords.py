@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from tcpbalancer.config.registry import GLOBAL, Reading, keyword
-from tcpbalancer.config.values import parse_count, parse_time
+from tcpbalancer.config.values import parse_count
 
 _MOST_THREADS = 64
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
@@ -120,21 +120,3 @@ def unsetenv(reading: Reading) -> None:
 @keyword("resetenv [<name>...]", GLOBAL, "Remove all variables but those named, for the lines that follow.")
 def resetenv(_: Reading) -> None:
     """Read ``resetenv``; it has acted, too."""
-
-
-@keyword("stats <what>", GLOBAL, "The runtime socket; not carried out.")
-def stats(reading: Reading) -> None:
-    """Read ``stats socket`` and ``stats timeout`` of ``global``: not carried out."""
-    what = reading.words[1] if len(reading.words) > 1 else ""
-    if what not in {"socket", "maxconn", "bind-process", "timeout"}:
-        reading.error(1, f"'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '{what}')")
-    elif what == "socket" and len(reading.words) < 3:
-        reading.error(2, "'stats socket' in global section expects an address or a path to a UNIX socket")
-    else:
-        if what == "timeout":
-            try:
-                parse_time(reading.words[2] if len(reading.words) > 2 else "")
-            except ValueError as wrong:
-                reading.error(2, f"'stats timeout' : {wrong}")
-                return
-        reading.not_carried_out(0, f"'stats {what}'", ": see --control for the program's own control socket")

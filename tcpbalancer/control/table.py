@@ -8,7 +8,7 @@ Source: HAProxy's management guide, section 9.1 "CSV format", and ``show stat`` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tcpbalancer.model import Mode
@@ -224,8 +224,13 @@ def _backend(proxy: ProxyStatistics, backend: BackendStatistics) -> dict[str, Va
 
 def csv(snapshot: Snapshot) -> str:
     """Return the whole table as HAProxy's CSV: header with ``# ``, a comma at the end of every line, no empty line."""
+    return as_csv(rows(snapshot))
+
+
+def as_csv(selected: Iterable[Row]) -> str:
+    """Return some of the rows as CSV, with the header."""
     lines = [f"# {','.join(COLUMNS)},"]
-    lines += [",".join(_quoted(row[column]) for column in COLUMNS) + "," for row in rows(snapshot)]
+    lines += [",".join(_quoted(row[column]) for column in COLUMNS) + "," for row in selected]
     return "\n".join(lines) + "\n"
 
 

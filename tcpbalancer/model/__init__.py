@@ -16,6 +16,7 @@ from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
 from tcpbalancer.model.process import Identity, Process
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
 from tcpbalancer.model.sockets import KeepAlive, SocketOptions
+from tcpbalancer.model.stats_socket import Level, StatsSocket
 
 __all__ = [
     "NOWHERE",
@@ -30,6 +31,7 @@ __all__ = [
     "Identity",
     "InitState",
     "KeepAlive",
+    "Level",
     "LogMoment",
     "LogTarget",
     "Mode",
@@ -41,6 +43,7 @@ __all__ = [
     "Server",
     "SocketOptions",
     "StatsPage",
+    "StatsSocket",
     "TcpCheck",
     "Timeouts",
 ]

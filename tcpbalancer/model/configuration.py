@@ -12,6 +12,7 @@ from tcpbalancer.model.backend import Backend
 from tcpbalancer.model.frontend import Frontend
 from tcpbalancer.model.log import LogTarget
 from tcpbalancer.model.process import Process
+from tcpbalancer.model.stats_socket import StatsSocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,12 @@ class Configuration:
     pidfile: str | None = None
     node: str | None = None
     description: str | None = None
+    stats_sockets: tuple[StatsSocket, ...] = ()
+    stats_timeout: float = 10.0
+    stats_maxconn: int = 10
     process: Process = Process()
 
     @property
     def has_listeners(self) -> bool:
         """Whether clients can arrive at all."""
-        return any(frontend.binds for frontend in self.frontends.values())
+        return bool(self.stats_sockets) or any(frontend.binds for frontend in self.frontends.values())

@@ -297,7 +297,6 @@ def test_a_configuration_for_http_is_taken_and_everything_left_out_is_named() ->
     loaded = read_texts([("haproxy.cfg", HTTP_ROLE)], {})
     text = "\n".join(found.message for found in loaded.warnings)
     for name in (
-        "stats socket",
         "errorfile",
         "option forwardfor",
         "'cookie'",

@@ -1,0 +1,186 @@
+"""The stats sockets at work: clients come, ask, are answered, and go.
+
+Laws: it runs in the supervisor and waits for nobody: each client has a task, a time limit for its line and for taking
+its answer, and one of ``stats maxconn`` places; who comes when all are taken waits in the kernel. Input is bounded.
+Without a prompt the lines that have come are answered and the connection ends, also if the client has shut down its
+side right behind them.
+
+Source: HAProxy's management guide, section 9.3 "Unix Socket commands"; ``cli_io_handler`` (``cli.c``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+from collections.abc import Callable, Sequence
+
+from tcpbalancer import takeover
+from tcpbalancer.control.cli_line import Reader, TooLongError, encode
+from tcpbalancer.control.cli_listening import open_all
+from tcpbalancer.control.cli_room import Conversation, Room
+from tcpbalancer.model import Configuration, StatsSocket
+
+PORTION = 65536
+NO_ROOM = 0.1
+"""Seconds to wait when no descriptor is left."""
+_WELCOME_TIMEOUT = 2.0
+
+Listeners = Callable[[], Sequence[takeover.Named]]
+"""Returns the listening sockets that a successor may take over, with the names of their places."""
+
+
+class CliServer:
+    """Serves all stats sockets of a configuration; ``reload`` goes over to another one."""
+
+    def __init__(self, room: Room, listeners: Listeners = tuple) -> None:
+        self._room = room
+        self._listeners = listeners
+        self._open: dict[StatsSocket, socket.socket] = {}
+        self._accepting: dict[StatsSocket, asyncio.Task[None]] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+        self._timeout = 10.0
+        self._places = asyncio.Semaphore(10)
+
+    def start(self, configuration: Configuration) -> None:
+        """Listen. Raises StatsSocketError, and then nothing has changed."""
+        wanted = configuration.stats_sockets
+        new = [each for each in wanted if each not in self._open]
+        opened = dict(zip(new, open_all(new), strict=True))
+        for gone in [each for each in self._open if each not in wanted]:
+            self._close(gone)
+        if configuration.stats_timeout != self._timeout or not self._open:
+            self._timeout = configuration.stats_timeout
+            self._places = asyncio.Semaphore(configuration.stats_maxconn)
+        self._open.update(opened)
+        for place, listening in opened.items():
+            self._accepting[place] = asyncio.create_task(self._accept(place, listening))
+        self._room.sockets = wanted
+
+    reload = start
+
+    async def stop(self) -> None:
+        """Close all sockets and connections."""
+        tasks = [*self._accepting.values(), *self._serving]
+        for place in tuple(self._open):
+            self._close(place)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _close(self, place: StatsSocket) -> None:
+        self._accepting.pop(place).cancel()
+        self._open.pop(place).close()
+
+    async def _accept(self, place: StatsSocket, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listening)
+            except OSError:  # no descriptor left, or the client has gone already
+                await asyncio.sleep(NO_ROOM)
+                continue
+            places = self._places
+            try:
+                await places.acquire()
+            except BaseException:
+                connection.close()
+                raise
+            task = asyncio.create_task(self._serve(place, connection))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+            task.add_done_callback(functools.partial(_release, places))
+
+    async def _serve(self, place: StatsSocket, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        is_unix = connection.family == socket.AF_UNIX
+        conversation = Conversation(
+            self._room,
+            place.level,
+            self._timeout,
+            source="unix:1" if is_unix else _peer(connection),
+            proto="unix_stream" if is_unix else ("tcpv4" if connection.family == socket.AF_INET else "tcpv6"),
+            fd=connection.fileno(),
+        )
+        self._room.conversations.add(conversation)
+        self._room.total += 1
+        try:
+            with connection, contextlib.suppress(OSError, TimeoutError, TooLongError):
+                await self._converse(place, conversation, connection)
+        finally:
+            self._room.conversations.discard(conversation)
+
+    async def _converse(self, place: StatsSocket, conversation: Conversation, connection: socket.socket) -> None:
+        reader = Reader()
+        while await self._has_line(reader, conversation, connection):
+            requests = reader.next_line()
+            assert requests is not None
+            if not requests and reader.awaits_payload:
+                if conversation.prompts:
+                    await _send(connection, "+ ", conversation.timeout)
+                continue
+            for request in requests:
+                if request.words == ("_getsocks",):
+                    await self._give_sockets(place, connection)
+                    return
+                await _send(connection, await conversation.answer(request), conversation.timeout)
+                if conversation.has_quit:
+                    return
+            if not conversation.interactive and not reader.has_line:
+                await _end(connection)
+                return
+
+    @staticmethod
+    async def _has_line(reader: Reader, conversation: Conversation, connection: socket.socket) -> bool:
+        """Read until a line is complete; returns False at the client's end. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(conversation.timeout):
+            while not reader.has_line:
+                data = await loop.sock_recv(connection, PORTION)
+                if not data:
+                    return False
+                reader.feed(data)
+        return True
+
+    async def _give_sockets(self, place: StatsSocket, connection: socket.socket) -> None:
+        if not place.exposes_listeners or connection.family != socket.AF_UNIX:
+            await _send(connection, "Permission denied\n\n", _WELCOME_TIMEOUT)
+            return
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(_WELCOME_TIMEOUT):
+            for text, sockets in takeover.messages(self._listeners()):
+                sent = 0
+                while not sent:
+                    try:
+                        sent = takeover.send_message(connection, text, sockets)
+                    except BlockingIOError:
+                        await asyncio.sleep(NO_ROOM)
+                await loop.sock_sendall(connection, text[sent:])
+
+
+def _release(places: asyncio.Semaphore, _task: asyncio.Task[None]) -> None:
+    places.release()
+
+
+async def _send(connection: socket.socket, text: str, limit: float) -> None:
+    """Send a text; TimeoutError if the client takes nothing for too long."""
+    data = memoryview(encode(text))
+    loop = asyncio.get_running_loop()
+    for start in range(0, len(data), PORTION):
+        async with asyncio.timeout(limit):
+            await loop.sock_sendall(connection, data[start : start + PORTION])
+
+
+async def _end(connection: socket.socket) -> None:
+    """Close politely: what the client still sends must not reset away what it has not read yet."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(BlockingIOError):
+            while connection.recv(PORTION):
+                pass
+
+
+def _peer(connection: socket.socket) -> str:
+    address = connection.getpeername()
+    return f"{address[0]}:{address[1]}"

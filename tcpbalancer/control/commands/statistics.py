@@ -1,0 +1,100 @@
+"""``show stat`` and what belongs to counting.
+
+Source: HAProxy's management guide, section 9.3; ``stats.c``, ``stats-proxy.c``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from tcpbalancer.control import table, typed
+from tcpbalancer.control.cli_commands import RefusedError, Words, command
+from tcpbalancer.control.cli_room import Conversation
+from tcpbalancer.control.descriptions import COLUMNS
+from tcpbalancer.control.schema import SCHEMA
+from tcpbalancer.control.table import Row
+from tcpbalancer.model import Level
+from tcpbalancer.statistics import ProxyStatistics, Snapshot
+
+_FRONTEND, _BACKEND, _SERVER = 1, 2, 4
+_BITS = {"FRONTEND": _FRONTEND, "BACKEND": _BACKEND, "SERVER": _SERVER}
+
+
+@command(
+    "show stat",
+    "[{<iid>|<proxy>} <type> <sid>] [desc|json|no-maint|typed|up]*",
+    "report counters for each proxy and server",
+)
+def show_stat(conversation: Conversation, words: Words) -> str:
+    """CSV, or typed, or JSON; of one proxy, kind or server."""
+    snapshot = conversation.room.supervisor.snapshot()
+    rows: Iterable[Row] = table.rows(snapshot)
+    if len(words) >= 3:
+        rows = _selected(list(rows), words)
+        words = words[3:]
+    if {"up", "no-maint"} & set(words):
+        rows = _working(rows, snapshot, only_up="up" in words)
+    descriptions = COLUMNS if "desc" in words else None
+    if "json" in words:
+        return typed.as_json(rows, descriptions)
+    if "typed" in words:
+        return typed.typed(rows, descriptions)
+    return table.as_csv(rows)
+
+
+def _selected(rows: list[Row], words: Words) -> Iterator[Row]:
+    """Yield the rows of ``IID TYPE SID``; -1 is any of them."""
+    proxy, mask, server = words[0], _integer(words[1]), _integer(words[2])
+    identity = _integer(proxy)
+    if not proxy.lstrip("-").isdigit():
+        named = [row for row in rows if row["pxname"] == proxy]
+        if not named:
+            raise RefusedError("No such proxy.")
+        identity = int(named[0]["iid"])
+    for row in rows:
+        is_there = identity < 0 or row.values["iid"] == identity
+        is_kind = mask < 0 or mask & _BITS[row.kind]
+        is_server = row.kind != "SERVER" or server < 0 or row.values["sid"] == server
+        if is_there and is_kind and is_server:
+            yield row
+
+
+def _integer(text: str) -> int:
+    """Return a number as ``atoi`` reads it."""
+    digits = text.lstrip("-")
+    return (-1 if text.startswith("-") else 1) * int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def _working(rows: Iterable[Row], snapshot: Snapshot, *, only_up: bool) -> Iterator[Row]:
+    """Yield the rows without servers in maintenance (or: that are not up); backends say how many are up."""
+    hidden = ("MAINT", "DOWN") if only_up else ("MAINT",)
+    for row in rows:
+        if row.kind == "SERVER" and row["status"].startswith(hidden):
+            continue
+        if row.kind == "BACKEND":
+            up, all_of_them = _counted(snapshot.proxy(row["pxname"]))
+            yield replace(row, values={**row.values, "status": f"{row['status']} ({up}/{all_of_them})"})
+            continue
+        yield row
+
+
+def _counted(proxy: ProxyStatistics) -> tuple[int, int]:
+    up = sum(not server.status.startswith(("MAINT", "DOWN")) for server in proxy.servers)
+    return up, len(proxy.servers)
+
+
+@command("show schema json", "", "report schema used for stats")
+def show_schema(_conversation: Conversation, _words: Words) -> str:
+    """The JSON schema of ``show stat json`` and ``show info json``."""
+    return SCHEMA
+
+
+@command("clear counters", "[all]", "clear max statistics counters (or all counters)", Level.OPERATOR)
+def clear_counters(conversation: Conversation, words: Words) -> str:
+    """Set the largest values back; with ``all``, everything that was counted."""
+    everything = words[:1] == ["all"] or tuple(words[:1]) == ("all",)
+    if everything and conversation.level < Level.ADMIN:
+        raise RefusedError("Permission denied")
+    conversation.room.supervisor.clear_counters(everything=everything)
+    return ""
