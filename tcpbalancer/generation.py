@@ -260,6 +260,8 @@ class Generation:
         listeners = self._sockets.numbered(tcp_frontends(self.configuration))
         worker = WorkerProcess(number, self._reported, self._worker_ended)
         worker.start(for_workers(self.configuration), self.memory, listeners)
+        for order in self.watch.changed_definitions():
+            worker.order(order)  # it takes them before it accepts
         self.workers[number] = worker
         self._bring_up_to_date(worker)
         self._voice.hub.publish("worker", worker=number, action="started", pid=worker.pid)

@@ -51,4 +51,5 @@ def for_workers(configuration: Configuration) -> Configuration:
         frontends={frontend.name: replace(frontend, stats=None) for frontend in frontends},
         backends=dict(configuration.backends),
         log_targets=(),
+        saved={},
     )

@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from hakit.events import EventHub
-from tcpbalancer.channel import Attempted, Cut, Order
+from tcpbalancer.channel import Attempted, Cut, Order, RemoveServer, SetServer
 from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.counters import SharedMemory
 from tcpbalancer.log_book import Log
 from tcpbalancer.model import Configuration, OnError
 from tcpbalancer.server_state import DRAIN, MAINT, Admin, Operation, ServerState
 from tcpbalancer.slowstart import step
-from tcpbalancer.state_lines import Line, admin_changed, checked, no_server_available, operation_changed, why
+from tcpbalancer.state_lines import (
+    FROM_STATE_FILE,
+    Line,
+    admin_changed,
+    checked,
+    no_server_available,
+    operation_changed,
+    why,
+)
 from tcpbalancer.succession import take_over
 from tcpbalancer.watched import WatchedBackend, WatchedServer, about, watch_all
 
@@ -41,12 +49,35 @@ class ServerWatch:
         self._warming: dict[WatchedServer, asyncio.TimerHandle] = {}
         now = time.monotonic()
         self.backends = watch_all(configuration, now)
+        self._restore(configuration, now)
         for backend in self.backends:
             for server in backend.servers:
                 if server.tracked is None:
                     self._inherit(server, now)
         for backend in self.backends:
             self.settle(backend)
+
+    def _restore(self, configuration: Configuration, now: float) -> None:
+        """Take over what state files say; only what HAProxy says at this moment is told."""
+        for backend in self.backends:
+            for server in backend.servers:
+                saved = configuration.saved.get((backend.backend.name, server.server.name))
+                if saved is not None:
+                    before = server.state
+                    first = server.restore(saved, now)
+                    for level, line in operation_changed(about(server, self.memory), before, first, FROM_STATE_FILE):
+                        self.log(level, line, backend.backend.name)
+
+    def changed_definitions(self) -> Iterator[Order]:
+        """Yield the orders that make a worker, which knows the file only, know what has changed since."""
+        for backend in self.backends:
+            places = {server.place for server in backend.servers}
+            for place in range(len(backend.backend.servers)):
+                if place not in places:
+                    yield RemoveServer(backend.place, place)
+            for server in backend.servers:
+                if server.server != server.origin or server.place >= len(backend.backend.servers):
+                    yield SetServer(backend.place, server.place, server.server)
 
     def _inherit(self, server: WatchedServer, now: float) -> None:
         """Hand on to those who track a server what it is at the start; nothing is told."""

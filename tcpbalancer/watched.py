@@ -8,14 +8,15 @@ as it lives.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tcpbalancer.balance import eligible, is_dynamic
 from tcpbalancer.counters import CURRENT, RUNNING, SCALE, THROTTLE, SharedMemory
-from tcpbalancer.model import Backend, Configuration, Server
+from tcpbalancer.model import Backend, Configuration, SavedServer, Server
 from tcpbalancer.route import all_backends
 from tcpbalancer.server_state import BackendState, CheckState, Operation, ServerState, Terms, shown
 from tcpbalancer.slowstart import share, shown_weight, throttle
+from tcpbalancer.state_file import restored
 from tcpbalancer.state_lines import About, Standing
 
 
@@ -73,6 +74,22 @@ class WatchedServer:
         """Return what its next state depends on besides its own."""
         tracked = None if self.tracked is None else self.tracked.state.operation
         return Terms(bool(self.server.slowstart), self.server.init_state, tracked)
+
+    def restore(self, saved: SavedServer, now: float) -> ServerState:
+        """Become what a state file says; returns the first state on the way there, whose operation may be another."""
+        states = list(restored(self.state, saved, self.origin.weight, now, self.terms()))
+        self.state = states[-1]
+        if saved.initial_weight == self.origin.weight:
+            self.weight = saved.weight
+        check = self.server.check
+        if check is not None:
+            address = saved.check_address or check.address
+            own_port = check.port != self.server.port
+            port = saved.check_port or (check.port if own_port else saved.port or check.port)
+            check = replace(check, address=address, port=port)
+        self.server = replace(self.server, port=saved.port or self.server.port, check=check)
+        self.weigh(now)
+        return states[0]
 
     def weigh(self, now: float) -> None:
         """Set its effective weight to what it is at this moment."""

@@ -168,6 +168,9 @@ class Worker:
         while self._channel_ready(READ, time.monotonic()):
             pass  # what is not as in the file any more is known before anybody is served
         self.poller.register(self._channel, READ, self._channel_ready)
+        while waiting := self.poller.select(0.0):  # what has changed since the configuration was written
+            for key, mask in waiting:
+                key.data(mask, time.monotonic())
         if self._memory.bells:
             self._bell = self._memory.bells[self._number]
             self.poller.register(self._bell, READ, self._bell_rang)

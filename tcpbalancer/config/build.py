@@ -6,7 +6,7 @@ construction; what cannot be built is in the report, and then there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hakit.diagnostics import Location
 from hakit.schedule import Intervals
@@ -31,6 +31,7 @@ from tcpbalancer.model import (
     HttpCheck,
     Mode,
     Probe,
+    SavedServer,
     Server,
     TcpCheck,
     Timeouts,
@@ -38,15 +39,18 @@ from tcpbalancer.model import (
 
 Resolve = Callable[[str], str | None]
 """Takes a host name, returns an address or None."""
+Saved = Mapping[tuple[str, str], SavedServer]
+"""What state files say, by the names of backend and server."""
 
 
-def build(drafts: Drafts, report: Report, resolve: Resolve) -> Configuration | None:
+def build(drafts: Drafts, report: Report, resolve: Resolve, saved: Saved | None = None) -> Configuration | None:
     """Return the configuration, or None if the report holds an error."""
-    return _Builder(drafts, report, resolve).build()
+    return _Builder(drafts, report, resolve, saved or {}).build()
 
 
 class _Builder:
-    def __init__(self, drafts: Drafts, report: Report, resolve: Resolve) -> None:
+    def __init__(self, drafts: Drafts, report: Report, resolve: Resolve, saved: Saved) -> None:
+        self._saved = saved
         self._drafts = drafts
         self._report = report
         self._resolve = resolve
@@ -89,6 +93,7 @@ class _Builder:
             stats_sockets=whole.values.of(SOCKETS, tuple, ()),
             stats_timeout=whole.values.of(TIMEOUT, float, 10.0),
             stats_maxconn=whole.values.of(MAXCONN, int, 10),
+            saved=self._saved,
         )
 
     def _refuse_incompatible_modes(self, draft: ProxyDraft) -> None:
@@ -265,6 +270,9 @@ class _Builder:
             return line.address
         methods = line.options.of("init-addr", str, "last,libc").split(",")
         for method in methods:
+            known = self._saved.get((draft.name, line.name))
+            if method == "last" and known is not None and known.address and is_literal(known.address):
+                return known.address
             if method == "libc" and (found := self._resolve(line.address)) is not None:
                 return found
             if is_literal(method):

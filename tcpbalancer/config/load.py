@@ -19,6 +19,7 @@ from tcpbalancer.config.conditions import Capabilities, holds
 from tcpbalancer.config.findings import FILE, Report
 from tcpbalancer.config.interpret import interpret
 from tcpbalancer.config.registry import OTHER_SECTIONS
+from tcpbalancer.config.saved_states import saved_states
 from tcpbalancer.config.sections import Section, SectionReader
 from tcpbalancer.config.tokens import readable, split
 from tcpbalancer.model import Configuration
@@ -94,11 +95,16 @@ def read_texts(
     if report.has_errors:
         _tell_files_with_errors(files, report)
         report.raise_if_errors()
-    configuration = build(drafts, report, look_up if resolve is None else resolve)
+    saved = saved_states(drafts, report, _read_states)
+    configuration = build(drafts, report, look_up if resolve is None else resolve, saved)
     advise(drafts, report)
     report.raise_if_errors()
     assert configuration is not None
     return Loaded(configuration, report.warnings)
+
+
+def _read_states(path: str) -> str:
+    return Path(path).read_bytes().decode("utf-8", "surrogateescape")
 
 
 def condition_holds(text: str, environment: Mapping[str, str] = os.environ) -> bool:

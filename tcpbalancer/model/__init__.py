@@ -15,6 +15,7 @@ from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
 from tcpbalancer.model.process import Identity, Process
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
+from tcpbalancer.model.saved import SavedServer
 from tcpbalancer.model.sockets import KeepAlive, SocketOptions
 from tcpbalancer.model.stats_socket import Level, StatsSocket
 
@@ -39,6 +40,7 @@ __all__ = [
     "Probe",
     "Process",
     "ProxyLog",
+    "SavedServer",
     "Secret",
     "Server",
     "SocketOptions",

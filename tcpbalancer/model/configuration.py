@@ -6,12 +6,13 @@ Laws: see ``tcpbalancer.model``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tcpbalancer.model.backend import Backend
 from tcpbalancer.model.frontend import Frontend
 from tcpbalancer.model.log import LogTarget
 from tcpbalancer.model.process import Process
+from tcpbalancer.model.saved import SavedServer
 from tcpbalancer.model.stats_socket import StatsSocket
 
 
@@ -37,6 +38,7 @@ class Configuration:
     stats_timeout: float = 10.0
     stats_maxconn: int = 10
     process: Process = Process()
+    saved: Mapping[tuple[str, str], SavedServer] = field(default_factory=dict)  # by backend and server
 
     @property
     def has_listeners(self) -> bool:
