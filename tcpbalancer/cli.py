@@ -26,8 +26,13 @@ from tcpbalancer.version import banner
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status; may also end by a signal."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["convert"]:
+        from tcpbalancer.config.convert import main as convert  # argparse and YAML, for it alone
+
+        return convert(words[1:])
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
+        options = parse(words)
     except UsageError as wrong:
         sys.stdout.write(banner() + USAGE)
         print(f"tcpbalancer: {wrong}", file=sys.stderr)

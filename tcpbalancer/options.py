@@ -29,6 +29,7 @@ Usage : tcpbalancer [-f <file|folder>]* [-vVqcD] [-d[bWDr]] [-W|-Ws] [-n <maxcon
         -p names the pid file; -C changes into a folder first; -S names the socket of the master's own commands
         --control names the socket of the program's own commands and events
         -v shows the version, -vv what is in it
+       tcpbalancer convert ...   haproxy.cfg to YAML and back: tcpbalancer convert --help
 """
 
 _PLAIN = {

@@ -79,19 +79,8 @@ def read_texts(
     report = Report() if report is None else report
     texts = list(texts)
     files = [name for name, _ in texts]
-    environment = surroundings(files, os.environ if environment is None else environment)
-    sections: list[Section] = []
-    reader = SectionReader(report, environment, CAPABILITIES, OTHER_SECTIONS)
-    for name, text in texts:
-        if name.endswith(YAML_SUFFIXES):
-            from tcpbalancer.config.yaml_file import read_yaml  # PyYAML only for those who use it
-
-            sections += read_yaml(readable(text), name, report)
-        else:
-            reader.read(text, name)
-            sections += reader.sections
-            reader.sections = []
-    drafts = interpret(sections, report, reader.environment, _read_lines)
+    reader = _sections(texts, os.environ if environment is None else environment, report)
+    drafts = interpret(reader.sections, report, reader.environment, _read_lines)
     if report.has_errors:
         _tell_files_with_errors(files, report)
         report.raise_if_errors()
@@ -105,6 +94,27 @@ def read_texts(
 
 def _read_states(path: str) -> str:
     return Path(path).read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _sections(texts: Sequence[tuple[str, str]], environment: Mapping[str, str], report: Report) -> SectionReader:
+    around = surroundings([name for name, _ in texts], environment)
+    reader = SectionReader(report, around, CAPABILITIES, OTHER_SECTIONS)
+    for name, text in texts:
+        if name.endswith(YAML_SUFFIXES):
+            from tcpbalancer.config.yaml_file import read_yaml  # PyYAML only for those who use it
+
+            read_yaml(readable(text), name, report, reader)
+        else:
+            reader.read(text, name)
+    return reader
+
+
+def cut(name: str, text: str, environment: Mapping[str, str]) -> list[Section]:
+    """Return the sections of one file, whatever their statements mean; raises ConfigError."""
+    report = Report()
+    reader = _sections([(name, text)], environment, report)
+    report.raise_if_errors()
+    return reader.sections
 
 
 def condition_holds(text: str, environment: Mapping[str, str] = os.environ) -> bool:

@@ -63,9 +63,13 @@ class SectionReader:
         self._skipping = False
         self._fatal = 0
 
-    def read(self, text: str, file: str) -> None:
-        """Read one file; a section does not go on from one file to the next."""
+    def begin_file(self) -> None:
+        """A section does not go on from one file to the next."""
         self._current, self._skipping, self._fatal = None, False, 0
+
+    def read(self, text: str, file: str) -> None:
+        """Read one file."""
+        self.begin_file()
         lines = text.split("\n")
         directives = Directives(self._report, self.environment, self._capabilities)
         self.environment |= {".FILE": file, ".SECTION": ""}
@@ -107,7 +111,7 @@ class SectionReader:
                     words = tuple(replace(word, text=readable(word.text)) for word in words)
                 statement = Statement(words, Location(location.file, location.line, words[0].column), readable(line))
                 if not directives.take(statement):
-                    self._take(statement)
+                    self.take(statement)
         self._fatal += self._report.errors > before
 
     def _scope(self, line: str, location: Location) -> None:
@@ -121,7 +125,8 @@ class SectionReader:
             message = f"character '{rest.strip()[0]}' is not permitted after scope declaration."
             self._report.error(location, message, line)
 
-    def _take(self, statement: Statement) -> None:
+    def take(self, statement: Statement) -> None:
+        """Take the header of a section, or a statement of the section that is open."""
         if not self._has_no_empty_word(statement):
             return
         keyword = statement.words[0].text

@@ -160,3 +160,55 @@ def test_any_tree_of_keys_gives_a_configuration_or_a_config_error(tree: object) 
     except ConfigError as wrong:
         result = wrong
     assert isinstance(result, Configuration | ConfigError)
+
+
+ORDERED = """
+- global: {setenv: PORT 7}
+- global: {maxconn: 10}
+- defaults: {timeout: {connect: 1s, client: 1s, server: 1s}}
+- defaults pg from one: {}
+- defaults one:
+    - retries: 5
+    - {retries: 7}
+- "listen l from one":
+    - bind: '"127.0.0.1:${PORT}"'
+    - option: {httpchk: 'GET /a\\ b'}
+    - servers: {a: '192.0.2.1:1 check'}
+    - no: log
+    - servers: {b: '192.0.2.1:1'}
+- frontends: {f: {from: one, bind: ":9"}}
+"""
+
+
+def test_a_list_of_mappings_keeps_the_order_and_any_header_is_a_key() -> None:
+    text = ORDERED.replace("- defaults pg from one: {}\n", "")
+    seen = read_texts([("f.yaml", text)], {}).configuration
+    listen = seen.backends["l"]
+    assert ([server.name for server in listen.servers], listen.retries, seen.maxconn) == (["a", "b"], 7, 10)
+    assert [bind.port for bind in seen.frontends["l"].binds] == [7]
+    assert getattr(listen.probe, "uri", None) == "/a b"
+    assert errors(ORDERED) == [("f.yaml:5:3", "defaults section 'one' not found for defaults 'pg'.")]
+
+
+def test_a_list_in_a_list_is_the_words_themselves() -> None:
+    text = "listens: {l: {bind: [[':1', name, 'a b']], description: it's # not a comment}}"
+    seen = read_texts([("f.yaml", text.replace("it's # not", "\"it's # not").replace("comment", 'comment"'))], {})
+    assert [bind.port for bind in seen.configuration.frontends["l"].binds] == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("listens: {l: {bind: \"':1\"}}", "f.yaml:1:21", "unmatched quote at position 1:"),
+        ("listens: {l: {from: [a]}}", "f.yaml:1:21",
+         "argument number 3 at position 21 is empty and marks the end of the argument list:"),
+        ("peers p: {a: b}", "f.yaml:1:1", "unknown keyword 'peers' in 'global' section: not supported by tcpbalancer"),
+        ("listens: {a/b: {}}", "f.yaml:1:11", "character '/' is not permitted in 'listen' name 'a/b'."),
+        ("listens: {l: {bind: '*:1 nmae x'}}", "f.yaml:1:21",
+         "'bind *:1' in section 'listen': unknown keyword 'nmae'; did you mean 'name' maybe ?"),
+        ("listens:\n  l:\n    bind: 1:1 nmae x", "f.yaml:3:15",
+         "'bind 1:1' in section 'listen': unknown keyword 'nmae'; did you mean 'name' maybe ?"),
+    ],
+)  # fmt: skip
+def test_a_value_is_cut_as_a_line_is_and_says_where_it_is_wrong(text: str, place: str, message: str) -> None:
+    assert errors(text)[0] == (place, message)
