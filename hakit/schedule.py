@@ -29,10 +29,19 @@ class Intervals:
         return self.inter if self.fastinter is None else self.fastinter
 
 
-def first_check_delay(position: int, total: int, own_inter: float, all_inters: tuple[float, ...]) -> float:
+def strewn(interval: float, percent: int, draw: float) -> float:
+    """Return an interval moved by up to ``percent`` to either side; ``draw``, from 0 to 1, says how far."""
+    return interval * (1 + (1 - 2 * draw) * percent / 100)
+
+
+def first_check_delay(
+    position: int, total: int, own_inter: float, all_inters: tuple[float, ...], longest: float | None = None
+) -> float:
     """Return the seconds from start to the first check of server ``position`` of ``total``.
 
-    max(smallest inter that is at least a second, own inter) x position / total: server 0 is checked at once.
+    max(smallest inter that is at least a second, own inter), but ``longest`` at most, x position / total: server 0 is
+    checked at once.
     """
     slow = [inter for inter in all_inters if inter >= 1.0]
-    return max(min(slow, default=0.0), own_inter) * position / total
+    span = max(min(slow, default=0.0), own_inter)
+    return (span if longest is None else min(span, longest)) * position / total

@@ -82,6 +82,7 @@ async def run(
     group: str | None = None,
     environment: Mapping[str, str] | None = None,
     end_late: bool = True,
+    inherit: bool = True,
 ) -> Outcome:
     """Run ``words`` for at most ``timeout`` seconds (None: for ever), as ``user``, ``group`` (None: as this program).
 
@@ -89,10 +90,11 @@ async def run(
     alone after ``timeout``, and nobody waits for it any longer.
 
     ``group`` None with a ``user``: the user's own group; there are no supplementary groups, as in keepalived.
-    ``environment`` is added to what a script inherits. If the caller is cancelled the script's process group is killed.
+    ``environment`` is added to what a script inherits; ``inherit`` False: it is all
+    that the script gets. If the caller is cancelled the script's process group is killed.
     """
     try:
-        child = _Child(_start(words, user, group, {**_inherited(), **(environment or {})}))
+        child = _Child(_start(words, user, group, {**(_inherited() if inherit else {}), **(environment or {})}))
     except (OSError, subprocess.SubprocessError, LookupError, ValueError) as wrong:
         return Outcome(Ending.NOT_STARTED, f"could not be started: {_sentence(wrong)}")
     try:

@@ -8,10 +8,12 @@ switched its checks off, it is not asked. An error of ours costs one check and i
 from __future__ import annotations
 
 import asyncio
+import random
 
-from hakit.schedule import first_check_delay
+from hakit.schedule import first_check_delay, strewn
+from tcpbalancer.check_subject import CheckSubject
 from tcpbalancer.checks import Limits, ask
-from tcpbalancer.model import Check
+from tcpbalancer.model import Check, Configuration
 from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.state_lines import server_title
 from tcpbalancer.succession import by_name, counterpart
@@ -21,8 +23,18 @@ from tcpbalancer.watched import WatchedServer
 class CheckLoop:
     """The running checks of all servers."""
 
-    def __init__(self, watch: ServerWatch) -> None:
+    def __init__(self, watch: ServerWatch, configuration: Configuration) -> None:
         self.watch = watch
+        self._node = configuration.node
+        self._spread = configuration.spread_checks
+        self._longest_spread = configuration.max_spread_checks
+        # An external check is told where clients of a listen section arrive: its own address, as in HAProxy.
+        self._binds = {
+            name: (bind.host or "0.0.0.0", bind.port)
+            for name, frontend in configuration.frontends.items()
+            for bind in frontend.binds[:1]
+            if name in configuration.backends
+        }
         self._tasks: dict[WatchedServer, asyncio.Task[None]] = {}
         self._hurry: dict[WatchedServer, asyncio.Event] = {}
 
@@ -37,7 +49,10 @@ class CheckLoop:
         ]
         inters = tuple(check.intervals.inter for _, check in checked)
         for position, (server, check) in enumerate(checked):
-            self._begin(server, first_check_delay(position, len(checked), check.intervals.inter, inters))
+            self._begin(server, self._first_delay(position, check, inters))
+
+    def _first_delay(self, position: int, check: Check, inters: tuple[float, ...]) -> float:
+        return first_check_delay(position, len(inters), check.intervals.inter, inters, self._longest_spread)
 
     def add(self, server: WatchedServer) -> None:
         """Begin to check a server that is new."""
@@ -84,12 +99,13 @@ class CheckLoop:
                 self.watch.log("err", f"The check of {title} met an error of ours and goes on: {wrong!r}", backend)
             finally:
                 server.is_being_checked = False
-            delay = self._interval(server)
+            delay = strewn(self._interval(server), self._spread, random.random())  # noqa: S311 - not a secret
 
     async def _check(self, server: WatchedServer, check: Check) -> None:
         backend = server.backend.backend
         server.is_being_checked = True
-        result = await ask(backend.probe, check, Limits.of(check, backend.timeouts))
+        subject = CheckSubject(server, self.watch.memory, self._node, self._binds.get(backend.name))
+        result = await ask(backend.probe, check, Limits.of(check, backend.timeouts), subject)
         if server.state.check.is_active:  # it may have come to maintenance meanwhile
             self.watch.checked(server, result)
 

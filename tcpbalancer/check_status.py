@@ -95,13 +95,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The end of one check. ``code`` is the HTTP status if there was one; ``duration`` is seconds."""
+    """The end of one check. ``code`` is the HTTP status if there was one; ``duration`` is seconds.
+
+    ``step``: where a dialogue failed; ``limit``: which limit was reached, such as ``timeout connect 4s``.
+    ``is_ours``: something of our own was missing (descriptors, a file), which says nothing of the server.
+    """
 
     status: CheckStatus
     code: int | None = None
     info: str = ""
     duration: float = 0.0
     step: Step | None = None
+    limit: str = ""
+    is_ours: bool = False
 
     @property
     def duration_ms(self) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 from hakit.events import EventHub
 from hakit.transcript import Value
 from tcpbalancer.administration import Administration
+from tcpbalancer.agent_loop import AgentLoop
 from tcpbalancer.channel import (
     Admission,
     Attempted,
@@ -73,9 +74,10 @@ class Generation:
         self.memory = make_memory(configuration)
         self.tally = Tally(self.memory)
         self.watch = ServerWatch(configuration, self.memory, voice.hub, voice.log, self.send)
-        self.checks = CheckLoop(self.watch)
+        self.checks = CheckLoop(self.watch, configuration)
         self.administration = Administration(self.watch, self.checks.hurry)
-        self.roster = Roster(self.watch, self.checks)
+        self.agents = AgentLoop(self.watch, self.administration)
+        self.roster = Roster(self.watch, self.checks, self.agents)
         self.workers: dict[int, WorkerProcess] = {}
         self.is_over = False
         self.is_former = False
@@ -122,6 +124,7 @@ class Generation:
         """Begin to check; from ``before``, which serves until now, this one takes over."""
         if before is not None:
             before.checks.pause()
+            before.agents.pause()
             before.watch.stop()
             before.is_former = True
             self.older = [before, *before.older]
@@ -129,7 +132,9 @@ class Generation:
             self.watch.follow(before.watch)
             self.watch.lead([older.watch for older in self.older])
             before.checks.start(without=self.checks)
+            before.agents.start(without=self.agents)
         self.checks.start()
+        self.agents.start()
         self._spawn(self._look_every_second())
 
     async def finish(self, order: Order, limit: float | None) -> None:
@@ -142,6 +147,7 @@ class Generation:
                 worker.kill()
             await self._workers_ended(None)
         await self.checks.stop()
+        await self.agents.stop()
         self.watch.stop()
         for task in tuple(self._tasks):
             task.cancel()

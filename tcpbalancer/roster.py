@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 
 from tcpbalancer.administration import Administration, Answer, Severity
+from tcpbalancer.agent_loop import AgentLoop
 from tcpbalancer.channel import RemoveServer, SetServer
 from tcpbalancer.check_loop import CheckLoop
 from tcpbalancer.counters import CURRENT, SERVER_MAXCONN, SLOTS_USED
@@ -26,9 +27,10 @@ _POINTED_AT = "This server cannot be removed at runtime due to other configurati
 class Roster:
     """Adds and removes servers."""
 
-    def __init__(self, watch: ServerWatch, checks: CheckLoop) -> None:
+    def __init__(self, watch: ServerWatch, checks: CheckLoop, agents: AgentLoop) -> None:
         self._watch = watch
         self._checks = checks
+        self._agents = agents
 
     def refusal(self, backend: WatchedBackend, name: str) -> Answer | None:
         """Return why no server of this name can be added to a backend; None if one can."""
@@ -65,6 +67,7 @@ class Roster:
         backend.write_weights(self._watch.memory)
         self._watch.send(SetServer(backend.place, place, server))
         self._checks.add(added)
+        self._agents.add(added)
         return Answer("New server registered.", Severity.NOTICE)
 
     def remove(self, server: WatchedServer) -> Answer:
@@ -83,6 +86,7 @@ class Roster:
         self._watch.send(RemoveServer(backend.place, server.place))
         backend.servers.remove(server)
         self._checks.forget(server)
+        self._agents.forget(server)
         return Answer("Server deleted.", Severity.INFO)
 
     def _named(self, name: str) -> WatchedServer | None:

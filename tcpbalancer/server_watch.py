@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from hakit.events import EventHub
+from hakit.transcript import Value
 from tcpbalancer.channel import Attempted, Cut, Order, RemoveServer, SetServer
 from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.counters import SharedMemory
@@ -122,7 +123,7 @@ class ServerWatch:
 
     def checked(self, server: WatchedServer, result: CheckResult) -> None:
         """Take the result of a health check, do what follows from it, and tell of it."""
-        if result.status is CheckStatus.SOCKERR:
+        if result.is_ours:
             self._could_not_ask(server, result)
             return
         server.could_be_asked = True
@@ -284,6 +285,7 @@ class ServerWatch:
             check_status=last.status.name,
             code=last.code,
             info=last.info,
+            **_place(last),
         )
 
     # -- slowstart --------------------------------------------------------------------------------------------------
@@ -311,6 +313,21 @@ def _differs(before: ServerState, after: ServerState) -> bool:
         or before.check.last.status is not after.check.last.status
         or before.agent.last.status is not after.agent.last.status
     )
+
+
+def _place(last: CheckResult) -> dict[str, Value]:
+    """Return where a check failed and which limit was reached, for people: a code alone does not say it."""
+    place: dict[str, Value] = {"limit": last.limit} if last.limit else {}
+    if last.step is None:
+        return place
+    step = last.step
+    known: dict[str, Value] = {
+        "step": step.number,
+        "line": step.line,
+        "expected": step.expected,
+        "received": step.received,
+    }
+    return {**place, **{name: value for name, value in known.items() if value}}
 
 
 def _spelt(mark: Admin) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from hakit.health import RiseFall
 from tcpbalancer.balance import eligible, is_dynamic
 from tcpbalancer.counters import CURRENT, RUNNING, SCALE, THROTTLE, SharedMemory
 from tcpbalancer.model import Backend, Configuration, SavedServer, Server
@@ -169,7 +170,8 @@ def initial_state(server: Server, now: float) -> ServerState:
     """Return the state in which a server begins."""
     check = server.check
     known = None if check is None else CheckState(server.init_state.start(check.rise, check.fall))
-    return ServerState.initial(now, check=known, disabled=server.disabled, init_state=server.init_state)
+    agent = None if server.agent is None else CheckState(RiseFall.barely_up(1, 1))
+    return ServerState.initial(now, check=known, agent=agent, disabled=server.disabled, init_state=server.init_state)
 
 
 def chain(server: WatchedServer) -> Iterator[WatchedServer]:

@@ -7,40 +7,95 @@ Laws: probes run in the supervisor and never in the way of a connection. A probe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
-from tcpbalancer.check_status import CheckResult, CheckStatus
+from tcpbalancer.check_status import CheckResult
+from tcpbalancer.checks.agent import AgentTalk
 from tcpbalancer.checks.allowance import Allowance, Limits
-from tcpbalancer.checks.http import ask_http
-from tcpbalancer.checks.tcp import ask_tcp
-from tcpbalancer.model import Check, HttpCheck, Probe, TcpCheck
-
-PROBES: Mapping[type[Probe], Callable[..., Coroutine[Any, Any, CheckResult]]] = MappingProxyType(
-    {TcpCheck: ask_tcp, HttpCheck: ask_http}
-)
-"""Takes the probe, the address, and the allowance, which it keeps told how far it has come."""
+from tcpbalancer.checks.connection import Conversation, Ending_co
+from tcpbalancer.checks.external import Surroundings, ask_program
+from tcpbalancer.checks.talk import Talk
+from tcpbalancer.dialogue.agent import AgentReply
+from tcpbalancer.dialogue.sample import Facts
+from tcpbalancer.model import AgentCheck, Check, Dialogue, ExternalCheck, Probe
 
 
-async def ask(probe: Probe, check: Check, limits: Limits) -> CheckResult:
-    """Ask once; returns how it went."""
+class Subject(Protocol):
+    """What is known of the server that is asked."""
+
+    def facts(self) -> Facts:
+        """Return what samples can be about."""
+
+    def surroundings(self) -> Surroundings:
+        """Return what an external check is told."""
+
+
+class Nobody:
+    """A subject of which nothing is known."""
+
+    def facts(self) -> Facts:
+        """Return nothing but the time and the machine."""
+        return Facts(now=time.time(), hostname=socket.gethostname(), environment=os.environ)
+
+    def surroundings(self) -> Surroundings:
+        """Return nothing."""
+        return Surroundings()
+
+
+async def carried_out(begin: Callable[[Allowance], Conversation[Ending_co]], limits: Limits) -> tuple[Ending_co, float]:
+    """Return how a conversation ended and how many seconds it took, its goodbye not counted."""
     loop = asyncio.get_running_loop()
     start = loop.time()
-    connected = False
+    limit = asyncio.timeout(limits.connect)
+    conversation = begin(Allowance(limits, limit))
     try:
-        async with asyncio.timeout(limits.connect) as running:
-            allowance = Allowance(limits, running)
-            try:
-                result = await PROBES[type(probe)](probe, (check.address, check.port), allowance)
-            finally:
-                connected = allowance.is_connected
-    except TimeoutError:
-        status = CheckStatus.L7TOUT if connected else CheckStatus.L4TOUT
-        what = "answer" if connected else "connection"
-        result = CheckResult(status, info=f"no {what} within {loop.time() - start:.1f} s")
-    return result if result.duration else replace(result, duration=loop.time() - start)
+        try:
+            async with limit:
+                ending = await conversation.run()
+        except TimeoutError:
+            ending = conversation.timed_out()
+        duration = loop.time() - start
+        await conversation.hang_up()
+    except asyncio.CancelledError:
+        conversation.abort()
+        raise
+    return ending, duration
 
 
-__all__ = ["PROBES", "Allowance", "Limits", "ask"]
+async def _ask_dialogue(probe: Dialogue, check: Check, limits: Limits, subject: Subject) -> CheckResult:
+    facts = subject.facts()
+    result, duration = await carried_out(lambda allowance: Talk(probe, check, allowance, facts), limits)
+    return replace(result, duration=duration)
+
+
+async def _ask_external(probe: ExternalCheck, check: Check, limits: Limits, subject: Subject) -> CheckResult:
+    start = asyncio.get_running_loop().time()
+    result = await ask_program(probe, check, limits, subject.surroundings())
+    return replace(result, duration=asyncio.get_running_loop().time() - start)
+
+
+PROBES: Mapping[type[Probe], Callable[..., Any]] = MappingProxyType(
+    {Dialogue: _ask_dialogue, ExternalCheck: _ask_external}
+)
+"""Takes the probe, the check, its limits and its subject."""
+
+
+async def ask(probe: Probe, check: Check, limits: Limits, subject: Subject | None = None) -> CheckResult:
+    """Ask once; returns how it went."""
+    result: CheckResult = await PROBES[type(probe)](probe, check, limits, subject or Nobody())
+    return result
+
+
+async def consult(agent: AgentCheck, limits: Limits) -> AgentReply:
+    """Ask a server's agent once; returns what it says, or why it says nothing."""
+    reply, duration = await carried_out(lambda allowance: AgentTalk(agent, allowance), limits)
+    return replace(reply, result=replace(reply.result, duration=duration))
+
+
+__all__ = ["PROBES", "Limits", "Nobody", "Subject", "Surroundings", "ask", "consult"]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hakit.diagnostics import Location
-from hakit.schedule import Intervals
 from tcpbalancer.config.build_balance import balance_settings, limits_of_server, with_fullconn
 from tcpbalancer.config.build_log import connection_log, proxy_log
 from tcpbalancer.config.build_rules import RulesBuilder
+from tcpbalancer.config.check_servers import CheckBuilder
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
-from tcpbalancer.config.drafts import BindDraft, CheckDraft, Drafts, ProxyDraft, ServerDraft, Settings
+from tcpbalancer.config.drafts import BindDraft, Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.rule_drafts import rules_of
@@ -25,15 +25,11 @@ from tcpbalancer.model import (
     NOWHERE,
     Backend,
     Bind,
-    Check,
     Configuration,
     Frontend,
-    HttpCheck,
     Mode,
-    Probe,
     SavedServer,
     Server,
-    TcpCheck,
     Timeouts,
 )
 
@@ -58,6 +54,7 @@ class _Builder:
         self._backends: dict[str, Backend] = {}
         self._order: list[str] = []
         self._unresolved = False
+        self._checks = CheckBuilder(drafts.whole, report, resolve)
 
     def build(self) -> Configuration | None:
         enabled = [draft for draft in self._drafts.proxies if not draft.settings.disabled]
@@ -94,6 +91,8 @@ class _Builder:
             stats_timeout=whole.values.of(TIMEOUT, float, 10.0),
             stats_maxconn=whole.values.of(MAXCONN, int, 10),
             saved=self._saved,
+            spread_checks=whole.values.of("spread-checks", int, 0),
+            max_spread_checks=whole.values.of("max-spread-checks", float, None) or None,
         )
 
     def _refuse_incompatible_modes(self, draft: ProxyDraft) -> None:
@@ -232,7 +231,7 @@ class _Builder:
             name=draft.name,
             servers=tuple(server for line in draft.servers if (server := self._server(draft, line)) is not None),
             mode=settings.mode,
-            probe=_probe(settings.check),
+            probe=self._checks.probe(draft),
             timeouts=_timeouts(settings),
             **balance_settings(draft, self._report),
             log_health_checks=settings.log_health_checks,
@@ -258,7 +257,8 @@ class _Builder:
             **limits_of_server(options),
             backup=bool(options.get("backup")),
             disabled=bool(options.get("disabled")) or address == _NOWHERE or not port,
-            check=self._check(draft, line, address) if options.get("check") else None,
+            check=self._checks.check(draft, line, address) if options.get("check") else None,
+            agent=self._checks.agent(draft, line, address) if options.get("agent-check") else None,
             shutdown_sessions_when_down=bool(options.get("on-marked-down")),
             location=line.statement.location,
         )
@@ -307,30 +307,6 @@ class _Builder:
             return caller is draft
         return wanted.text == draft.name
 
-    def _check(self, draft: ProxyDraft, line: ServerDraft, address: str) -> Check | None:
-        options = line.options
-        checked_port = options.of("port", int, line.port or 0)
-        if not checked_port:  # no client calls when a server is checked, so there is no port that it called
-            message = (
-                f"config: {_type(draft)} '{draft.name}': server '{line.name}' has neither service port nor check port."
-            )
-            self._report.error_as("config : ", line.statement.at(2), message, line.statement.source_at(2))
-            return None
-        checked = options.of("addr", str, address)
-        if not is_literal(checked):
-            checked = self._resolve(checked) or address
-        return Check(
-            address=checked,
-            port=checked_port,
-            intervals=Intervals(
-                inter=options.of("inter", float, 2.0),
-                fastinter=options.of("fastinter", float, None),
-                downinter=options.of("downinter", float, None),
-            ),
-            rise=options.of("rise", int, 2),
-            fall=options.of("fall", int, 3),
-        )
-
 
 def _type(draft: ProxyDraft) -> str:
     """Return HAProxy's word for the kind of a proxy (proxy_type_str)."""
@@ -344,9 +320,3 @@ def _timeouts(settings: Settings) -> Timeouts:
     """A timeout of 0 is none, as in HAProxy."""
     given = {name.replace("-", "_"): seconds for name, seconds in settings.timeouts.items() if seconds}
     return Timeouts(**given)
-
-
-def _probe(check: CheckDraft) -> Probe:
-    if check.kind == "tcp":
-        return TcpCheck()
-    return HttpCheck(check.method, check.uri, check.version, check.headers, check.expect_status)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hakit.diagnostics import Location
 from tcpbalancer.config.sections import Section
 from tcpbalancer.config.tokens import Statement, Word
 from tcpbalancer.log_format import LogFormat
-from tcpbalancer.model import LogTarget, Mode, StatsPage
+from tcpbalancer.model import Dialogue, LogTarget, Mode, StatsPage
+from tcpbalancer.model.dialogue import Step
 
 _Value = TypeVar("_Value")
 _Default = TypeVar("_Default")
@@ -33,16 +34,49 @@ class Options(dict[str, object]):
 
 
 @dataclass(slots=True)
-class CheckDraft:
-    """``kind`` is ``tcp`` or ``http``."""
+class RuleDraft:
+    """A rule of ``tcp-check`` or ``http-check``: a step, or the fields of a request, or else a comment alone."""
 
-    kind: str = "tcp"
-    method: str = "OPTIONS"
-    uri: str = "/"
-    version: str = "HTTP/1.0"
-    headers: tuple[tuple[str, str], ...] = ()
-    expect_status: frozenset[int] | None = None
+    at: Location
+    source: str
+    step: Step | None = None
+    request: dict[str, Any] | None = None
+    comment: str = ""
+
+
+@dataclass(slots=True)
+class CheckDraft:
+    """``kind`` is empty (a plain connect), ``tcp``, ``http``, ``external`` or ``protocol`` (with ``dialogue``).
+
+    ``request``: what ``option httpchk`` says; ``rules_before``: how many of the rules in ``http`` stand before it.
+    ``section``: whose rules ``tcp`` and ``http`` are; a proxy with rules of its own inherits none.
+    """
+
+    kind: str = ""
+    dialogue: Dialogue | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+    rules_before: int = 0
+    tcp: list[RuleDraft] = field(default_factory=list)
+    http: list[RuleDraft] = field(default_factory=list)
+    section: dict[str, Location] = field(default_factory=dict)
+    disable_on_404: bool = False
+    send_state: bool = False
+    command: str | None = None
+    path: str | None = None
     uri_at: tuple[Location, str] | None = None
+
+    @property
+    def request_is_last(self) -> bool:
+        """Whether ``option httpchk`` stands behind an ``http-check send``, and so has the last word."""
+        return any(rule.request is not None for rule in self.http[: self.rules_before])
+
+    @property
+    def uri(self) -> str:
+        """The path that an HTTP check asks for; empty if a template makes it."""
+        requests = [self.request, *(rule.request for rule in self.http if rule.request is not None)]
+        ordered = [*requests[1:], *requests[:1]] if self.request_is_last else requests
+        given = next((each["uri"] for each in reversed(ordered) if "uri" in each), ("/",))
+        return given[0] if len(given) == 1 and isinstance(given[0], str) else ""
 
 
 @dataclass(slots=True)

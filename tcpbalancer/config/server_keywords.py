@@ -80,15 +80,6 @@ def port(given: Given) -> int:
     return int(text)
 
 
-@server_option("addr <address>", "The address that checks go to.", expects="<ipv4|ipv6> as")
-def addr(given: Given) -> str:
-    """Read ``addr``."""
-    address = parse_address(given.text)
-    if not address.host or address.first_port is not None:
-        raise ValueError(f"'{given.name}' expects an address without a port, not '{given.text}'")
-    return address.host
-
-
 @server_option("on-marked-down <action>", "What happens to its sessions: shutdown-sessions.")
 def on_marked_down(given: Given) -> bool:
     """Read ``on-marked-down``."""

@@ -8,9 +8,10 @@ section becomes a Frontend and a Backend of the same name. Names are HAProxy's k
 from __future__ import annotations
 
 from tcpbalancer.model.backend import Backend, Hashing, Server
-from tcpbalancer.model.check import Check, HttpCheck, Probe, TcpCheck
+from tcpbalancer.model.check import AgentCheck, Check, ExternalCheck, Probe, Tls
 from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.configuration import Configuration
+from tcpbalancer.model.dialogue import PLAIN_CONNECT, Dialogue
 from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
 from tcpbalancer.model.process import Identity, Process
@@ -21,14 +22,17 @@ from tcpbalancer.model.stats_socket import Level, StatsSocket
 
 __all__ = [
     "NOWHERE",
+    "PLAIN_CONNECT",
+    "AgentCheck",
     "Backend",
     "Bind",
     "Check",
     "Configuration",
     "ConnectionLog",
+    "Dialogue",
+    "ExternalCheck",
     "Frontend",
     "Hashing",
-    "HttpCheck",
     "Identity",
     "InitState",
     "KeepAlive",
@@ -46,6 +50,6 @@ __all__ = [
     "SocketOptions",
     "StatsPage",
     "StatsSocket",
-    "TcpCheck",
     "Timeouts",
+    "Tls",
 ]

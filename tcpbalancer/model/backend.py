@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hakit.diagnostics import Location
-from tcpbalancer.model.check import Check, Probe, TcpCheck
+from tcpbalancer.model.check import AgentCheck, Check, Probe
 from tcpbalancer.model.conduct import InitState, OnError
+from tcpbalancer.model.dialogue import PLAIN_CONNECT
 from tcpbalancer.model.log import ProxyLog
 from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
 from tcpbalancer.model.rule import BackRules, StickTable
@@ -49,6 +50,7 @@ class Server:
     backup: bool = False
     disabled: bool = False
     check: Check | None = None
+    agent: AgentCheck | None = None
     shutdown_sessions_when_down: bool = False
     shutdown_backup_sessions_when_up: bool = False
     track: tuple[str, str] | None = None
@@ -78,7 +80,7 @@ class Backend:
     hashing: Hashing = Hashing()
     draws: int = 2
     all_backups: bool = False
-    probe: Probe = TcpCheck()
+    probe: Probe = PLAIN_CONNECT
     timeouts: Timeouts = Timeouts()
     retries: int = 3
     redispatch: int | None = None

@@ -1,4 +1,4 @@
-"""How a server is asked whether it works: the probe, and when.
+"""How a server is asked whether it works: the probe, where it goes, and when.
 
 Laws: see ``tcpbalancer.model``.
 """
@@ -8,33 +8,62 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hakit.schedule import Intervals
+from tcpbalancer.model.dialogue import Dialogue
 
 
 @dataclass(frozen=True, slots=True)
-class HttpCheck:
-    """``option httpchk`` with its ``http-check expect status``: no status wanted means any of 2xx and 3xx."""
+class ExternalCheck:
+    """``option external-check``: a program says it; ``path`` is its PATH (``external-check path``)."""
 
-    method: str = "OPTIONS"
-    uri: str = "/"
-    version: str = "HTTP/1.0"
-    headers: tuple[tuple[str, str], ...] = ()
-    expect_status: frozenset[int] | None = None
+    command: str
+    path: str = ""
+    keep_environment: bool = False
+
+
+Probe = Dialogue | ExternalCheck
 
 
 @dataclass(frozen=True, slots=True)
-class TcpCheck:
-    """A plain connect, given up before the server's application sees it."""
+class Tls:
+    """How a check speaks TLS; files are PEM. ``ca_file`` ``@system-ca``: the system's own."""
 
-
-Probe = HttpCheck | TcpCheck
+    verify: bool = True
+    ca_file: str | None = None
+    crl_file: str | None = None
+    certificate: str | None = None
+    verify_host: str | None = None
+    ciphers: str | None = None
+    lowest: str | None = None
+    highest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How a server is checked; ``address`` and ``port`` are those of the server unless the file says otherwise."""
+    """How a server is checked; ``address`` and ``port`` are those of the server unless the file says otherwise.
+
+    ``tls``: how, wherever TLS is asked for; ``use_tls``: the connect without a rule of its own speaks it.
+    ``source``: the address that the connection comes from.
+    """
 
     address: str
     port: int
     intervals: Intervals = Intervals()
     rise: int = 2
     fall: int = 3
+    tls: Tls = Tls()
+    use_tls: bool = False
+    sni: str | None = None
+    alpn: tuple[str, ...] = ()
+    send_proxy: bool = False
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCheck:
+    """``agent-check``: another port says how the server is; it gets ``send`` first. One answer is enough."""
+
+    address: str
+    port: int
+    inter: float = 2.0
+    send: str = ""
+    source: str | None = None

@@ -18,7 +18,10 @@ from tcpbalancer.model.stats_socket import StatsSocket
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A whole configuration. ``order`` holds the proxies' names in the order of the file, for the statistics."""
+    """A whole configuration. ``order`` holds the proxies' names in the order of the file, for the statistics.
+
+    ``spread_checks``: percent by which the times of checks are strewn; ``max_spread_checks``: seconds.
+    """
 
     frontends: Mapping[str, Frontend]
     backends: Mapping[str, Backend]
@@ -39,6 +42,8 @@ class Configuration:
     stats_maxconn: int = 10
     process: Process = Process()
     saved: Mapping[tuple[str, str], SavedServer] = field(default_factory=dict)  # by backend and server
+    spread_checks: int = 0
+    max_spread_checks: float | None = None
 
     @property
     def has_listeners(self) -> bool:

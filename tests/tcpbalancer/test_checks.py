@@ -13,8 +13,8 @@ from tcp_peers import PATIENCE, Script, ScriptedServer, free_port, full_backlog,
 from hakit.schedule import Intervals
 from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.checks import Limits, ask
-from tcpbalancer.checks.http import judge, request
-from tcpbalancer.model import Check, HttpCheck, Probe, TcpCheck, Timeouts
+from tcpbalancer.dialogue.protocols import plain_http
+from tcpbalancer.model import PLAIN_CONNECT, Check, Probe, Timeouts
 
 OPTIONS = b"OPTIONS / HTTP/1.0\r\n\r\n"
 REFUSED = "ECONNREFUSED returned by OS (Connection refused)"
@@ -24,7 +24,10 @@ def asked(port: int, probe: Probe, *, limits: Limits = Limits(2.0, None)) -> Che
     return asyncio.run(ask(probe, Check("127.0.0.1", port), limits))
 
 
-def answered(script: Script, probe: HttpCheck = HttpCheck(), **options: Limits) -> CheckResult:  # noqa: B008 - frozen
+HTTP = plain_http()
+
+
+def answered(script: Script, probe: Probe = HTTP, **options: Limits) -> CheckResult:
     with ScriptedServer(script) as server:
         return asked(server.port, probe, **options)
 
@@ -40,23 +43,23 @@ def answer(text: bytes) -> Script:
 def test_a_plain_check_passes_and_is_never_accepted() -> None:
     with ScriptedServer(lambda peer: None) as server:
         for _ in range(20):
-            assert asked(server.port, TcpCheck()).status is CheckStatus.L4OK
+            assert asked(server.port, PLAIN_CONNECT).status is CheckStatus.L4OK
         with socket.create_connection(("127.0.0.1", server.port)):  # a real connection, queued behind them, is
             assert server.accepted.acquire(timeout=PATIENCE)
         assert server.connections == 1
 
 
-@pytest.mark.parametrize("probe", [TcpCheck(), HttpCheck()])
+@pytest.mark.parametrize("probe", [PLAIN_CONNECT, HTTP])
 def test_a_refused_connection_is_told_in_haproxys_words(probe: Probe) -> None:
     result = asked(free_port(), probe)
     assert (result.status, result.info, result.code) == (CheckStatus.L4CON, REFUSED, None)
 
 
-@pytest.mark.parametrize("probe", [TcpCheck(), HttpCheck()])
+@pytest.mark.parametrize("probe", [PLAIN_CONNECT, HTTP])
 def test_a_connect_without_answer_ends_in_time(probe: Probe) -> None:
     with full_backlog() as port:
         result = asked(port, probe, limits=Limits(0.2, 5.0))
-        assert (result.status, result.info) == (CheckStatus.L4TOUT, "no connection within 0.2 s")
+        assert (result.status, result.info, result.limit) == (CheckStatus.L4TOUT, "", "inter 0.2s")
         assert result.duration == pytest.approx(0.2, abs=0.1)
 
 
@@ -65,13 +68,14 @@ def test_no_descriptor_left_is_no_fault_of_the_server(monkeypatch: pytest.Monkey
         raise OSError(24, "Too many open files")
 
     async def once() -> CheckResult:
-        monkeypatch.setattr("tcpbalancer.checks.tcp.socket.socket", refuse)
+        monkeypatch.setattr("tcpbalancer.checks.connection.socket.socket", refuse)
         try:
-            return await ask(TcpCheck(), Check("127.0.0.1", 1), Limits(1.0, None))
+            return await ask(PLAIN_CONNECT, Check("127.0.0.1", 1), Limits(1.0, None))
         finally:
             monkeypatch.undo()
 
-    assert asyncio.run(once()).status is CheckStatus.SOCKERR
+    result = asyncio.run(once())
+    assert (result.status, result.is_ours) == (CheckStatus.SOCKERR, True)
 
 
 @pytest.mark.parametrize(
@@ -94,20 +98,6 @@ def test_a_wrong_status_is_told_with_its_reason_phrase() -> None:
     assert (result.status, result.code, result.info) == (CheckStatus.L7STS, 503, "Service Unavailable")
 
 
-def test_a_reason_phrase_is_cut_to_what_can_be_printed_and_read() -> None:
-    result = judge(HttpCheck(), b"HTTP/1.0 503 \x1b[31mred\x07\x80\x0b" + b"x" * 60000 + b"\r\n")
-    assert result is not None
-    assert result.info == "?[31mred???" + "x" * (128 - 11)
-
-
-def test_only_the_expected_status_passes() -> None:
-    assert judge(HttpCheck(expect_status=frozenset({200})), b"HTTP/1.0 204 No Content\r\n") == CheckResult(
-        CheckStatus.L7STS, 204, "No Content"
-    )
-    assert judge(HttpCheck(expect_status=frozenset({503})), b"HTTP/1.0 503 X\r\n") == CheckResult(CheckStatus.L7OK, 503)
-    assert judge(HttpCheck(), b"HTTP/1.0 20") is None
-
-
 @pytest.mark.parametrize("text", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\n", b"x" * 70_000])
 def test_what_is_not_http_is_an_invalid_response(text: bytes) -> None:
     assert answered(answer(text)).status is CheckStatus.L7RSP
@@ -115,19 +105,17 @@ def test_what_is_not_http_is_an_invalid_response(text: bytes) -> None:
 
 def test_an_end_without_a_status_line_is_an_invalid_response() -> None:
     result = answered(answer(b""))
-    assert (result.status, result.info) == (CheckStatus.L7RSP, "the connection ended without a status line")
+    assert (result.status, result.info) == (CheckStatus.L7RSP, "TCPCHK got an empty response at step 2")
 
 
-def test_a_reset_instead_of_an_answer_is_an_invalid_response() -> None:
+def test_a_reset_instead_of_an_answer_is_a_socket_error_of_the_servers() -> None:
     def script(peer: socket.socket) -> None:
         read_exactly(peer, len(OPTIONS))
         reset(peer)
 
     result = answered(script)
-    assert (result.status, result.info) == (
-        CheckStatus.L7RSP,
-        "ECONNRESET returned by OS (Connection reset by peer)",
-    )
+    assert (result.status, result.info) == (CheckStatus.SOCKERR, "ECONNRESET returned by OS (Connection reset by peer)")
+    assert not result.is_ours
 
 
 def silent_until(over: threading.Event, first: bytes = b"") -> Script:
@@ -138,19 +126,21 @@ def silent_until(over: threading.Event, first: bytes = b"") -> Script:
     return script
 
 
-@pytest.mark.parametrize("limits", [Limits(0.3, None), Limits(5.0, 0.3)], ids=["within inter", "timeout check"])
-def test_a_server_that_accepts_and_does_not_answer_is_timed_out(limits: Limits) -> None:
+@pytest.mark.parametrize(
+    ("limits", "limit"), [(Limits(0.3, None), "inter 0.3s"), (Limits(5.0, 0.3), "timeout check 0.3s")]
+)
+def test_a_server_that_accepts_and_does_not_answer_is_timed_out(limits: Limits, limit: str) -> None:
     over = threading.Event()
     with ScriptedServer(silent_until(over)) as server:
-        result = asked(server.port, HttpCheck(), limits=limits)
+        result = asked(server.port, HTTP, limits=limits)
         over.set()
-    assert (result.status, result.info) == (CheckStatus.L7TOUT, "no answer within 0.3 s")
+    assert (result.status, result.info, result.limit) == (CheckStatus.L7TOUT, "", limit)
 
 
 def test_a_server_that_keeps_the_connection_open_behind_its_status_line_passes() -> None:
     over = threading.Event()
     with ScriptedServer(silent_until(over, b"HTTP/1.1 200 OK\r\n")) as server:
-        result = asked(server.port, HttpCheck(), limits=Limits(0.1, None))
+        result = asked(server.port, HTTP, limits=Limits(0.1, None))
         over.set()
     assert result.status is CheckStatus.L7OK
     assert result.duration < 0.1
@@ -168,17 +158,9 @@ def test_the_server_sees_fin_and_no_reset() -> None:
         done.set()
 
     with ScriptedServer(script) as server:
-        asked(server.port, HttpCheck())
+        asked(server.port, HTTP)
         assert done.wait(PATIENCE)
     assert saw == [OPTIONS, b""]
-
-
-def test_the_request_is_what_the_configuration_says() -> None:
-    assert request(HttpCheck()) == OPTIONS
-    assert request(HttpCheck("GET", "/patroni")) == b"GET /patroni HTTP/1.0\r\n\r\n"
-    assert request(HttpCheck("GET", "/", "HTTP/1.1", (("host", "a.example"),))) == (
-        b"GET / HTTP/1.1\r\nhost: a.example\r\nConnection: close\r\n\r\n"
-    )
 
 
 def test_the_limits_are_haproxys() -> None:
@@ -186,4 +168,4 @@ def test_the_limits_are_haproxys() -> None:
     assert Limits.of(check, Timeouts()) == Limits(3.0, None)
     assert Limits.of(check, Timeouts(connect=1.0)) == Limits(3.0, None)
     assert Limits.of(check, Timeouts(check=5.0)) == Limits(3.0, 5.0)
-    assert Limits.of(check, Timeouts(connect=1.0, check=5.0)) == Limits(1.0, 5.0)
+    assert Limits.of(check, Timeouts(connect=1.0, check=5.0)) == Limits(1.0, 5.0, "timeout connect")

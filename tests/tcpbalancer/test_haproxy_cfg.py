@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,18 @@ from tcpbalancer.config.load import Loaded, load, look_up, read_texts
 from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS
 from tcpbalancer.log_format import TCPLOG, parse_log_format
 from tcpbalancer.model import (
+    PLAIN_CONNECT,
     Backend,
     Bind,
     Check,
     Configuration,
     ConnectionLog,
     Frontend,
-    HttpCheck,
     LogTarget,
     Mode,
     Secret,
     Server,
     StatsPage,
-    TcpCheck,
     Timeouts,
 )
 
@@ -81,7 +79,12 @@ def test_a_frontend_and_its_backend() -> None:
     assert [(bind.host, bind.port, str(bind.location)) for bind in frontend.binds] == [("", 5432, "f.cfg:6:7")]
     assert frontend.default_backend == "b"
     assert frontend.timeouts == Timeouts(client=2.0, connect=1.0, server=3.0)
-    assert (backend.balance, backend.probe, backend.retries, backend.redispatch) == ("roundrobin", TcpCheck(), 3, None)
+    assert (backend.balance, backend.probe, backend.retries, backend.redispatch) == (
+        "roundrobin",
+        PLAIN_CONNECT,
+        3,
+        None,
+    )
     assert [(found.name, found.address, found.port) for found in backend.servers] == [("s", "192.0.2.1", 5432)]
     assert backend.servers[0].check is None
 
@@ -174,53 +177,6 @@ def test_a_server_whose_port_nobody_can_know_is_disabled_and_named() -> None:
 def test_a_check_needs_a_port_of_its_own_where_the_server_has_none(address: str) -> None:
     said = "config: proxy 'l': server 's' has neither service port nor check port."
     assert errors(f"{TIMED}listen l\n bind :1\n server s {address} check\n") == [said]
-
-
-@pytest.mark.parametrize(
-    ("lines", "probe"),
-    [
-        ("option httpchk", HttpCheck()),
-        ("option httpchk /x", HttpCheck(uri="/x")),
-        ("option httpchk GET /patroni", HttpCheck("GET", "/patroni")),
-        ("option httpchk HEAD / HTTP/1.1", HttpCheck("HEAD", "/", "HTTP/1.1")),
-        ("option httpchk GET / HTTP/1.1 www", HttpCheck("GET", "/", "HTTP/1.1", (("Host", "www"),))),
-        ("option httpchk GET / HTTP/1.1\\r\\nHost:\\ www", HttpCheck("GET", "/", "HTTP/1.1", (("Host", "www"),))),
-        (
-            "option httpchk\n http-check expect status 200",
-            HttpCheck(expect_status=frozenset({200})),
-        ),
-        (
-            "option httpchk\n http-check expect status 200-202,301",
-            HttpCheck(expect_status=frozenset({200, 201, 202, 301})),
-        ),
-        (
-            "option httpchk\n http-check send meth GET uri /a ver HTTP/1.1 hdr Host x comment why",
-            HttpCheck("GET", "/a", "HTTP/1.1", (("Host", "x"),)),
-        ),
-        ("option httpchk\n option tcp-check", TcpCheck()),
-        ("option httpchk\n option pgsql-check user x", TcpCheck()),
-    ],
-)
-def test_how_servers_are_checked(lines: str, probe: object) -> None:
-    assert model(f"{TIMED}backend b\n {lines}\n").backends["b"].probe == probe
-
-
-def test_what_a_probe_leaves_out_is_named() -> None:
-    text = (
-        f"{TIMED}backend b\n option httpchk\n http-check expect ! status 500\n http-check expect string ok\n"
-        " http-check send body x\n http-check disable-on-404\n http-check set-var(check.x) int(1)\n "
-        "option mysql-check\n"
-        " http-check expect status 200 comment x\n"
-    )
-    assert [re.sub(" is accepted.*", "", text) for text in warnings(text)] == [
-        "'http-check expect ! status'",
-        "'http-check expect string ok'",
-        "'http-check send body'",
-        "'http-check disable-on-404'",
-        "'http-check set-var(check.x)'",
-        "'option mysql-check'",
-        "'comment' behind 'http-check expect status'",
-    ]
 
 
 def test_timeouts_count_in_milliseconds_unless_a_unit_is_given_and_0_is_none() -> None:
@@ -475,7 +431,7 @@ def test_the_reference_is_what_the_set_up_gives() -> None:
         "stats": None,
     }
     postgres = seen.backends["postgresql_backend"]
-    assert postgres.probe == HttpCheck("GET", "/patroni", expect_status=frozenset({200}))
+    assert postgres.probe.steps[1].uri == ("/patroni",)
     assert [(one.name, one.address, one.port, one.check) for one in postgres.servers] == [
         (f"pg10{n + 1}", f"192.168.50.2{n}", 5432, Check(f"192.168.50.2{n}", 8008, Intervals(3.0), 3, 3))
         for n in (1, 2, 3)

@@ -88,13 +88,12 @@ MISTAKES = [
         "'option httpchk' : a header is not 'name: value'",
     ),
     (LISTEN, "http-check expect", 18, "'http-check expect' : expects at least a matching pattern as arguments."),
-    (LISTEN, "http-check expect status", 25, "'http-check expect' : 'status' expects a list of status codes."),
+    (LISTEN, "http-check expect status", 25, "'http-check expect' : 'status' expects a <pattern> as argument.."),
     (
         LISTEN, "http-check expect status abc", 26,
         "'http-check expect' : invalid character 'a' in the list of status codes.",
     ),
-    (LISTEN, "http-check expect status 2", 26, "'http-check expect' : '2' is not a status code or a range of them."),
-    (LISTEN, "http-check expect status 600", 26, "'http-check expect' : '600' is not within 100 and 599."),
+    (LISTEN, "http-check expect status 300-200", 26, "'http-check expect' : invalid range of status codes '300-200'."),
     (
         LISTEN, "http-check expect foo bar", 19,
         ("'http-check expect' : 'only supports min-recv, [!]string', '[!]rstring', '[!]string-lf', '[!]status', "
@@ -105,9 +104,9 @@ MISTAKES = [
         ("'http-check send' : expects 'comment', 'meth', 'uri', 'uri-lf', 'ver', 'hdr', 'body' or 'body-lf' but got "
         "'bogus' as argument.."),
     ),
-    (LISTEN, "http-check send hdr a", 21, "'http-check send' : 'hdr' expects 2 arguments."),
-    (LISTEN, "http-check send uri", 20, "'http-check send' : 'uri' expects 1 argument."),
-    (LISTEN, "http-check send hdr a: b", 21, "'http-check send' : 'a: b' cannot stand in a request"),
+    (LISTEN, "http-check send hdr a", 21, "'http-check send' : 'hdr' expects <name> and <value> as arguments."),
+    (LISTEN, "http-check send uri", 20, "'http-check send' : 'uri' expects a string as argument.."),
+    (LISTEN, "http-check send hdr a: b", 21, "'http-check send' : 'a:' is not the name of a header."),
     (
         LISTEN, "http-check bogus", 12,
         ("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', "
@@ -158,8 +157,8 @@ MISTAKES = [
     ),
     (LISTEN, "server x 192.0.2.1:1 port 99999", 27, "'server l/x' : 'port' : invalid port '99999'."),
     (
-        LISTEN, "server x 192.0.2.1:1 addr a:1", 27,
-        "'server l/x' : 'addr' expects an address without a port, not 'a:1'.",
+        LISTEN, "server x 192.0.2.1:1 addr :1", 27,
+        "'server l/x' : 'addr' expects an address, not ':1'.",
     ),
     (
         LISTEN, "server x 192.0.2.1:1 on-marked-down foo", 37,

@@ -13,7 +13,9 @@ from tcp_peers import ScriptedServer, echo, free_port, read_exactly, read_to_end
 
 from hakit.schedule import Intervals
 from tcpbalancer.check_status import CheckResult, CheckStatus
-from tcpbalancer.model import Bind, Check, Configuration, Frontend, HttpCheck, Mode
+from tcpbalancer.dialogue.protocols import plain_http
+from tcpbalancer.model import Bind, Check, Configuration, Frontend, Mode
+from tcpbalancer.model.dialogue import HttpRequest
 from tcpbalancer.statistics import ServerStatistics
 from tcpbalancer.supervisor import Supervisor
 
@@ -56,7 +58,7 @@ def test_an_http_check_shows_its_status_code() -> None:
 
     with ScriptedServer(unavailable) as peer:
         told = server(peer.port, check=checked(peer.port))
-        probe = HttpCheck("GET", "/primary", expect_status=frozenset({200}))
+        probe = plain_http(HttpRequest(method="GET", uri=("/primary",), number=1))
         with RunningBalancer(one_way([told], probe=probe)) as balancer:
             event = balancer.wait_for("server", status="DOWN", check_status="L7STS")
             assert (event["code"], event["info"], event["shown"]) == (503, "Service Unavailable", "DOWN")
@@ -212,7 +214,7 @@ def test_a_worker_is_replaced_whatever_becomes_of_the_log() -> None:
 
 
 def test_a_check_without_a_descriptor_changes_nothing_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    results = [CheckResult(CheckStatus.SOCKERR, info="EMFILE returned by OS (Too many open files)")] * 5
+    results = [CheckResult(CheckStatus.SOCKERR, info="EMFILE returned by OS (Too many open files)", is_ours=True)] * 5
     results += [CheckResult(CheckStatus.L4OK)]
 
     async def asked(*_arguments: object) -> CheckResult:

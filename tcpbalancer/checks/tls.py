@@ -1,0 +1,92 @@
+"""TLS in checks, with the standard library.
+
+Laws: a context is made once for each way of speaking; a file that cannot be read is our own lack and says nothing of
+the server (the configuration reader has looked before). A name is verified where one is given; without one the chain
+alone is, as in HAProxy.
+
+Source: HAProxy's configuration manual, ``check-ssl``, ``check-sni``, ``check-alpn``, ``verify``, ``ca-file``, ``crt``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from functools import lru_cache
+
+from tcpbalancer.check_status import CheckResult, CheckStatus
+from tcpbalancer.model import Check, Tls
+from tcpbalancer.model.dialogue import Connect
+
+_VERSIONS = {
+    "TLSv1.0": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+LONGEST = 64 * 1024
+
+
+class UnreadableError(OSError):
+    """A file that TLS needs cannot be used."""
+
+
+@lru_cache(maxsize=256)
+def context(tls: Tls, alpn: tuple[str, ...], *, has_name: bool) -> ssl.SSLContext:
+    """Return how TLS is spoken; raises UnreadableError."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = tls.verify and has_name
+    made.verify_mode = ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE
+    path = ""
+    try:
+        if tls.verify and tls.ca_file == "@system-ca":
+            made.load_default_certs()
+        elif tls.verify and tls.ca_file:
+            path = tls.ca_file
+            made.load_verify_locations(path)
+        if tls.verify and tls.crl_file:
+            path = tls.crl_file
+            made.load_verify_locations(path)
+            made.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+        if tls.certificate:
+            path = tls.certificate
+            made.load_cert_chain(path)
+        if tls.ciphers:
+            path = tls.ciphers
+            made.set_ciphers(path)
+    except (OSError, ValueError) as wrong:
+        reason = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
+        raise UnreadableError(f"unable to use '{path}' ({reason})") from wrong
+    if tls.lowest in _VERSIONS:
+        made.minimum_version = _VERSIONS[tls.lowest]
+    if tls.highest in _VERSIONS:
+        made.maximum_version = _VERSIONS[tls.highest]
+    if alpn:
+        made.set_alpn_protocols(list(alpn))
+    return made
+
+
+async def secured(
+    sock: socket.socket, step: Connect, check: Check
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Agree on TLS over a connection; raises OSError (ssl.SSLError is one)."""
+    default = step.default
+    name = step.sni or (check.sni if default else None)
+    alpn = step.alpn or (check.alpn if default else ())
+    verified = check.tls.verify_host or name
+    made = context(check.tls, alpn, has_name=bool(verified))
+    return await asyncio.open_connection(
+        sock=sock, ssl=made, server_hostname=verified or "", limit=LONGEST, ssl_handshake_timeout=3600
+    )
+
+
+def handshake_problem(problem: OSError) -> CheckResult:
+    """Return the result for a connection that stood and could not be used."""
+    if isinstance(problem, UnreadableError):
+        return CheckResult(CheckStatus.SOCKERR, info=str(problem), is_ours=True)
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return CheckResult(CheckStatus.L6RSP, info=f"SSL handshake failure ({problem.verify_message})")
+    if isinstance(problem, ssl.SSLError):
+        reason = (problem.reason or str(problem)).replace("_", " ").lower()
+        return CheckResult(CheckStatus.L6RSP, info=f"SSL handshake failure ({reason})")
+    return CheckResult(CheckStatus.L6RSP, info="Connection closed during SSL handshake")
