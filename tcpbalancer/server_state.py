@@ -295,9 +295,9 @@ class ServerState:
         after = replace(self, admin=self.admin & ~mark)
         if not self.in_maintenance or after.in_maintenance:
             return after
-        check = replace(self.check, paused=False)
+        check = self.check
         if check.enabled:
-            check = check.set_to(check.counter.rise)
+            check = replace(check.set_to(check.counter.rise), paused=False)
         after = replace(after, check=check)
         if terms.init_state is not InitState.NONE:
             counter = terms.init_state.start(check.counter.rise, check.counter.fall)

@@ -260,7 +260,7 @@ class Painter:
 
 def _check(watched: WatchedServer, now: float) -> CheckStatistics | None:
     state, check = watched.state, watched.state.check
-    if not check.is_active:
+    if not check.enabled:
         return None
     return CheckStatistics(
         status=check.last.status.name,
@@ -276,4 +276,6 @@ def _check(watched: WatchedServer, now: float) -> CheckStatistics | None:
         fall=check.counter.fall,
         health=check.counter.health,
         age=None if check.checked_at is None else now - check.checked_at,
+        paused=check.paused,
+        observed=state.failed_observations if watched.server.observe else None,
     )

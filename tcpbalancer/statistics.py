@@ -72,6 +72,8 @@ class CheckStatistics:
     fall: int  # check_fall
     health: int  # check_health
     age: float | None
+    paused: bool = False  # by maintenance: only what has been counted is shown
+    observed: int | None = None  # hanafail: how often traffic showed too many errors, None if it is not observed
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def state_line(server: WatchedServer, backend_number: int, now: float) -> str:
         int(now - state.changed_at),
         state.check.last.status.number,
         _result(state.check),
-        state.check.counter.health if state.check.configured else 0,
+        state.check.counter.health,
         state.check.bits + _CHECK_RUNS * server.is_being_checked,
         state.agent.bits + _AGENT if state.agent.configured else state.agent.bits,
         0,

@@ -179,10 +179,16 @@ def _server(server: ServerStatistics) -> dict[str, Value]:
 
 
 def _check(check: CheckStatistics) -> dict[str, Value]:
-    return {
+    counted: dict[str, Value] = {
         "chkfail": check.failed,
         "chkdown": check.down_transitions,
         "downtime": int(check.downtime),
+        **({} if check.observed is None else {"hanafail": check.observed}),
+    }
+    if check.paused:
+        return counted
+    return {
+        **counted,
         "check_status": f"* {check.status}" if check.in_progress else check.status,
         **({} if check.code is None else {"check_code": check.code}),
         **({} if check.duration_ms is None else {"check_duration": check.duration_ms}),
