@@ -8,9 +8,21 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Protocol
 
 from tcpbalancer.channel import Admission
+from tcpbalancer.counters import (
+    GLOBAL_CONNECTION_RATE,
+    GLOBAL_MAXCONN,
+    GLOBAL_SESSION_RATE,
+    MAXCONN,
+    PAUSED,
+    RESERVED,
+    SESSION_RATE,
+    SharedMemory,
+)
 from tcpbalancer.poller import EXCLUSIVE, READ, Poller
 from tcpbalancer.route import Route
 
@@ -24,29 +36,76 @@ class Host(Protocol):
 
     poller: Poller
 
-    def has_room(self, route: Route) -> bool:
-        """Return whether the limits allow one more connection."""
-        ...
-
     def begin(self, route: Route, client: socket.socket, address: tuple[str, int], now: float) -> None:
         """Start the session of a connection that was just accepted."""
         ...
 
 
+class Gate:
+    """The limits: of each frontend and of all together, on connections that are open and on those of a second.
+
+    Who wants to accept takes his place first, under a lock that all workers share: so no limit is exceeded.
+    """
+
+    def __init__(self, memory: SharedMemory, routes: Sequence[Route]) -> None:
+        self._memory = memory
+        self._routes = routes
+        self._settings = memory.view(memory.layout.settings)
+        self._lock = len(memory.layout.slots)
+
+    def connections(self) -> int:
+        """Return the connections of all frontends and workers."""
+        return sum(route.block.current() for route in self._routes)
+
+    def has_room(self, route: Route, now: float) -> bool:
+        """Return whether the limits allow one more connection."""
+        if route.settings[PAUSED]:
+            return False
+        own, whole = route.settings[MAXCONN], self._settings[GLOBAL_MAXCONN]
+        if own and _taken(route) >= own:
+            return False
+        if whole and sum(_taken(each) for each in self._routes) >= whole:
+            return False
+        rate = route.settings[SESSION_RATE]
+        if rate and route.block.rate(now) + 1 > rate:
+            return False
+        rates = [self._settings[setting] for setting in (GLOBAL_CONNECTION_RATE, GLOBAL_SESSION_RATE)]
+        lowest = min(filter(None, rates), default=0)
+        return not lowest or sum(each.block.rate(now) for each in self._routes) + 1 <= lowest
+
+    def take(self, route: Route, now: float) -> bool:
+        """Take a place, if there is one; who has taken it gives it back, however it went."""
+        with self._memory.locked(self._lock) if self._memory.layout.workers > 1 else nullcontext():
+            if not self.has_room(route, now):
+                return False
+            route.block.add(RESERVED)
+            return True
+
+    @staticmethod
+    def give_back(route: Route) -> None:
+        """Give back the place: the connection counts by itself now, or there is none."""
+        route.block.add(RESERVED, -1)
+
+
+def _taken(route: Route) -> int:
+    return route.block.current() + route.block.sum(RESERVED)
+
+
 class Listener:
     """A listening socket and where its connections go."""
 
-    def __init__(self, worker: Host, listening: socket.socket, route: Route, frontend: int) -> None:
+    def __init__(self, worker: Host, gate: Gate, listening: socket.socket, route: Route, frontend: int) -> None:
         self.route = route
         self.frontend = frontend
         self.admission = Admission.OPEN
         self._worker = worker
+        self._gate = gate
         self._socket = listening
         self._watched = False
 
-    def resume(self) -> None:
+    def resume(self, now: float) -> None:
         """Accept (again), if the limits allow it."""
-        if not self._watched and self.admission is Admission.OPEN and self._worker.has_room(self.route):
+        if not self._watched and self.admission is Admission.OPEN and self._gate.has_room(self.route, now):
             self._worker.poller.register(self._socket, READ | EXCLUSIVE, self.ready)
             self._watched = True
 
@@ -61,11 +120,11 @@ class Listener:
         """Whether connections wait in the backlog for want of room."""
         return not self._watched and self.admission is Admission.OPEN
 
-    def admit(self, admission: Admission) -> None:
+    def admit(self, admission: Admission, now: float) -> None:
         """Accept from now on, or do not: an operator said so."""
         self.admission = admission
         if admission is Admission.OPEN:
-            self.resume()
+            self.resume(now)
         else:
             self.pause()
 
@@ -77,16 +136,26 @@ class Listener:
     def ready(self, _mask: int, now: float) -> None:
         """Accept what waits, up to ``ACCEPTS``."""
         for _ in range(ACCEPTS if self._watched else 0):  # it may have been paused in this very round of events
-            if not self._worker.has_room(self.route):
+            if not self._gate.take(self.route, now):
                 self.pause()
                 return
             try:
-                client, address = self._socket.accept()
-            except BlockingIOError:
-                return
-            except OSError as problem:
-                if problem.errno in NO_ROOM:
-                    self.pause()
+                if not self._accept(now):
                     return
-                continue  # this one left before it was accepted (accept(2), "Error handling")
-            self._worker.begin(self.route, client, address[:2], now)
+            finally:
+                self._gate.give_back(self.route)
+
+    def _accept(self, now: float) -> bool:
+        """Accept one connection; returns whether there may be more."""
+        try:
+            client, address = self._socket.accept()
+        except BlockingIOError:
+            return False
+        except OSError as problem:
+            if problem.errno in NO_ROOM:
+                self.pause()
+                return False
+            return True  # this one left before it was accepted (accept(2), "Error handling")
+        self.route.block.arrived(now)
+        self._worker.begin(self.route, client, address[:2], now)
+        return True

@@ -63,7 +63,7 @@ class Accounts:
                 pool.released(target)
         for block in () if pool is None else (pool.block,) if target is None else (pool.block, target.block):
             block.took(wait, connect, total)
-            if flags[0] in "Cc":
+            if flags[0] in "Cc" and flags not in {"CC", "CQ"}:  # HAProxy does not count those who leave before
                 block.add(CLIENT_ABORTS)
             elif flags in {"SD", "sD"}:
                 block.add(SERVER_ABORTS)

@@ -49,7 +49,11 @@ QUEUED: Final = 21  # qcur
 QUEUED_PEAK: Final = 22  # qmax
 WAITING_SINCE: Final = 23  # clock in ns: since when the first in this queue waits; 0: nobody
 RELEASED_NS: Final = 24  # clock: when a session was closed last
-BLOCK: Final = 25
+RESERVED: Final = 25  # connections that are being accepted
+RATE_SECOND: Final = 26  # the second of the clock in which a connection came last,
+RATE_COUNT: Final = 27  # how many have come in it,
+RATE_BEFORE: Final = 28  # and how many in the second before
+BLOCK: Final = 29
 
 GAUGES: Final = frozenset({CURRENT, QUEUED, WAITING_SINCE})
 """What is so now, and is not counted."""
@@ -219,7 +223,10 @@ class SharedMemory:
 
     @contextmanager
     def locked(self, backend: int) -> Iterator[bool]:
-        """Hold the lock of one backend's algorithm; yields False if its holder does not let go of it."""
+        """Hold the lock of one backend's algorithm; yields False if its holder does not let go of it.
+
+        The lock behind those of the backends is that of accepting.
+        """
         held = self._take_lock(backend)
         try:
             yield held
@@ -261,7 +268,7 @@ class SharedMemory:
         """Set the gauges of a worker that has died to zero; its totals stay."""
         for block in range(self.layout.blocks):
             start = self.layout.block(worker, block).start
-            for gauge in (CURRENT, QUEUED, WAITING_SINCE):
+            for gauge in (CURRENT, QUEUED, WAITING_SINCE, RESERVED):
                 self.words[start + gauge] = 0
 
     def clear(self, worker: int, *, everything: bool) -> None:
@@ -335,6 +342,28 @@ class Block:
         everywhere = self.sum(QUEUED)
         self.row[QUEUED_PEAK] = max(self.row[QUEUED_PEAK], everywhere)
         return everywhere
+
+    def arrived(self, now: float) -> None:
+        """Count one more connection for the rates."""
+        row, second = self.row, int(now)
+        if row[RATE_SECOND] != second:
+            row[RATE_BEFORE] = row[RATE_COUNT] if row[RATE_SECOND] == second - 1 else 0
+            row[RATE_SECOND], row[RATE_COUNT] = second, 0
+        row[RATE_COUNT] += 1
+
+    def rate(self, now: float) -> float:
+        """Return how many connections have come in the last second, over all workers.
+
+        Those of the second before count as far as it still overlaps (``freq_ctr``).
+        """
+        second, total = int(now), 0.0
+        rows = zip(self.of_workers(RATE_SECOND), self.of_workers(RATE_COUNT), self.of_workers(RATE_BEFORE), strict=True)
+        for last, count, before in rows:
+            if last == second:
+                total += count + before * (1 - (now - second))
+            elif last == second - 1:
+                total += count * (1 - (now - second))
+        return total
 
     def took(self, wait_ms: int, connect_ms: int, total_ms: int) -> None:
         """Enter the times of a session that has ended into the averages and the peaks; -1 counts as 0."""

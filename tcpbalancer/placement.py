@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tcpbalancer.accounts import Accounts
 from tcpbalancer.balance.hashing import packed_address
-from tcpbalancer.counters import CONNECTION_ERRORS, REDISPATCHES, RETRIES
+from tcpbalancer.counters import CONNECTION_ERRORS, REDISPATCHES, RETRIES, TOTAL
 from tcpbalancer.pool import Crowded, Picked, Pool, Shortage, Target, Wait
 from tcpbalancer.retry import Failure, Step, next_step
 from tcpbalancer.surroundings import Phase
@@ -157,6 +157,7 @@ class Placement:
     def go_again(self, now: float) -> None:
         """Connect once more: to the same server, or to another one than that which was left."""
         if self.target is not None:
+            self.target.block.add(TOTAL)  # HAProxy counts attempts as sessions of a server
             self._traveller.connect(now)
             return
         left, self._left = self._left, None

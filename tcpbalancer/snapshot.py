@@ -34,6 +34,8 @@ from tcpbalancer.counters import (
     SAMPLES,
     SERVER_ABORTS,
     SERVER_MAXCONN,
+    SERVER_MAXQUEUE,
+    SESSION_RATE,
     TOTAL,
     TOTAL_PEAK_MS,
     TOTAL_SUM_MS,
@@ -162,6 +164,7 @@ class Painter:
             connection_rate=traffic.rate,
             connection_rate_peak=traffic.rate_peak,
             connections_total=traffic.total,
+            rate_limit=self._memory.words[self._memory.layout.frontend_setting(place, SESSION_RATE)],
         )
 
     def _server(self, watched: WatchedBackend, index: int, now: float) -> ServerStatistics:
@@ -171,7 +174,7 @@ class Painter:
         address = f"[{told.address}]" if ":" in told.address else told.address
         return ServerStatistics(
             name=told.name,
-            identity=server.place + 1,
+            identity=told.identity or server.place + 1,
             address=f"{address}:{told.port}",
             status=server.shown,
             usable=state.is_usable and server.effective > 0,
@@ -186,13 +189,17 @@ class Painter:
             balanced=self._memory.sum(block, BALANCED),
             last_change=now - state.changed_at,
             last_session=self._last_session(block, now),
+            queued=self._memory.sum(block, QUEUED),
+            queued_peak=self._memory.largest(block, QUEUED_PEAK),
+            queue_limit=self._setting(watched.place, server.place, SERVER_MAXQUEUE),
             check=_check(server, now),
         )
 
     def _backend(self, watched: WatchedBackend, now: float) -> BackendStatistics:
         left = watched.standing()
         usable = [server for server in watched.servers if server.state.is_usable]
-        takes_part = [server for server in usable if not server.server.backup] or usable[:1]
+        takes_part = [server for server in usable if not server.server.backup]
+        takes_part = takes_part or usable[: None if watched.backend.all_backups else 1]
         weight = shown_weight(sum(server.effective for server in takes_part))
         block = self._memory.layout.backend(watched.place)
         return BackendStatistics(

@@ -85,6 +85,7 @@ class FrontendStatistics:
     connection_rate: int = 0  # conn_rate
     connection_rate_peak: int = 0  # conn_rate_max
     connections_total: int = 0  # conn_tot
+    rate_limit: int = 0  # rate_lim: rate-limit sessions
     denied_requests: int = 0  # dreq
     denied_responses: int = 0  # dresp
     request_errors: int = 0  # ereq

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 
 from hakit.logtarget import LONGEST, Console
-from tcpbalancer.accepting import Listener
+from tcpbalancer.accepting import Gate, Listener
 from tcpbalancer.channel import (
     ClearCounters,
     Cut,
@@ -42,7 +42,7 @@ from tcpbalancer.channel import (
     pack_report,
     unpack_order,
 )
-from tcpbalancer.counters import DROPPED_RECORDS, GLOBAL_MAXCONN, HEARTBEAT, MAXCONN, PAUSED, WORKER_BLOCK, SharedMemory
+from tcpbalancer.counters import DROPPED_RECORDS, HEARTBEAT, WORKER_BLOCK, SharedMemory
 from tcpbalancer.handover import Handover
 from tcpbalancer.poller import HUP, READ, WRITE, Poller
 from tcpbalancer.pool import Pool
@@ -77,12 +77,12 @@ class Worker:
         self._words = self._memory.view(slice(own, own + WORKER_BLOCK))
         self._stderr = Console(2)
         self._number = handover.worker
-        self._settings = self._memory.view(self._memory.layout.settings)
         pools = make_pools(configuration, self._memory, handover.worker)
         self._pools = {pool.index: pool for pool in pools.values()}
         self._routes = make_routes(configuration, self._memory, handover.worker, pools)
+        self._gate = Gate(self._memory, self._routes)
         self._listeners = [
-            Listener(self, socket.socket(fileno=descriptor), self._routes[index], index)
+            Listener(self, self._gate, socket.socket(fileno=descriptor), self._routes[index], index)
             for index, descriptor in handover.listeners
         ]
         self._channel = socket.socket(fileno=handover.channel)
@@ -104,7 +104,7 @@ class Worker:
 
     def connections(self) -> int:
         """Return the connections of all frontends and workers."""
-        return sum(route.block.current() for route in self._routes)
+        return self._gate.connections()
 
     def schedule(self, session: Session) -> None:
         """Wake a session at its deadline; an alarm that comes too early only asks again."""
@@ -121,7 +121,7 @@ class Worker:
         self._forget_alarms()
         if not self.report(Ended(record)):
             self._words[DROPPED_RECORDS] += 1
-        self._resume_listeners()
+        self._resume_listeners(time.monotonic())
 
     def noted(self, record: SessionRecord) -> None:
         """Take the record of a session that goes on."""
@@ -143,13 +143,6 @@ class Worker:
 
     # -- listeners --------------------------------------------------------------------------------------------------
 
-    def has_room(self, route: Route) -> bool:
-        """Return whether the limits allow one more connection."""
-        if route.settings[PAUSED]:
-            return False
-        own, all_together = route.settings[MAXCONN], self._settings[GLOBAL_MAXCONN]
-        return (not own or route.block.current() < own) and (not all_together or self.connections() < all_together)
-
     def begin(self, route: Route, client: socket.socket, address: tuple[str, int], now: float) -> None:
         """Start the session of a connection that was just accepted."""
         accepted_at = time.time()
@@ -157,9 +150,9 @@ class Worker:
         self._sessions[session] = Begun(next(self._ids), *address, accepted_at, now)
         self._tell(session.start, now)
 
-    def _resume_listeners(self) -> None:
+    def _resume_listeners(self, now: float) -> None:
         for listener in self._listeners:
-            listener.resume()
+            listener.resume(now)
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +167,7 @@ class Worker:
         if self._memory.bells:
             self._bell = self._memory.bells[self._number]
             self.poller.register(self._bell, READ, self._bell_rang)
-        self._resume_listeners()
+        self._resume_listeners(time.monotonic())
         self._channel.send(pack_report(Ready()))
         while not (self._stopping and not self._sessions and not self._reports):
             happened = self.poller.select(self._patience(time.monotonic()))
@@ -189,7 +182,7 @@ class Worker:
                 self._tick(now)
             if now >= self._next_try:
                 self._next_try = now + PAUSE
-                self._resume_listeners()
+                self._resume_listeners(now)
             self._send_reports()
 
     def _patience(self, now: float) -> float:
@@ -270,7 +263,7 @@ class Worker:
             case SetFrontend(frontend, admission):
                 for listener in self._listeners:
                     if listener.frontend == frontend:
-                        listener.admit(admission)
+                        listener.admit(admission, now)
             case ClearCounters(everything):
                 self._memory.clear(self._number, everything=everything)
             case ListSessions():

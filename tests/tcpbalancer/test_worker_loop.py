@@ -16,7 +16,9 @@ from tcpbalancer.channel import Ended, unpack_reports
 from tcpbalancer.counters import (
     CURRENT,
     DROPPED_RECORDS,
+    GLOBAL_CONNECTION_RATE,
     GLOBAL_MAXCONN,
+    GLOBAL_SESSION_RATE,
     HEARTBEAT,
     INEXACT_PICKS,
     MAXCONN,
@@ -24,6 +26,7 @@ from tcpbalancer.counters import (
     RUNNING,
     SCALE,
     SERVER_MAXCONN,
+    SESSION_RATE,
     SLOTS_USED,
     WEIGHT,
 )
@@ -277,18 +280,40 @@ def test_a_worker_learns_no_password_and_imports_nothing_heavy() -> None:
 
 def test_a_limit_that_the_supervisor_changes_holds_for_the_next_connection(worker: Worker) -> None:
     route = worker._routes[0]
-    assert worker.has_room(route)
-    route.block.opened(0.0)
-    for settings, setting, value in (
-        (route.settings, MAXCONN, 1),
-        (route.settings, PAUSED, 1),
-        (worker._settings, GLOBAL_MAXCONN, 1),
+    whole = worker._memory.view(worker._memory.layout.settings)
+    assert worker._gate.has_room(route, 7.0)
+    route.block.opened(7.0)
+    route.block.arrived(7.0)
+    for settings, setting in (
+        (route.settings, MAXCONN),
+        (route.settings, PAUSED),
+        (route.settings, SESSION_RATE),
+        (whole, GLOBAL_MAXCONN),
+        (whole, GLOBAL_CONNECTION_RATE),
+        (whole, GLOBAL_SESSION_RATE),
     ):
-        before = settings[setting]
-        settings[setting] = value
-        assert not worker.has_room(route)
+        before, settings[setting] = settings[setting], 1
+        assert not worker._gate.has_room(route, 7.5)
         settings[setting] = before
-        assert worker.has_room(route)
+        assert worker._gate.has_room(route, 7.5)
+
+
+def test_a_place_that_somebody_takes_to_accept_is_no_other_workers(worker: Worker) -> None:
+    route = worker._routes[0]
+    route.settings[MAXCONN] = 2
+    taken = [worker._gate.take(route, 0.0) for _ in range(3)]
+    assert taken == [True, True, False]
+    worker._gate.give_back(route)
+    assert worker._gate.take(route, 0.0)
+
+
+def test_a_rate_counts_the_second_before_as_far_as_it_is_still_within_the_last_one(worker: Worker) -> None:
+    block = worker._routes[0].block
+    for at in (10.1, 10.2, 10.9, 11.5):
+        block.arrived(at)
+    assert [block.rate(at) for at in (10.0, 11.5, 12.25, 13.0)] == [0, 1 + 3 * 0.5, 0.75, 0]
+    block.arrived(20.0)
+    assert block.rate(20.5) == 1
 
 
 def test_a_server_that_was_added_gets_connections_until_it_is_removed(worker: Worker) -> None:
