@@ -34,11 +34,11 @@ def _library() -> str:
 
 CAPABILITIES = Capabilities(
     REPORTED,
-    frozenset({"EPOLL", "GETADDRINFO", "NS", "POLL", "PRCTL", "PROMEX", "SYSTEMD", "TFO", "THREAD"}),
+    frozenset({"EPOLL", "GETADDRINFO", "NS", "POLL", "PRCTL", "PROMEX", "SYSTEMD", "TCPBALANCER", "TFO", "THREAD"}),
     frozenset({"EPOLL", "GETADDRINFO", "POLL", "REUSEPORT"}),
     _library,
 )
-"""What conditions are told. No OPENSSL: what stands under ``feature(OPENSSL)`` is meant for listeners with TLS."""
+"""What conditions are told. No OPENSSL: that is meant for listeners with TLS. TCPBALANCER is ours alone."""
 TCP_LOG_FORMAT = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq"
 HTTP_LOG_FORMAT = (
     "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"

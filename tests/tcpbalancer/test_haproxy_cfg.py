@@ -22,6 +22,7 @@ from tcpbalancer.model import (
     Configuration,
     ConnectionLog,
     Frontend,
+    InitState,
     LogTarget,
     Mode,
     Secret,
@@ -421,6 +422,20 @@ def test_the_configurations_of_the_lab_are_taken_with_advice_only(name: str) -> 
     assert len(ours) == 2
     assert "/patroni" in ours[0]
     assert "well-known" in ours[1]
+
+
+def test_the_configuration_for_patroni_cuts_writers_keeps_readers_and_trusts_nobody_before_the_first_check() -> None:
+    seen = load([ROOT / "configs/patroni/haproxy.cfg"])
+    assert seen.warnings == ()
+    primary, replicas = seen.configuration.backends["primary"], seen.configuration.backends["replicas"]
+    assert {server.shutdown_sessions_when_down for server in primary.servers} == {True}
+    assert {server.shutdown_sessions_when_down for server in replicas.servers} == {False}
+    assert {server.init_state for server in (*primary.servers, *replicas.servers)} == {InitState.DOWN}
+
+
+def test_the_configuration_for_swarm_spreads_what_comes_back() -> None:
+    seen = load([ROOT / "configs/swarm/haproxy.cfg"])
+    assert (seen.warnings, seen.configuration.backends["swarm_managers"].balance) == ((), "leastconn")
 
 
 def test_the_reference_is_what_the_set_up_gives() -> None:
