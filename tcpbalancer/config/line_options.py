@@ -10,6 +10,7 @@ Source: HAProxy's configuration manual, sections 5.1 "Bind options" and 5.2 "Ser
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from tcpbalancer.config.drafts import Options
 from tcpbalancer.config.findings import NOT_SUPPORTED, PARSING, SERVER, maybe
 from tcpbalancer.config.registry import Reading
 
+_OPTIONAL = re.compile(r"\[[^\]]*\]")
 _NO_ADDRESS = " Hint: no address was expected for this server."
 _REFUSED = "'{}' is not carried out by tcpbalancer, and without it other bytes would flow than this file asks for"
 
@@ -123,7 +125,7 @@ def bind_option(syntax: str, summary: str, *, key: str = "") -> Callable[[Parse]
 def _option(
     table: dict[str, LineOption], syntax: str, summary: str, key: str, expects: str, *, in_default_server: bool
 ) -> Callable[[Parse], Parse]:
-    name, *values = syntax.partition("[")[0].split()
+    name, *values = _OPTIONAL.sub("", syntax).split()
     needed = sum(word.startswith(("<", "{")) for word in values)
 
     def register(parse: Parse) -> Parse:

@@ -19,12 +19,13 @@ from tcpbalancer.model.rule import Choice, Condition, Rule, Term
 from tcpbalancer.rules.fetches import FETCHES, Place
 
 _PLACES = {"connection": Place.CONNECTION, "session": Place.SESSION, "content": Place.REQUEST}
-_OWN = {
+ACTIONS = {
     "connection": ("accept", "reject", "expect-proxy", "silent-drop"),
     "session": ("accept", "reject", "silent-drop"),
     "content": ("accept", "reject", "silent-drop"),
 }
-_WITHOUT_EFFECT = re.compile(
+"""What is carried out, by the set of rules."""
+WITHOUT_EFFECT = re.compile(
     r"(set-mark|set-tos|set-fc-mark|set-fc-tos|set-bc-mark|set-bc-tos|set-nice|set-log-level|capture|track-sc\d+"
     r"|(un)?set-var(-fmt)?|sc-(inc|set|add)-gp[ct]\d?|set-priority-(class|offset))(\(.*)?"
 )
@@ -204,9 +205,9 @@ def _action_end(reading: Reading, ruleset: str, action: str) -> int | None:
     """Return the place behind an action that is carried out; what else is to be said of it is reported."""
     if action == "expect-proxy":
         return _expect_proxy(reading, ruleset)
-    if action in _OWN[ruleset]:
+    if action in ACTIONS[ruleset]:
         return 3
-    if _WITHOUT_EFFECT.fullmatch(action):
+    if WITHOUT_EFFECT.fullmatch(action):
         reading.not_carried_out(2, f"'tcp-request {ruleset} {action}'")
     elif _REFUSED.fullmatch(action):
         refused = f"'tcp-request {ruleset} {action}' is not carried out by tcpbalancer"
@@ -245,7 +246,7 @@ def tcp_response(reading: Reading) -> None:
     elif reading.draft.kind == "frontend" or _is_anonymous(reading):
         only = "is only allowed in 'backend' sections or 'defaults' section with a name"
         reading.error(0, f"tcp-response {words[1]} {only}")
-    elif words[1] == "inspect-delay" or words[2:3] == ("accept",) or _WITHOUT_EFFECT.fullmatch("".join(words[2:3])):
+    elif words[1] == "inspect-delay" or words[2:3] == ("accept",) or WITHOUT_EFFECT.fullmatch("".join(words[2:3])):
         reading.not_carried_out(0, f"'{' '.join(words[:3])}'")
     else:
         refused = f"'{' '.join(words[:3])}' is not carried out by tcpbalancer"
