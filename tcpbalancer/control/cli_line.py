@@ -27,11 +27,10 @@ class TooLongError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One command with its words; ``payload`` is None if there is none. ``ends_line``: the last one of its line."""
+    """One command with its words; ``payload`` is None if there is none."""
 
     words: tuple[str, ...]
     payload: str | None = None
-    ends_line: bool = True
 
 
 class Reader:
@@ -92,7 +91,7 @@ class Reader:
 def requests(line: str, payload: str | None = None) -> list[Request]:
     """Return the commands of one line; the payload goes to the last of them."""
     parts = list(_split(line))
-    made = [Request(_words(part), ends_line=False) for part in parts[:-1]]
+    made = [Request(_words(part)) for part in parts[:-1]]
     return [*made, Request(_words(parts[-1]), payload)]
 
 

@@ -96,7 +96,7 @@ class Conversation:
             result = Said("Internal error, see the log.")
         if self.has_quit:
             return ""
-        return finished(self._with_severity(result)) + (self.prompt() if request.ends_line else "")
+        return finished(self._with_severity(result)) + self.prompt()
 
     async def _carry_out(self, words: Words) -> Result:
         if not words:

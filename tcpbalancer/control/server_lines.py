@@ -62,6 +62,7 @@ def state_line(server: WatchedServer, backend_number: int, now: float) -> str:
 def connections_line(server: WatchedServer, backend_number: int, used: int, most: int, threads: int) -> str:
     """Return one server's line of ``show servers conn``; a connection is never kept idle here."""
     told = server.server
+    most = max(most, int(server.state.check.checked_at is not None))  # a check is a connection, too
     names = f"{server.name} {backend_number}/{server.place + 1} {told.address} {told.port} - 5000"
     return _joined(names, used, used, most, min(most, 1), 0, 0, 0, -1, 0, *([0] * threads))
 

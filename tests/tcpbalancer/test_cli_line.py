@@ -52,17 +52,13 @@ def test_commands_are_separated_by_semicolons_and_a_backslash_escapes(
     assert words(line) == expected
 
 
-def test_only_the_last_command_of_a_line_ends_it() -> None:
-    assert [request.ends_line for request in requests("a;b;c")] == [False, False, True]
-
-
 def test_a_payload_ends_with_an_empty_line_and_belongs_to_the_last_command() -> None:
     lines = read(b"show info;set map m <<\nk v\n", b"k2 v2\n\nshow stat\n")
     assert lines == [
         [],
         [],
         [],
-        [Request(("show", "info"), ends_line=False), Request(("set", "map", "m"), "k v\nk2 v2\n")],
+        [Request(("show", "info")), Request(("set", "map", "m"), "k v\nk2 v2\n")],
         [Request(("show", "stat"))],
     ]
 

@@ -75,7 +75,7 @@ def test_prompt_makes_a_conversation_until_quit(asked: RunningApi) -> None:
         client.sendall(b"set timeout cli 60\n")
         assert read_exactly(client, 3) == b"\n> "
         client.sendall(b"show version;show cli level\n")
-        assert read_exactly(client, 16) == b"3.0.0\n\nadmin\n\n> "
+        assert read_exactly(client, 18) == b"3.0.0\n\n> admin\n\n> "
         client.sendall(b"quit\n")
         assert read_to_end(client) == b""
 

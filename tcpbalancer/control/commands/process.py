@@ -170,9 +170,7 @@ def show_pools(_conversation: Conversation, _words: Words) -> str:
     return f"Dumping pools usage.\nTotal: 0 pools, {peak} bytes allocated, {peak} used."
 
 
-@command(
-    "show profiling", "[<what>|<#lines>|byaddr]*", "show profiling state (all,status,tasks,memory)", Level.OPERATOR
-)
+@command("show profiling", "[<what>|<#lines>|byaddr]*", "show profiling state (all,status,tasks,memory)", Level.ADMIN)
 def show_profiling(_conversation: Conversation, _words: Words) -> str:
     """Nothing is profiled."""
     return "Per-task CPU profiling              : off\nMemory usage profiling              : off\n"
