@@ -53,6 +53,7 @@ def stats_socket(reading: Reading) -> None:
             gid=options.of("gid", int, None),
             level=options.of("level", Level, Level.OPERATOR),
             exposes_listeners=bool(options.get("expose-fd")),
+            severity=options.of("severity-output", str, "none"),
             location=reading.at(2),
         )
         reading.whole.values[SOCKETS] = (*reading.whole.values.of(SOCKETS, tuple, ()), made)

@@ -66,7 +66,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {}
-_OWN = (
+OWN = (
     ("help [<command>]", "list matching or all commands"),
     ("prompt [help | n | i | p | timed]*", "toggle interactive mode with prompt"),
     ("quit", "disconnect"),
@@ -105,7 +105,7 @@ def help_text(words: Words) -> str:
 def _listed(commands: Iterable[Command]) -> str:
     ordered = sorted(commands, key=lambda each: each.name)
     lines = [(each.usage, each.summary) for each in ordered]
-    return "\n".join(f"  {usage:<{_WIDTH}}: {summary}" for usage, summary in (*lines, *_OWN)) + "\n"
+    return "\n".join(f"  {usage:<{_WIDTH}}: {summary}" for usage, summary in (*lines, *OWN)) + "\n"
 
 
 def _close(words: Words) -> Iterator[Command]:

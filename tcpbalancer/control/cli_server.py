@@ -102,6 +102,7 @@ class CliServer:
             source="unix:1" if is_unix else _peer(connection),
             proto="unix_stream" if is_unix else ("tcpv4" if connection.family == socket.AF_INET else "tcpv6"),
             fd=connection.fileno(),
+            severity=place.severity,
         )
         self._room.conversations.add(conversation)
         self._room.total += 1

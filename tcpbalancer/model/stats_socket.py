@@ -42,6 +42,7 @@ class StatsSocket:
     gid: int | None = None
     level: Level = Level.OPERATOR
     exposes_listeners: bool = False
+    severity: str = "none"  # how sentences begin: "none", "number", "string"
     location: Location = NOWHERE
 
     @property
