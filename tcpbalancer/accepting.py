@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Protocol
 
+from tcpbalancer.arrival import Arrival, enter
 from tcpbalancer.channel import Admission
 from tcpbalancer.counters import (
     GLOBAL_CONNECTION_RATE,
@@ -23,11 +24,14 @@ from tcpbalancer.counters import (
     SESSION_RATE,
     SharedMemory,
 )
+from tcpbalancer.doorway import Doorway
 from tcpbalancer.poller import EXCLUSIVE, READ, Poller
 from tcpbalancer.route import Route
 
 ACCEPTS = 64
 """Connections taken per wake-up and listener."""
+UNNAMED = ("unix", 0)
+"""What a client is called that came over a Unix socket."""
 NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -36,8 +40,10 @@ class Host(Protocol):
 
     poller: Poller
 
-    def begin(self, route: Route, client: socket.socket, address: tuple[str, int], now: float) -> None:
-        """Start the session of a connection that was just accepted."""
+    def begin(
+        self, route: Route, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
+    ) -> None:
+        """Start the session of a connection that was just accepted; ``arrival``: it has to arrive first."""
         ...
 
 
@@ -92,15 +98,25 @@ def _taken(route: Route) -> int:
 
 
 class Listener:
-    """A listening socket and where its connections go."""
+    """A listening socket, and where its connections go; ``doorway`` None: nobody asks them anything."""
 
-    def __init__(self, worker: Host, gate: Gate, listening: socket.socket, route: Route, frontend: int) -> None:
+    def __init__(
+        self,
+        worker: Host,
+        gate: Gate,
+        listening: socket.socket,
+        route: Route,
+        frontend: int,
+        doorway: Doorway | None = None,
+    ) -> None:
         self.route = route
         self.frontend = frontend
         self.admission = Admission.OPEN
         self._worker = worker
         self._gate = gate
+        self._doorway = doorway
         self._socket = listening
+        self._has_ports = listening.family != socket.AF_UNIX
         self._watched = False
 
     def resume(self, now: float) -> None:
@@ -157,5 +173,9 @@ class Listener:
                 return False
             return True  # this one left before it was accepted (accept(2), "Error handling")
         self.route.block.arrived(now)
-        self._worker.begin(self.route, client, address[:2], now)
+        address = address[:2] if self._has_ports else UNNAMED
+        if self._doorway is None:
+            self._worker.begin(self.route, client, address, now)
+        elif (arrival := enter(self._doorway, client, address, now)) is not None:
+            self._worker.begin(self.route, client, address, now, arrival)
         return True

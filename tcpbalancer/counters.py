@@ -53,7 +53,10 @@ RESERVED: Final = 25  # connections that are being accepted
 RATE_SECOND: Final = 26  # the second of the clock in which a connection came last,
 RATE_COUNT: Final = 27  # how many have come in it,
 RATE_BEFORE: Final = 28  # and how many in the second before
-BLOCK: Final = 29
+DENIED_REQUESTS: Final = 29  # dreq
+DENIED_CONNECTIONS: Final = 30  # dcon
+DENIED_SESSIONS: Final = 31  # dses
+BLOCK: Final = 32
 
 GAUGES: Final = frozenset({CURRENT, QUEUED, WAITING_SINCE})
 """What is so now, and is not counted."""
@@ -326,11 +329,19 @@ class Block:
 
     def opened(self, now: float) -> None:
         """Count one more session."""
+        self.entered()
+        self.counted(now)
+
+    def entered(self) -> None:
+        """Count a connection that is there, though it may never become a session."""
         row = self.row
         row[CURRENT] += 1
-        row[TOTAL] += 1
-        row[LAST_SESSION_MS] = int(now * 1000)
         row[PEAK] = max(row[PEAK], self.current())
+
+    def counted(self, now: float) -> None:
+        """Count the session of a connection that is there."""
+        self.row[TOTAL] += 1
+        self.row[LAST_SESSION_MS] = int(now * 1000)
 
     def closed(self) -> None:
         """Count one session less."""

@@ -14,7 +14,9 @@ from typing import Protocol
 from hakit import logtarget
 from tcpbalancer.log_format import Circumstances
 from tcpbalancer.model import Configuration, Frontend, LogMoment, LogTarget
-from tcpbalancer.session_log import SessionRecord
+from tcpbalancer.model.log import ConnectionLog
+from tcpbalancer.proxy_protocol import CLOSED
+from tcpbalancer.session_log import SessionRecord, log_date
 
 
 class Log(Protocol):
@@ -100,6 +102,8 @@ class ConnectionLines:
         then because it was normal (option dontlog-normal).
         """
         log = frontend.connection_log
+        if record.failure:
+            return None if log is None else _failure(record, frontend, log)
         if log is None or (log.moment is LogMoment.ACCEPTED and not record.early):
             return None
         is_normal = record.flags == "--"
@@ -113,3 +117,12 @@ class ConnectionLines:
         count = self._count[frontend.name] = self._count.get(frontend.name, -1) + 1
         around = Circumstances(self._host, os.getpid(), count, grows=early)
         return ("err" if log.errors_louder and not is_normal else "info", log.format.line(record, around))
+
+
+def _failure(record: SessionRecord, frontend: Frontend, log: ConnectionLog) -> tuple[str, str] | None:
+    """Return the line of a connection that never became a session (session_embryonic_build_legacy_err)."""
+    if log.without_null and record.failure == CLOSED:
+        return None
+    level = "err" if log.errors_louder else "info"
+    who = f"{record.client}:{record.client_port} [{log_date(record.accepted_at)}] {frontend.name}"
+    return level, f"{who}/{record.socket}: {record.failure}"

@@ -19,6 +19,8 @@ PEER_CLOSED = select.EPOLLRDHUP
 """The other side has sent its FIN, whatever data may stand before it."""
 HUP = select.EPOLLHUP
 ERROR = select.EPOLLERR
+EDGE = select.EPOLLET
+"""Tell only of what is new: whoever leaves data where it is would be told of it again without end."""
 EXCLUSIVE = select.EPOLLEXCLUSIVE
 """Wake one of the processes that wait for this socket, not all; only when registering."""
 

@@ -231,6 +231,25 @@ class Pool:
                 self._shared.words[self._inexact_picks] += 1
             yield held
 
+    def is_running(self, slot: int) -> bool:
+        """Whether a server is up, and may get what is bound to it."""
+        return bool(self._running[slot])
+
+    def usable(self) -> int:
+        """Return how many servers may be picked now."""
+        return sum(1 for weight in self._weights_now() if weight)
+
+    def free_slots(self) -> int:
+        """Return how many more connections the servers that may be picked take now; -1: there is no limit."""
+        free = 0
+        for slot, weight in enumerate(self._weights_now()):
+            if weight:
+                maxconn = self._allowed(slot)
+                if not maxconn:
+                    return -1
+                free += max(maxconn - self.targets[slot].block.current(), 0)
+        return free
+
     # -- what a retry wants to know ---------------------------------------------------------------------------------
 
     def runs(self, target: Target) -> bool:

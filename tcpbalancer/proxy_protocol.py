@@ -28,11 +28,13 @@ TCP6: Final = 0x21
 TLV_CRC32C: Final = 0x03
 TLV_UNIQUE_ID: Final = 0x05
 TLV_SSL: Final = 0x20
+_PROTOCOLS: Final = (b"TCP4 ", b"TCP6 ", b"UNKNOWN")
 _LINE = re.compile(rb"PROXY (TCP4|TCP6) (\S+) (\S+) (\d{1,5}) (\d{1,5})\r\n")
 
 NO_HEADER: Final = "Received something which does not look like a PROXY protocol header"
 BAD_HEADER: Final = "Received an invalid PROXY protocol header"
 BAD_PROTOCOL: Final = "Received an unhandled protocol in the PROXY protocol header"
+TRUNCATED: Final = "Truncated PROXY protocol header received"
 CLOSED: Final = "Connection closed while waiting for PROXY protocol header"
 TIMED_OUT: Final = "Timeout while waiting for PROXY protocol header"
 
@@ -60,14 +62,16 @@ class ProxyHeader:
 
 def parse(data: bytes) -> ProxyHeader | None:
     """Return the header at the start of ``data``, None if there is not enough of it yet; raises ProxyHeaderError."""
-    if SIGNATURE.startswith(data[: len(SIGNATURE)]):
-        return _parse_v2(data)
     if b"PROXY ".startswith(data[:6]):
         return _parse_v1(data)
-    raise ProxyHeaderError(NO_HEADER)
+    if SIGNATURE.startswith(data[: len(SIGNATURE)]):
+        return _parse_v2(data)
+    raise ProxyHeaderError(TRUNCATED if len(data) < V2_START else NO_HEADER)  # HAProxy looks at no fewer bytes
 
 
 def _parse_v1(data: bytes) -> ProxyHeader | None:
+    if not any(name.startswith(data[6 : 6 + len(name)]) for name in _PROTOCOLS):
+        raise ProxyHeaderError(BAD_PROTOCOL)
     end = data.find(b"\r\n", 0, LONGEST_V1)
     if end < 0:
         if len(data) >= LONGEST_V1:
@@ -76,8 +80,6 @@ def _parse_v1(data: bytes) -> ProxyHeader | None:
     line = data[: end + 2]
     if line[6:13] == b"UNKNOWN":
         return ProxyHeader(len(line))
-    if not line[6:].startswith((b"TCP4 ", b"TCP6 ")):
-        raise ProxyHeaderError(BAD_PROTOCOL)
     found = _LINE.fullmatch(line)
     if found is None:
         raise ProxyHeaderError(BAD_HEADER)
@@ -101,10 +103,14 @@ def _parse_v2(data: bytes) -> ProxyHeader | None:
         return None
     command, family = data[12], data[13]
     length = V2_START + int.from_bytes(data[14:16], "big")
-    if command not in {0x20, 0x21} or length > LONGEST:
-        raise ProxyHeaderError(BAD_HEADER)
+    if command >> 4 != 2:
+        raise ProxyHeaderError(NO_HEADER)
+    if length > LONGEST:
+        raise ProxyHeaderError(TRUNCATED)
     if len(data) < length:
         return None
+    if command not in {0x20, 0x21}:
+        raise ProxyHeaderError(BAD_HEADER)
     if command == 0x20:  # LOCAL: the sender speaks for itself, for instance when it checks
         return ProxyHeader(length)
     if family not in {TCP4, TCP6}:

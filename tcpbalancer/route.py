@@ -27,6 +27,7 @@ from tcpbalancer.counters import (
 )
 from tcpbalancer.model import Backend, Configuration, Frontend, Mode
 from tcpbalancer.pool import Pool
+from tcpbalancer.rules.stick_table import rows_of
 
 
 def tcp_frontends(configuration: Configuration) -> list[Frontend]:
@@ -53,7 +54,7 @@ def make_layout(configuration: Configuration) -> Layout:
         ],
         workers=configuration.nbthread,
         spare=SPARE_SERVERS,
-        tables=[0 for _ in backends],
+        tables=[rows_of(backend.table) for backend in backends],
     )
 
 

@@ -43,7 +43,7 @@ class Session:
     ) -> None:
         self.alarm: float | None = None  # when the worker will wake this session; the worker's own note
         self.route = route
-        self._pool = route.pool
+        self.chosen = route.pool  # where it is bound for
         self._way: Placement | None = None  # once it is known where it is bound for
         self.phase = Phase.WAITING
         self._around = around
@@ -58,9 +58,9 @@ class Session:
 
     @property
     def pool(self) -> Pool:
-        """Where the session is bound for; a session without it never gets past ``start``."""
-        assert self._pool is not None
-        return self._pool
+        """Where the session is bound for; a session without it never gets past its arrival."""
+        assert self.chosen is not None
+        return self.chosen
 
     @property
     def target(self) -> Target | None:
@@ -78,20 +78,25 @@ class Session:
         """Begin: pick a server and connect."""
         self._accounts.accepted_now = now
         self.route.block.opened(now)
-        if self._pool is not None:
-            self.pool.block.opened(now)
         receive(self._client)
+        if self.chosen is not None:
+            self.pool.block.opened(now)
+        self._arrived(now)
+
+    def _arrived(self, now: float, bound_to: int | None = None) -> None:
+        """Go on to the choice of a server; ``bound_to``: the slot of one that is named already."""
         tune(self._client, self.route.frontend.sockets)
         log = self.route.frontend.connection_log
         if log is not None and log.addresses:
             self._accounts.destination = own_end(self._client)
         self._note(LogMoment.ACCEPTED, now)
-        if self._pool is None:
+        if self.chosen is None:
             self._end("SC", "the frontend has no backend", now)
             return
         # Only its end is of interest now: data stays in the kernel until there is a server to give it to.
         self._watch(CLIENT, PEER_CLOSED)
         self._way = Placement(self, self.pool, self._accounts)
+        self._way.bound_to = bound_to
         self._placement.find(now)
 
     def turn_came(self, target: Target, now: float) -> None:
@@ -231,7 +236,7 @@ class Session:
     @property
     def deadline(self) -> float | None:
         """When it wants ``on_deadline`` to be called, on the monotonic clock; None: not at all."""
-        connect = None if self._pool is None else self.pool.backend.timeouts.connect
+        connect = None if self.chosen is None else self.pool.backend.timeouts.connect
         if self.phase is Phase.CONNECTING:
             return None if connect is None else self._phase_since + connect
         if self.phase is Phase.QUEUED:
@@ -284,15 +289,18 @@ class Session:
         self.report_bytes()
         self._close_server(reset=self._relay is not None and self._relay.failed == CLIENT)
         self._watch(CLIENT, None)
-        self._accounts.close(self._pool, self.target, flags, now)
+        self._accounts.close(self.chosen, self.target, flags, now)
         record = self._record(flags, reason, now)
-        close_gently(self._client, self._around.buffer)
+        self._close_client()
         self.route.block.closed()
         self._around.ended(self, record)
 
+    def _close_client(self) -> None:
+        close_gently(self._client, self._around.buffer)
+
     def _record(self, flags: str, reason: str, now: float, *, early: bool = False) -> SessionRecord:
         sight = Sight(self._around.connections(), self._has_heard_client(), early=early)
-        return self._accounts.record(self._pool, self.target, flags, reason, now, sight)
+        return self._accounts.record(self.chosen, self.target, flags, reason, now, sight)
 
     def _note(self, moment: LogMoment, now: float) -> None:
         """Send a record before the end, if the frontend writes its line at this moment."""

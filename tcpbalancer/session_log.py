@@ -44,6 +44,8 @@ class SessionRecord:
     destination: tuple[str, int] | None = None  # the address that the client called; like ``source``, if it is logged
     source: tuple[str, int] | None = None  # our own end of the connection to the server
     target: tuple[str, int] | None = None  # the server's
+    socket: str = ""  # the name, or the number, of the listening socket, where there is a failure
+    failure: str = ""  # why it never became a session, in HAProxy's words
     early: bool = False  # the connection goes on: what is counted may still grow
 
     def to_bytes(self) -> bytes:

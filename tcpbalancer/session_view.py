@@ -24,7 +24,7 @@ class Begun:
 
 def view(session: Session, begun: Begun, worker: int, now: float) -> SessionView:
     """Return what can be told of a session."""
-    pool, target, deadline = session.route.pool, session.target, session.deadline
+    pool, target, deadline = session.chosen, session.target, session.deadline
     return SessionView(
         id=begun.number,
         frontend=session.route.frontend.name,

@@ -21,6 +21,9 @@ from tcpbalancer.counters import (
     CONNECTION_ERRORS,
     CONNECTS,
     CURRENT,
+    DENIED_CONNECTIONS,
+    DENIED_REQUESTS,
+    DENIED_SESSIONS,
     LAST_SESSION_MS,
     MAXCONN,
     PEAK,
@@ -158,12 +161,18 @@ class Painter:
         block = self._memory.layout.frontend(self._frontends[frontend.name])
         place = self._frontends[frontend.name]
         traffic = self._traffic(block, self._memory.words[self._memory.layout.frontend_setting(place, MAXCONN)])
+        denied_connections, denied_sessions = (
+            self._memory.sum(block, field) for field in (DENIED_CONNECTIONS, DENIED_SESSIONS)
+        )
         return FrontendStatistics(
             status,
             traffic,
             connection_rate=traffic.rate,
             connection_rate_peak=traffic.rate_peak,
-            connections_total=traffic.total,
+            connections_total=traffic.total + denied_connections + denied_sessions,
+            denied_requests=self._memory.sum(block, DENIED_REQUESTS),
+            denied_connections=denied_connections,
+            denied_sessions=denied_sessions,
             rate_limit=self._memory.words[self._memory.layout.frontend_setting(place, SESSION_RATE)],
         )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Phase(Enum):
     """Where a session stands."""
 
+    ARRIVING = "arriving"
     QUEUED = "queued"
     CONNECTING = "connecting"
     WAITING = "waiting"
@@ -48,6 +49,6 @@ class Surroundings(Protocol):
         """Send a report to the supervisor; returns False, and drops it, if too many wait already."""
         ...
 
-    def ended(self, session: Session, record: SessionRecord) -> None:
-        """Take the session's record; it is over."""
+    def ended(self, session: Session, record: SessionRecord | None) -> None:
+        """Take the session's record, if there is one; it is over."""
         ...

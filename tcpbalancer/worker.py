@@ -24,6 +24,8 @@ from collections.abc import Callable
 
 from hakit.logtarget import LONGEST, Console
 from tcpbalancer.accepting import Gate, Listener
+from tcpbalancer.arrival import Arrival
+from tcpbalancer.arriving_session import ArrivingSession
 from tcpbalancer.channel import (
     ClearCounters,
     Cut,
@@ -43,6 +45,7 @@ from tcpbalancer.channel import (
     unpack_order,
 )
 from tcpbalancer.counters import DROPPED_RECORDS, HEARTBEAT, WORKER_BLOCK, SharedMemory
+from tcpbalancer.doorway import Doorkeeper
 from tcpbalancer.handover import Handover
 from tcpbalancer.poller import HUP, READ, WRITE, Poller
 from tcpbalancer.pool import Pool
@@ -81,10 +84,13 @@ class Worker:
         self._pools = {pool.index: pool for pool in pools.values()}
         self._routes = make_routes(configuration, self._memory, handover.worker, pools)
         self._gate = Gate(self._memory, self._routes)
-        self._listeners = [
-            Listener(self, self._gate, socket.socket(fileno=descriptor), self._routes[index], index)
-            for index, descriptor in handover.listeners
-        ]
+        keeper = Doorkeeper(configuration, self._routes, pools, self._memory)
+        self._listeners = []
+        binds = [iter(route.frontend.binds) for route in self._routes]  # the descriptors are in their order
+        for index, descriptor in handover.listeners:
+            doorway = keeper.doorway(self._routes[index], next(binds[index]))
+            listening = socket.socket(fileno=descriptor)
+            self._listeners.append(Listener(self, self._gate, listening, self._routes[index], index, doorway))
         self._channel = socket.socket(fileno=handover.channel)
         self._channel.setblocking(False)
         self._sessions: dict[Session, Begun] = {}
@@ -114,12 +120,12 @@ class Worker:
             heapq.heappush(self._alarms, (deadline, next(self._order), session))
             self._forget_alarms()
 
-    def ended(self, session: Session, record: SessionRecord) -> None:
-        """Take a session's record, and the room that it leaves."""
+    def ended(self, session: Session, record: SessionRecord | None) -> None:
+        """Take a session's record, if there is one, and the room that it leaves."""
         self._sessions.pop(session, None)
         session.alarm = None
         self._forget_alarms()
-        if not self.report(Ended(record)):
+        if record is not None and not self.report(Ended(record)):
             self._words[DROPPED_RECORDS] += 1
         self._resume_listeners(time.monotonic())
 
@@ -143,10 +149,15 @@ class Worker:
 
     # -- listeners --------------------------------------------------------------------------------------------------
 
-    def begin(self, route: Route, client: socket.socket, address: tuple[str, int], now: float) -> None:
+    def begin(
+        self, route: Route, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
+    ) -> None:
         """Start the session of a connection that was just accepted."""
         accepted_at = time.time()
-        session = Session(self, route, client, address, accepted_at)
+        if arrival is None:
+            session = Session(self, route, client, address, accepted_at)
+        else:
+            session = ArrivingSession(self, route, client, address, accepted_at, arrival)
         self._sessions[session] = Begun(next(self._ids), *address, accepted_at, now)
         self._tell(session.start, now)
 
@@ -311,7 +322,7 @@ def _is_meant(cut: Cut, session: Session, begun: Begun) -> bool:
     """Return whether an order to cut applies to a session."""
     if cut.session is not None and cut.session != begun.number:
         return False
-    if cut.backend is not None and (session.route.pool is None or session.pool.index != cut.backend):
+    if cut.backend is not None and (session.chosen is None or session.chosen.index != cut.backend):
         return False
     return cut.server is None or (session.target is not None and session.target.index == cut.server)
 

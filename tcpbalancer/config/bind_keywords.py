@@ -8,13 +8,32 @@ Source: HAProxy's configuration manual, sections 5.1 "Bind options" and 11 "Addr
 
 from __future__ import annotations
 
+import re
+
 from tcpbalancer.config.drafts import BindDraft, Options
-from tcpbalancer.config.line_options import bind_flag, read_bind_options
+from tcpbalancer.config.line_options import Given, bind_flag, bind_option, read_bind_options
 from tcpbalancer.config.registry import LISTENERS, Reading, keyword
 from tcpbalancer.config.tokens import expand_address
 from tcpbalancer.config.values import parse_address
 
 bind_flag("v6only", "[::] leaves IPv4 alone.", "v4v6")
+bind_flag("accept-proxy", "Every connection begins with a PROXY header.")
+
+
+@bind_option("name <name>", "What the socket is called.")
+def name(given: Given) -> str:
+    """Read ``name``."""
+    return given.text
+
+
+@bind_option("id <id>", "The number of the socket.")
+def id_(given: Given) -> int:
+    """Read ``id``."""
+    if not re.fullmatch(r"-?\d{1,9}", given.text, re.ASCII):
+        raise ValueError(f"'id' : expects an integer argument, found '{given.text}'")
+    if int(given.text) < 1:
+        raise ValueError("'id' : custom id has to be > 0")
+    return int(given.text)
 
 
 @keyword("bind [<address>]:<port>[,...] [<options>]", LISTENERS, "Where clients arrive.")

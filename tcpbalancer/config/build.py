@@ -203,7 +203,15 @@ class _Builder:
                 return None
             host = found
         only_v6 = bind.options.of("v6only", bool, default=False) if "v6only" in bind.options else None
-        return Bind(host, bind.port, place, only_v6=only_v6)
+        return Bind(
+            host,
+            bind.port,
+            place,
+            only_v6=only_v6,
+            accept_proxy=bind.options.of("accept-proxy", bool, default=False),
+            id=bind.options.of("id", int, 1),
+            name=bind.options.of("name", str, None),
+        )
 
     def _default_backend(self, draft: ProxyDraft) -> str | None:
         """A listen section is its own backend unless it names another; a page has none."""

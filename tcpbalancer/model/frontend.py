@@ -19,12 +19,16 @@ class Bind:
     """One listening address: ``host`` is ``""`` for all IPv4 addresses (``*``), ``"::"`` for IPv6.
 
     ``only_v6`` says whether ``"::"`` leaves IPv4 alone; None: as the kernel is set (net.ipv6.bindv6only).
+    ``accept_proxy``: every connection begins with a PROXY header. ``id`` counts from 1 within a frontend.
     """
 
     host: str
     port: int
     location: Location = NOWHERE
     only_v6: bool | None = None
+    accept_proxy: bool = False
+    id: int = 1
+    name: str | None = None
 
     def __post_init__(self) -> None:
         assert 1 <= self.port <= 65535

@@ -15,7 +15,7 @@ from tcpbalancer.rules.facts import Facts
 ACCEPT = "accept"
 PENDING = "pending"
 
-FINAL = frozenset({"accept", "reject"})
+FINAL = frozenset({"accept", "reject", "silent-drop"})
 """Actions that end a list; all others are noted by whoever asks, and the list goes on."""
 
 
@@ -29,7 +29,7 @@ class RuleList:
         return bool(self._rules)
 
     def decide(self, facts: Facts, on_the_way: Callable[[str], None] = lambda _: None) -> str:
-        """Return ``accept``, ``reject`` or ``pending``; other actions that hold are told to ``on_the_way``."""
+        """Return the action that ends the list, or ``pending``; others that hold are told to ``on_the_way``."""
         for action, holds in self._rules:
             outcome = holds(facts)
             if outcome is Outcome.PENDING:

@@ -11,10 +11,11 @@ Source: HAProxy's configuration manual, section 11.1 "stick-table declaration"; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tcpbalancer.balance.memory import Memory
 from tcpbalancer.model.rule import Ip, StickTable
 from tcpbalancer.rules.samples import Kind, Sample, cast
 
@@ -76,7 +77,7 @@ class Entry:
 class Table:
     """A view of the memory of one table."""
 
-    def __init__(self, table: StickTable, words: MutableSequence[int]) -> None:
+    def __init__(self, table: StickTable, words: Memory) -> None:
         self.table = table
         self._words = words
         self._rows = rows_of(table)

@@ -516,7 +516,7 @@ def test_locations_are_those_of_the_words() -> None:
     assert Bind("", 1) == Bind("", 1)
 
 
-@pytest.mark.parametrize("line", ["bind :2 ssl crt /x", "bind :2 accept-proxy", "server s 192.0.2.1:1 send-proxy-v2"])
+@pytest.mark.parametrize("line", ["bind :2 ssl crt /x", "bind :2 ssl", "server s 192.0.2.1:1 send-proxy-v2"])
 def test_what_changes_the_bytes_on_the_wire_is_refused_rather_than_left_out(line: str) -> None:
     with pytest.raises(ConfigError, match="other bytes would flow than this file asks for"):
         read(f"{TIMED}listen l\n bind :1\n {line}\n")
