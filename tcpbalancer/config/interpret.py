@@ -20,7 +20,7 @@ from tcpbalancer.config.findings import DUPLICATE, NOT_SUPPORTED, PARSING_TIGHT,
 from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, OTHER_SECTIONS, Keyword, OtherSection, Reading, find
 from tcpbalancer.config.removed import REMOVED, REMOVED_GLOBAL
 from tcpbalancer.config.rule_order import RuleOrder
-from tcpbalancer.config.sections import Section
+from tcpbalancer.config.sections import PROXIES, Section
 from tcpbalancer.config.tokens import Statement
 
 READERS = tuple(
@@ -65,7 +65,7 @@ class _Interpreter:
                     self._read_global(statement)
             elif section.kind in OTHER_SECTIONS:
                 self._read_other(section, OTHER_SECTIONS[section.kind])
-            else:
+            elif section.kind in PROXIES:
                 self._read_proxy(section)
         return self.drafts
 

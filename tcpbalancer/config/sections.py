@@ -140,7 +140,7 @@ class SectionReader:
             inside = self.sections[-1].kind if self.sections else "global"
             self._error(statement, 0, f"unknown keyword '{keyword}' in '{inside}' section{NOT_SUPPORTED}")
         elif keyword in SKIPPED_SECTIONS and self._is_a_header(statement):
-            self._current, self._skipping = None, True
+            self._begin(Section(keyword, statement.words[1].text if len(statement.words) > 1 else "", statement))
             self._report.advise(
                 statement.location, f"section '{keyword}' is not carried out by tcpbalancer", statement.source
             )

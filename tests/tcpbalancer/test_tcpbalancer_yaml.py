@@ -172,7 +172,7 @@ ORDERED = """
     - {retries: 7}
 - "listen l from one":
     - bind: '"127.0.0.1:${PORT}"'
-    - option: {httpchk: 'GET /a\\ b'}
+    - {log-tag: a\\ b}
     - servers: {a: '192.0.2.1:1 check'}
     - no: log
     - servers: {b: '192.0.2.1:1'}
@@ -186,7 +186,7 @@ def test_a_list_of_mappings_keeps_the_order_and_any_header_is_a_key() -> None:
     listen = seen.backends["l"]
     assert ([server.name for server in listen.servers], listen.retries, seen.maxconn) == (["a", "b"], 7, 10)
     assert [bind.port for bind in seen.frontends["l"].binds] == [7]
-    assert getattr(listen.probe, "uri", None) == "/a b"
+    assert seen.frontends["l"].log.tag == "a b"
     assert errors(ORDERED) == [("f.yaml:5:3", "defaults section 'one' not found for defaults 'pg'.")]
 
 
