@@ -63,7 +63,8 @@ class ControlServer:
         if self._server is not None:
             self._server.close()
             self._server = None
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # the folder may be root's, and root was given up
+                self.path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

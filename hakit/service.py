@@ -105,6 +105,39 @@ def _program_of(pid: int) -> str | None:
     return None if rest[:1] in {"Z", "X"} else name
 
 
+class ServiceManager:
+    """The service manager's socket, connected once: it can still be told of after root was given up."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._socket: socket.socket | None = None
+        address = environment.get("NOTIFY_SOCKET", "")
+        if not address.startswith(("/", "@")):
+            return
+        telling = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        try:
+            telling.connect("\0" + address[1:] if address.startswith("@") else address)
+        except OSError:
+            telling.close()  # a service manager that does not listen is not there
+        else:
+            self._socket = telling
+
+    def tell(self, state: str) -> bool:
+        """Send ``state`` as ``sd_notify`` does; returns whether it was sent."""
+        if self._socket is None:
+            return False
+        try:
+            self._socket.send(state.encode())
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
 def sd_notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
     """Send ``state`` (``READY=1``, ``STOPPING=1``, several joined by newlines) to $NOTIFY_SOCKET.
 

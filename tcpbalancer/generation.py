@@ -39,6 +39,7 @@ from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListeningSockets
 from tcpbalancer.log_book import ConnectionLines, Log
 from tcpbalancer.model import Configuration, Server
+from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.roster import Roster
 from tcpbalancer.route import all_backends, make_memory, tcp_frontends
 from tcpbalancer.server_watch import ServerWatch
@@ -58,22 +59,23 @@ SHORT_LIFE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """Where a generation tells what happens: events, and lines with a syslog level by name."""
+class Premises:
+    """Where a generation tells what happens: events, and lines with a syslog level by name; whence workers come."""
 
     hub: EventHub
     log: Log
+    nursery: NurseryProcess
 
 
 class Generation:
     """One configuration with everything that belongs to it alone."""
 
-    def __init__(self, configuration: Configuration, voice: Voice, before: Generation | None = None) -> None:
+    def __init__(self, configuration: Configuration, premises: Premises, before: Generation | None = None) -> None:
         """Prepare; ``before`` is the generation that this one will follow."""
         self.configuration = configuration
         self.memory = make_memory(configuration)
         self.tally = Tally(self.memory)
-        self.watch = ServerWatch(configuration, self.memory, voice.hub, voice.log, self.send)
+        self.watch = ServerWatch(configuration, self.memory, premises.hub, premises.log, self.send)
         self.checks = CheckLoop(self.watch, configuration)
         self.administration = Administration(self.watch, self.checks.hurry)
         self.agents = AgentLoop(self.watch, self.administration)
@@ -83,7 +85,7 @@ class Generation:
         self.is_former = False
         self.admissions: dict[str, Admission] = {}  # of frontends that do not take connections
         self.older: list[Generation] = []
-        self._voice = voice
+        self._premises = premises
         self._sockets: ListeningSockets | None = None
         self._restarts = [0] * configuration.nbthread
         self._tasks: set[asyncio.Task[None]] = set()
@@ -169,13 +171,13 @@ class Generation:
             ending.cancel()
 
     def _tell_hard_stop(self) -> None:
-        self._voice.log("warning", "soft-stop running for too long, performing a hard-stop.")
+        self._premises.log("warning", "soft-stop running for too long, performing a hard-stop.")
         layout, words = self.memory.layout, self.memory
         for place, frontend in enumerate(tcp_frontends(self.configuration)):
             count = words.sum(layout.frontend(place), CURRENT)
             if count:
                 text = f"Proxy {frontend.name} hard-stopped ({count} remaining conns will be closed)."
-                self._voice.log("warning", text, frontend.name)
+                self._premises.log("warning", text, frontend.name)
 
     def forget(self, older: Generation) -> None:
         """Take note that an older generation is over: what it counted stays."""
@@ -264,13 +266,13 @@ class Generation:
     def _start_worker(self, number: int) -> None:
         assert self._sockets is not None
         listeners = self._sockets.numbered(tcp_frontends(self.configuration))
-        worker = WorkerProcess(number, self._reported, self._worker_ended)
+        worker = WorkerProcess(self._premises.nursery, number, self._reported, self._worker_ended)
         worker.start(for_workers(self.configuration), self.memory, listeners)
         for order in self.watch.changed_definitions():
             worker.order(order)  # it takes them before it accepts
         self.workers[number] = worker
         self._bring_up_to_date(worker)
-        self._voice.hub.publish("worker", worker=number, action="started", pid=worker.pid)
+        self._premises.hub.publish("worker", worker=number, action="started", pid=worker.pid)
 
     def _bring_up_to_date(self, worker: WorkerProcess) -> None:
         """Tell a new worker, before it accepts, what is not as in the file any more."""
@@ -293,14 +295,14 @@ class Generation:
             worker.ready.exception()  # it is known now, whoever else may still want to know
         if self._stopping:
             news: dict[str, Value] = {"worker": worker.number, "action": "ended", "pid": worker.pid, "status": status}
-            self._voice.hub.publish("worker", explain(status), former=self.is_former, **news)
+            self._premises.hub.publish("worker", explain(status), former=self.is_former, **news)
             return
         reason = f"{explain(status)}; {lost} connections lost"
         news = {"worker": worker.number, "action": "died", "pid": worker.pid, "status": status}
-        self._voice.hub.publish("worker", reason, **news)
+        self._premises.hub.publish("worker", reason, **news)
         lived = asyncio.get_running_loop().time() - worker.started_at
         self._spawn(self._replace_worker(worker.number, 0.0 if lived > SHORT_LIFE else SHORT_LIFE))
-        self._voice.log("alert", f"Worker {worker.number} ({worker.pid}) died: {reason}. A new one is started.")
+        self._premises.log("alert", f"Worker {worker.number} ({worker.pid}) died: {reason}. A new one is started.")
 
     async def _replace_worker(self, number: int, delay: float) -> None:
         await asyncio.sleep(delay)
@@ -309,7 +311,7 @@ class Generation:
             try:
                 self._start_worker(number)
             except OSError as problem:  # no process or no descriptor to be had now
-                self._voice.log("alert", f"Worker {number} could not be started: {problem}. It is tried again.")
+                self._premises.log("alert", f"Worker {number} could not be started: {problem}. It is tried again.")
                 await asyncio.sleep(SHORT_LIFE)
             else:
                 return
@@ -328,11 +330,11 @@ class Generation:
     def _write_line(self, record: SessionRecord) -> None:
         found = self._lines.line(record, self.configuration.frontends[record.frontend])
         if found is not None:
-            self._voice.log(*found, record.frontend)
+            self._premises.log(*found, record.frontend)
 
     def _record(self, record: SessionRecord) -> None:
         """Tell of a session that has ended."""
-        self._voice.hub.publish(
+        self._premises.hub.publish(
             "session",
             record.reason,
             frontend=record.frontend,
@@ -360,7 +362,7 @@ class Generation:
             for worker in tuple(self.workers.values()):
                 if worker.has_frozen(self.memory.own_word(worker.number, HEARTBEAT)):
                     worker.kill()
-                    self._voice.log(
+                    self._premises.log(
                         "alert", f"Worker {worker.number} ({worker.pid}) does not move any more: it is killed."
                     )
 

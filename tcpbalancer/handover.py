@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tcpbalancer.model import Configuration
@@ -33,14 +34,26 @@ class Handover:
             file.write(packed)
         return descriptor
 
+    @property
+    def descriptors(self) -> list[int]:
+        """What goes to the worker beside this, in the order in which ``received`` takes it."""
+        return [self.counters, self.channel, *self.bells, *(descriptor for _, descriptor in self.listeners)]
+
     @classmethod
-    def unpack(cls, descriptor: int) -> Handover:
-        """Return what ``pack`` wrote, and close the descriptor."""
-        with open(descriptor, "rb") as file:
+    def received(cls, descriptors: Sequence[int]) -> Handover:
+        """Return what ``pack`` wrote into the first descriptor, and close that; the others are ``descriptors``.
+
+        They have other numbers here than where they come from.
+        """
+        with open(descriptors[0], "rb") as file:  # noqa: PTH123 - it has no path
             file.seek(0)
             handover = pickle.load(file)  # noqa: S301 - written by our own parent, see the laws
         assert isinstance(handover, cls)
-        return handover
+        counters, channel, *others = descriptors[1:]
+        bells, listening = others[: len(handover.bells)], others[len(handover.bells) :]
+        places = (place for place, _ in handover.listeners)
+        listeners = tuple(zip(places, listening, strict=True))
+        return replace(handover, counters=counters, channel=channel, bells=tuple(bells), listeners=listeners)
 
 
 def for_workers(configuration: Configuration) -> Configuration:

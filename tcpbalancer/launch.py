@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hakit.service import AlreadyRunning, PidFile, detach, die_by, set_process_name
 from tcpbalancer.model import Configuration
+from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.options import Options
 from tcpbalancer.program import PROCESS_NAME, Program, StartError, Telling, exit_status
 from tcpbalancer.worker import allow_all_descriptors
@@ -25,17 +26,17 @@ def run(configuration: Configuration, options: Options, teller: Telling) -> int:
     """Run until a signal; returns the exit status, or ends by that signal."""
     background = (options.daemon or configuration.daemon) and not (options.foreground or options.debug)
     is_master = options.master or configuration.process.is_master
-    if configuration.process.identity.changes:
-        teller.warning("'user', 'group' and 'chroot' are accepted but not carried out by tcpbalancer")
     told = detach() if background else None
     set_process_name(PROCESS_NAME)
     path = options.pidfile or configuration.pidfile
     pid_file = PidFile(Path(path)) if path is not None and (background or is_master) else None
     launch = Launch(pid_file, options, teller)
+    nursery = NurseryProcess()
     try:
         launch.prepare()
         allow_all_descriptors()
-        program = Program(configuration, options, teller, is_master=is_master)
+        nursery.begin()  # it loads what it needs while we do
+        program = Program(configuration, options, teller, is_master=is_master, nursery=nursery)
         ended_by = asyncio.run(program.run(told, launch.started))
     except StartError as failed:
         for line in failed.lines:
@@ -43,6 +44,7 @@ def run(configuration: Configuration, options: Options, teller: Telling) -> int:
         launch.failed()
         return 1
     finally:
+        nursery.end()
         launch.ended()
     if ended_by is signal.SIGUSR1:
         return 0

@@ -25,7 +25,7 @@ from typing import Protocol
 from hakit.control import ControlServer
 from hakit.diagnostics import ConfigError, Diagnostic
 from hakit.events import EventHub
-from hakit.service import Detached, StopSignals, sd_notify
+from hakit.service import Detached, ServiceManager, StopSignals
 from hakit.transcript import Event, Value
 from tcpbalancer import master
 from tcpbalancer.control.cli_listening import StatsSocketError
@@ -37,7 +37,9 @@ from tcpbalancer.control_room import ControlRoom
 from tcpbalancer.listening import ListenError
 from tcpbalancer.log_book import LogBook
 from tcpbalancer.model import Configuration
+from tcpbalancer.nursery_process import NurseryError, NurseryProcess, outside
 from tcpbalancer.options import DEFAULT_CONTROL, Options
+from tcpbalancer.privileges import PrivilegeError, allow_dumps, give_up
 from tcpbalancer.reading import Unfit, read
 from tcpbalancer.supervisor import Supervisor
 
@@ -99,16 +101,25 @@ class StartError(Exception):
 class Program:
     """Everything that runs in the supervisor's process."""
 
-    def __init__(self, configuration: Configuration, options: Options, teller: Telling, *, is_master: bool) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        options: Options,
+        teller: Telling,
+        *,
+        is_master: bool,
+        nursery: NurseryProcess | None = None,
+    ) -> None:
         self._configuration = configuration
         self._options = options
         self._teller = teller
         self._is_master = is_master
         self._hub = EventHub("tcpbalancer")
         self._log = LogBook(configuration, teller.warning)
-        self._supervisor = Supervisor(configuration, self._hub, self._tell)
+        self._supervisor = Supervisor(configuration, self._hub, self._tell, nursery)
         self._cli = CliServer(Room(self._supervisor, self._tell, teller.said), self._supervisor.listeners)
         self._room = ControlRoom(self._supervisor, self._cli)
+        self._service_manager = ServiceManager()
         self._wants_reload = asyncio.Event()
 
     async def run(self, detached: Detached | None, started: Callable[[], None]) -> signal.Signals:
@@ -121,18 +132,20 @@ class Program:
             self._hub.listen(self._tell_of_worker)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close_log)
+            stack.callback(self._service_manager.close)
             await self._start(stack)
             started()
+            self._give_up_rights()
             if self._is_master:
                 self._teller.tell(*master.LOADED)
-            _notify_ready("Ready.")
+            self._tell_ready("Ready.")
             if detached is not None:
                 detached.ready()
             reloading = asyncio.create_task(self._reload_when_asked())
             ended_by = await stop.wait()
             reloading.cancel()
             await asyncio.gather(reloading, return_exceptions=True)
-            sd_notify("STOPPING=1")
+            self._service_manager.tell("STOPPING=1")
             ended_by = await self._end(ended_by)
         if self._is_master:
             self._teller.tell(*master.all_exited(exit_status(ended_by)))
@@ -159,8 +172,19 @@ class Program:
         except (ListenError, StatsSocketError) as failed:
             last = f"[{self._teller.program}.main()] Some protocols failed to start their listeners! Exiting."
             raise StartError([*failed.lines, last]) from failed
-        except RuntimeError as failed:
+        except (RuntimeError, NurseryError) as failed:
             raise StartError([f"[{self._teller.program}.main()] {failed}"]) from failed
+
+    def _give_up_rights(self) -> None:
+        """Everything is bound: be nobody special from now on. There is no chroot here: files are still to be read."""
+        process = self._configuration.process
+        try:
+            if process.identity.changes:
+                give_up(outside(process.identity))
+            if process.dumpable:
+                allow_dumps()
+        except PrivilegeError as problem:
+            raise StartError([f"[{self._teller.program}.main()] {problem}"]) from problem
 
     def _close_log(self) -> None:
         self._log.close()  # the one that is there then: a reload may have opened another
@@ -191,14 +215,14 @@ class Program:
             await self._wants_reload.wait()
             self._wants_reload.clear()
             microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-            sd_notify(f"RELOADING=1\nSTATUS=Reloading Configuration.\nMONOTONIC_USEC={microseconds}")
+            self._service_manager.tell(f"RELOADING=1\nSTATUS=Reloading Configuration.\nMONOTONIC_USEC={microseconds}")
             self._teller.tell(*master.RELOADING)
             if await self._reload():
                 self._teller.tell(*master.LOADED)
-                _notify_ready("Ready.")
+                self._tell_ready("Ready.")
             else:
                 self._teller.tell(*master.FAILED)
-                _notify_ready("Reload failed!")
+                self._tell_ready("Reload failed!")
 
     async def _reload(self) -> bool:
         """Read the files again and go over to what they say; returns whether that was possible."""
@@ -217,6 +241,8 @@ class Program:
             self._teller.tell("ALERT", f"[{self._teller.program}.main()] No enabled listener found (check for 'bind'"
                 " directives) ! Exiting.")  # fmt: skip
             return False
+        if configuration.process.identity != self._configuration.process.identity:
+            self._teller.tell("WARNING", "'user', 'group' and 'chroot' can be changed by a restart only: they stay")
         try:
             await self._supervisor.reload(configuration)
         except ListenError as failed:
@@ -294,6 +320,9 @@ class Program:
     def _not_carried_out(self, number: signal.Signals) -> None:
         self._tell("warning", f"{number.name} is accepted but not carried out by tcpbalancer")
 
+    def _tell_ready(self, words: str) -> None:
+        self._service_manager.tell(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={words}")
+
     def _tell_of_worker(self, event: Event) -> None:
         line = master.worker_line(event)
         if line is not None:
@@ -311,7 +340,3 @@ class Program:
 def exit_status(ended_by: signal.Signals) -> int:
     """Return the exit status of HAProxy's master after a signal."""
     return 130 if ended_by is signal.SIGINT else 0
-
-
-def _notify_ready(words: str) -> None:
-    sd_notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={words}")

@@ -17,10 +17,11 @@ from typing import Any
 
 from hakit.events import EventHub
 from tcpbalancer.channel import Admission, Stop
-from tcpbalancer.generation import STOP_LIMIT, Generation, Voice
+from tcpbalancer.generation import STOP_LIMIT, Generation, Premises
 from tcpbalancer.listening import BACKLOG, ListenError, ListeningSockets, place_name
 from tcpbalancer.log_book import Log
 from tcpbalancer.model import Configuration, Frontend
+from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.session_log import proxy_stopped
 from tcpbalancer.statistics import Snapshot
 from tcpbalancer.takeover import Named
@@ -32,11 +33,19 @@ class Supervisor:
     """Everything of a running balancer but its control room."""
 
     def __init__(
-        self, configuration: Configuration, hub: EventHub, log: Log = lambda _level, _line, _proxy=None: None
+        self,
+        configuration: Configuration,
+        hub: EventHub,
+        log: Log = lambda _level, _line, _proxy=None: None,
+        nursery: NurseryProcess | None = None,
     ) -> None:
-        """Prepare; ``log`` takes a syslog level by name (``info``, ``alert``, ...), a line, and whose line it is."""
-        self._voice = Voice(hub, log)
-        self.current = Generation(configuration, self._voice)
+        """Prepare; ``log`` takes a syslog level by name (``info``, ``alert``, ...), a line, and whose line it is.
+
+        ``nursery`` may have begun already; it is ended with the rest.
+        """
+        self._nursery = NurseryProcess() if nursery is None else nursery
+        self._premises = Premises(hub, log, self._nursery)
+        self.current = Generation(configuration, self._premises)
         self._sockets = ListeningSockets(())
         self._tasks: set[asyncio.Task[None]] = set()
         self._started_at = time.monotonic()
@@ -51,17 +60,20 @@ class Supervisor:
     async def start(self) -> None:
         """Listen, start the workers and the checks; returns when connections are accepted.
 
-        Raises ListenError if an address cannot be had and RuntimeError if a worker does not come up; nothing is left
-        behind then.
+        Raises ListenError if an address cannot be had, RuntimeError if a worker does not come up and NurseryError if
+        it cannot be what it should; nothing is left behind then.
         """
         try:
             self._sockets = ListeningSockets(tuple(self.configuration.frontends.values()))
+            identity = self.configuration.process.identity
+            if identity.changes:
+                self._nursery.become(identity)
             await self.current.start(self._sockets)
         except BaseException:
             await self.stop()
             raise
         self.current.serve()
-        self._voice.hub.publish("ready", f"{len(self._sockets)} listeners, {len(self.current.workers)} workers")
+        self._premises.hub.publish("ready", f"{len(self._sockets)} listeners, {len(self.current.workers)} workers")
 
     async def reload(self, configuration: Configuration) -> None:
         """Go over to another configuration; returns when its workers accept and no older one does any more.
@@ -69,7 +81,7 @@ class Supervisor:
         Raises ListenError, RuntimeError or OSError as ``start`` does: then nothing has changed.
         """
         sockets = ListeningSockets(tuple(configuration.frontends.values()), self._sockets)
-        before, new = self.current, Generation(configuration, self._voice, self.current)
+        before, new = self.current, Generation(configuration, self._premises, self.current)
         try:
             await new.start(sockets)
         except BaseException:
@@ -82,7 +94,7 @@ class Supervisor:
         self._sockets.close(but=sockets)
         self._sockets = sockets
         self._spawn(self._finish_older(before))
-        self._voice.hub.publish("reloaded", f"{len(self._sockets)} listeners, {len(new.workers)} workers")
+        self._premises.hub.publish("reloaded", f"{len(self._sockets)} listeners, {len(new.workers)} workers")
 
     def listening(self, frontend: Frontend) -> list[socket.socket]:
         """Return the sockets of a frontend of the current configuration; they stay the supervisor's."""
@@ -137,12 +149,12 @@ class Supervisor:
         for proxy in snapshot.proxies:
             front = 0 if proxy.frontend is None else proxy.frontend.traffic.total
             back = 0 if proxy.backend is None else proxy.backend.traffic.total
-            self._voice.log("warning", proxy_stopped(proxy.name, front, back), proxy.name)
+            self._premises.log("warning", proxy_stopped(proxy.name, front, back), proxy.name)
 
     async def _finish_older(self, older: Generation) -> None:
         await older.retire()
         self.current.forget(older)
-        self._voice.hub.publish("generation", action="finished")
+        self._premises.hub.publish("generation", action="finished")
 
     async def _finish(self, end: Callable[[Generation], Coroutine[Any, Any, None]]) -> None:
         """Close the listeners, end all generations; a second order may overtake the first."""
@@ -155,7 +167,8 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if not self._is_over:
             self._is_over = True
-            self._voice.hub.publish("stopped")
+            self._nursery.end()
+            self._premises.hub.publish("stopped")
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)

@@ -1,10 +1,10 @@
 """The data plane: one process, one loop. It accepts, and tells each session what happened to its sockets.
 
-Laws: a fresh process, started with ``python -m tcpbalancer.worker``, that imports neither asyncio nor aiohttp. It never
-waits for the supervisor: weights are read from shared memory, records are dropped (and counted) if nobody takes them.
-The listening sockets are the supervisor's; a worker that dies takes only its own connections with it, and one whose
-supervisor has died ends at once; its heart beats once per tick, so that one that is frozen can be told from one that is
-idle. Accepting has a file of its own (``accepting.py``).
+Laws: a process of its own, forked by the nursery, that imports neither asyncio nor aiohttp. It never waits for the
+supervisor: weights are read from shared memory, records are dropped (and counted) if nobody takes them. The listening
+sockets are the supervisor's; a worker that dies takes only its own connections with it, and one whose supervisor has
+died ends at once; its heart beats once per tick, so that one that is frozen can be told from one that is idle.
+Accepting has a file of its own (``accepting.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hakit.logtarget import LONGEST, Console
 from tcpbalancer.accepting import Gate, Listener
@@ -333,19 +333,12 @@ def allow_all_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def main(arguments: list[str]) -> None:
-    """Run a worker; the only argument is the number of the descriptor that holds its ``Handover``."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)  # these are for the supervisor, who tells its workers what to do
-    allow_all_descriptors()
-    worker = Worker(Handover.unpack(int(arguments[1])))
+def serve(descriptors: Sequence[int]) -> None:
+    """Be a worker, in a process of its own: the descriptors are those of ``Handover.of``, in that order."""
+    worker = Worker(Handover.received(descriptors))
     gc.collect()
     gc.freeze()
     worker.run()
     if worker.ends_by:
         signal.signal(worker.ends_by, signal.SIG_DFL)
         os.kill(os.getpid(), worker.ends_by)
-
-
-if __name__ == "__main__":
-    main(sys.argv)

@@ -1,7 +1,7 @@
 """A worker as its supervisor sees it: a process, a channel, and an end.
 
-Laws: a worker is a fresh process that inherits exactly the descriptors it needs. Its end is learned from a pidfd
-(pidfd_open(2)), so no signal handler and no thread is involved. Orders wait here if the worker does not take them at
+Laws: a worker is a process that has exactly the descriptors it needs. Its end is learned from a pidfd (pidfd_open(2)),
+so no signal handler and no thread is involved. Orders wait here if the worker does not take them at
 once; what a worker sends is read in portions, so that it cannot hold the supervisor up.
 """
 
@@ -12,16 +12,14 @@ import itertools
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from tcpbalancer.channel import Answer, Attempted, Ended, Noted, Order, Ready, Report, pack_order, unpack_reports
 from tcpbalancer.counters import SharedMemory
 from tcpbalancer.handover import Handover
 from tcpbalancer.model import Configuration
+from tcpbalancer.nursery_process import NurseryProcess
 
 PORTION = 32
 """Datagrams read per wake-up."""
@@ -31,7 +29,6 @@ SEND_BUFFER = 1 << 20
 STILL = 3
 """Looks in a row at a heart that does not beat, one second apart, after which a worker counts as frozen. Looks are
 counted and not seconds: where both were stopped together and go on together, nobody is frozen."""
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class WorkerProcess:
@@ -39,10 +36,12 @@ class WorkerProcess:
 
     def __init__(
         self,
+        nursery: NurseryProcess,
         number: int,
         on_report: Callable[[Noted | Ended | Attempted], None],
         on_end: Callable[[WorkerProcess], None],
     ) -> None:
+        self._nursery = nursery
         self.number = number
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -63,31 +62,18 @@ class WorkerProcess:
         self._channel.setblocking(False)
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         numbers = tuple((index, listening.fileno()) for index, listening in listeners)
-        handover = Handover(
-            configuration, self.number, memory.descriptor, theirs.fileno(), numbers, memory.bells
-        ).pack()
+        handover = Handover(configuration, self.number, memory.descriptor, theirs.fileno(), numbers, memory.bells)
+        packed = handover.pack()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tcpbalancer.worker", str(handover)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(
-                    handover,
-                    memory.descriptor,
-                    *memory.bells,
-                    theirs.fileno(),
-                    *(number for _, number in numbers),
-                ),
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )
+            child = self._nursery.fork([packed, *handover.descriptors])
         except OSError:
             self._channel.close()
             raise
         finally:
-            os.close(handover)
+            os.close(packed)
             theirs.close()
-        self.pid = self._process.pid
+        self.pid, self._pidfd = child.pid, child.pidfd
         loop = asyncio.get_running_loop()
-        self._pidfd = os.pidfd_open(self.pid)
         loop.add_reader(self._pidfd, self._process_ended)
         loop.add_reader(self._channel, self._read)
 
@@ -173,7 +159,7 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        status = self._process.wait()
+        status = self._nursery.status(self.pid)
         while self._read_one():
             pass  # its last words
         loop.remove_reader(self._channel)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hakit.logtarget import Layout, Log, LogTarget
-from hakit.service import AlreadyRunning, PidFile, StopSignals, sd_notify, set_process_name
+from hakit.service import AlreadyRunning, PidFile, ServiceManager, StopSignals, sd_notify, set_process_name
 
 
 def test_a_pid_file_holds_the_pid_and_goes_with_its_owner(tmp_path: Path) -> None:
@@ -287,3 +287,20 @@ sys.exit(3)
 def test_in_the_background_the_first_words_and_the_status_reach_who_started_it(fate: str, status: int) -> None:
     done = subprocess.run([sys.executable, "-c", DETACHING, fate], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (status, "a word to the terminal\n")
+
+
+def test_a_service_manager_is_told_over_a_socket_that_is_connected_once(tmp_path: Path) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(path))
+        manager = ServiceManager({"NOTIFY_SOCKET": str(path)})
+        path.unlink()  # or it may not be opened any more
+        assert manager.tell("READY=1")
+        assert listening.recv(100) == b"READY=1"
+    assert not manager.tell("STOPPING=1")
+    manager.close()
+    assert not manager.tell("STOPPING=1")
+    for environment in ({}, {"NOTIFY_SOCKET": "vsock:2:1"}, {"NOTIFY_SOCKET": str(path)}):
+        silent = ServiceManager(environment)
+        assert not silent.tell("READY=1")
+        silent.close()

@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from balancer_process import until
 from running_balancer import TCPLOG_LINE, RunningBalancer, one_way, server
 from tcp_peers import ScriptedServer, echo, free_port, read_exactly, read_to_end
 
@@ -119,7 +121,7 @@ def test_dontlognull_tells_of_clients_that_spoke_to_nobody() -> None:
             assert read_to_end(client) == b""
         balancer.wait_for("session")
         os.kill(pid := balancer.snapshot().workers[0].pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+        until(lambda: ") T " in Path(f"/proc/{pid}/stat").read_text(), "the worker is frozen")
         with balancer.connect() as client:
             client.sendall(b"x")  # it is there before the connection is accepted
             os.kill(pid, signal.SIGCONT)
@@ -159,9 +161,14 @@ def test_a_worker_that_does_not_react_is_killed_at_the_end() -> None:
 
 
 def test_a_worker_that_does_not_come_up_is_an_error_and_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcpbalancer.worker_process.sys.executable", "/bin/false")
+    monkeypatch.setattr("tcpbalancer.nursery_process.sys.executable", "/bin/false")
     balancer = RunningBalancer(one_way([]))
-    with pytest.raises(RuntimeError, match="worker 0 did not come up: exit status 1"), balancer:
+    with (
+        pytest.raises(
+            OSError, match="no worker can be started: the process from which they come has ended: exit status 1"
+        ),
+        balancer,
+    ):
         pass
     with pytest.raises(ConnectionRefusedError):
         balancer.connect()
@@ -248,5 +255,5 @@ def test_an_error_of_ours_in_a_check_is_told_and_the_check_goes_on(monkeypatch: 
 def test_a_supervisor_that_never_started_can_be_stopped() -> None:
     balancer = RunningBalancer(one_way([]))
     with balancer:
-        other: Supervisor = balancer.ask(lambda: Supervisor(one_way([]), balancer.supervisor._voice.hub))
+        other: Supervisor = balancer.ask(lambda: Supervisor(one_way([]), balancer.supervisor._premises.hub))
         balancer.ask(other.stop)
