@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly, r
 
 from tcpbalancer.control.cli_commands import COMMANDS
 from tcpbalancer.model import Level
+from tcpbalancer.model.rule import StickTable
 from tcpbalancer.takeover import TakeoverError, receive
 
 
@@ -474,3 +476,49 @@ def test_each_command_has_its_exact_answer(asked: RunningApi, line: str, answer:
 def test_what_can_be_looked_at_is_answered(asked: RunningApi, line: str) -> None:
     assert "Internal error" not in asked(line)
     assert asked.notes == []
+
+
+# -- stick tables -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("type_", "key", "shown"), [("ip", "10.0.0.1", "10.0.0.1"), ("ipv6", "::1", "::1"), ("integer", "5432", "5432")]
+)
+def test_show_set_and_clear_table(tmp_path: Path, backend: ScriptedServer, type_: str, key: str, shown: str) -> None:
+    table = StickTable(type_, 100, expire=60.0)
+    with RunningApi(one_way([server(backend.port)], table=table), tmp_path) as api:
+        assert api("show table") == f"# table: b, type: {type_}, size:100, used:0\n"
+        assert api(f"set table b key {key} data.server_id 1") == ""
+        header, line = api("show table b").splitlines()
+        assert header == f"# table: b, type: {type_}, size:100, used:1"
+        assert re.fullmatch(rf"0x\w+: key={re.escape(shown)} use=0 exp=\d+ server_id=1 server_key=s1", line)
+        assert api(f"show table b key {key}").splitlines()[0] == header
+        assert api("show table b data.server_id gt 1").splitlines() == [header]
+        assert api("show table b data.server_id eq 1").splitlines()[0] == header
+        assert api("clear table b data.server_id gt 1") == ""
+        assert len(api("show table b").splitlines()) == 2
+        assert api(f"clear table b key {key}") == ""
+        assert api("show table b") == f"# table: b, type: {type_}, size:100, used:0\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("show table b key", "Key value expected\n"),
+        ("show table b key x", ""),
+        ("show table b data.foo gt 5", "Filter entry #1: Unknown data type\n"),
+        (
+            "show table b foo",
+            'Optional argument only supports "data.<store_data_type>" <operator> <value> and key <key>\n',
+        ),
+        ("set table", "Required arguments: <table> key <key> [data.<store_data_type> <value>]*\n"),
+        ("set table b key 1.2.3.4 data.foo 1", "Unknown data type\n"),
+        ("set table nope", "No such table\n"),
+        ("clear table nope", "No such table\n"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_in_haproxys_words(
+    tmp_path: Path, backend: ScriptedServer, line: str, answer: str
+) -> None:
+    with RunningApi(one_way([server(backend.port)], table=StickTable("ip", 100)), tmp_path) as api:
+        assert api(line) == answer

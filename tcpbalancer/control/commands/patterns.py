@@ -1,6 +1,6 @@
 """Lists that rules look into, and what else HAProxy can show and there is nothing of here.
 
-Source: HAProxy's management guide, section 9.3; ``pattern.c``, ``stick_table.c``, ``resolvers.c``.
+Source: HAProxy's management guide, section 9.3; ``pattern.c``, ``resolvers.c``.
 """
 
 from __future__ import annotations
@@ -48,24 +48,6 @@ _no_list("clear map", "Missing map identifier.", 1)
 _no_list("set map", "'set map' expects three parameters: map identifier, key and value.", 3)
 _no_list("get acl", "Missing ACL identifier and/or key.", 2)
 _no_list("get map", "Missing map identifier and/or key.", 2)
-
-
-@command("show table", "[<table> [<filter>]*]", "report table usage stats or dump this table's contents")
-def show_table(_conversation: Conversation, words: Words) -> str:
-    """The stick tables."""
-    if words:
-        raise RefusedError("No such table")
-    return ""
-
-
-@command("clear table", "<table> [<filter>]*", "remove an entry from a table (filter: data/key)", Level.ADMIN)
-def clear_table(_conversation: Conversation, words: Words) -> str:
-    """Remove entries."""
-    if not words:
-        raise RefusedError(
-            'Required arguments: <table> "data.<store_data_type>" <operator> <value> or <table> key <key>'
-        )
-    raise RefusedError("No such table")
 
 
 @command("show resolvers", "[id]", "dumps counters from all resolvers section and associated name servers")
