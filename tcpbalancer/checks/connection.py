@@ -23,12 +23,13 @@ from tcpbalancer.checks.tls import handshake_problem, secured
 from tcpbalancer.closing import close_with_reset
 from tcpbalancer.model import Check
 from tcpbalancer.model.dialogue import Connect
+from tcpbalancer.proxy_protocol import Endpoint, make_proxy_header
+from tcpbalancer.rules.samples import parse_ip
 
 MOST_READ = 65536
 """Bytes of an answer."""
 PATIENCE = 0.2
 """Seconds for the rest of an answer whose meaning is known; for a goodbye five times as many."""
-PROXY_HEADER = b"PROXY UNKNOWN\r\n"
 _OWN_LACKS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
@@ -122,7 +123,7 @@ async def connect(step: Connect, check: Check, allowance: Allowance) -> Connecti
     try:
         await _connect(sock, step, check, allowance)
         if step.send_proxy or (step.default and check.send_proxy):
-            await asyncio.get_running_loop().sock_sendall(sock, PROXY_HEADER)
+            await asyncio.get_running_loop().sock_sendall(sock, _proxy_header(sock, check.proxy_version))
         if use_tls:
             allowance.securing()
             reader, writer = await secured(sock, step, check)
@@ -130,12 +131,24 @@ async def connect(step: Connect, check: Check, allowance: Allowance) -> Connecti
             reader, writer = await asyncio.open_connection(sock=sock, limit=MOST_READ)
     except OSError as problem:  # an error of TLS is one, too
         sock.close()
-        raise ConnectionFailedError(handshake_problem(problem)) from problem
+        failure = handshake_problem(problem) if use_tls else connection_problem(problem)
+        raise ConnectionFailedError(failure) from problem
     except BaseException:
         sock.close()
         raise
     allowance.connected()
     return Connection(reader, writer, use_tls)
+
+
+def _proxy_header(sock: socket.socket, version: int) -> bytes:
+    """A check says LOCAL in version 2 (haproxy #511): nobody stands behind it. Version 1 has no word for that."""
+    ends = [_endpoint(name) for name in (sock.getsockname(), sock.getpeername())]
+    return make_proxy_header(version, ends[0], ends[1], local=True)
+
+
+def _endpoint(name: object) -> Endpoint | None:
+    ip = parse_ip(str(name[0])) if isinstance(name, tuple) else None
+    return Endpoint(ip, int(name[1])) if isinstance(name, tuple) and ip is not None else None
 
 
 def _target(step: Connect, check: Check) -> tuple[str, int]:

@@ -25,6 +25,7 @@ _VERSIONS = {
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
 }
 LONGEST = 64 * 1024
+_OTHER_HOST = 62  # X509_V_ERR_HOSTNAME_MISMATCH
 
 
 class UnreadableError(OSError):
@@ -85,8 +86,11 @@ def handshake_problem(problem: OSError) -> CheckResult:
     if isinstance(problem, UnreadableError):
         return CheckResult(CheckStatus.SOCKERR, info=str(problem), is_ours=True)
     if isinstance(problem, ssl.SSLCertVerificationError):
+        if problem.verify_code == _OTHER_HOST:
+            words = "Server presented an SSL certificate different from the expected one"
+            return CheckResult(CheckStatus.L6RSP, info=words)
         return CheckResult(CheckStatus.L6RSP, info=f"SSL handshake failure ({problem.verify_message})")
     if isinstance(problem, ssl.SSLError):
         reason = (problem.reason or str(problem)).replace("_", " ").lower()
         return CheckResult(CheckStatus.L6RSP, info=f"SSL handshake failure ({reason})")
-    return CheckResult(CheckStatus.L6RSP, info="Connection closed during SSL handshake")
+    return CheckResult(CheckStatus.L6RSP, info="SSL handshake failure (connection closed)")

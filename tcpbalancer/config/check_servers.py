@@ -8,7 +8,7 @@ Source: HAProxy's configuration manual, section 5.2 "Server and default-server o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hakit.schedule import Intervals
 from tcpbalancer.config.check_build import build_probe
@@ -111,7 +111,8 @@ class CheckBuilder:
             use_tls=use_tls,
             sni=options.of("check-sni", str, None),
             alpn=options.of("check-alpn", tuple, ()),
-            send_proxy=bool(options.get("check-send-proxy")) or (as_used and _sends_proxy(options)),
+            send_proxy=bool(options.get("check-send-proxy")) or (as_used and _sends_proxy(options, _PROXY_OPTIONS)),
+            proxy_version=2 if _sends_proxy(options, _PROXY_OPTIONS[1:]) else 1,
         )
         self._refuse_unverified(draft, line, check, probe)
         return check
@@ -187,6 +188,8 @@ def _below(base: str | None, path: str | None) -> str | None:
     return path if path is None or base is None or path.startswith(("/", "@")) else f"{base}/{path}"
 
 
-def _sends_proxy(options: Options) -> bool:
-    names = ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn")
+_PROXY_OPTIONS = ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn")
+
+
+def _sends_proxy(options: Options, names: Sequence[str]) -> bool:
     return any(options.get(name) for name in names)

@@ -21,6 +21,7 @@ from tcpbalancer.config.interpret import interpret
 from tcpbalancer.config.registry import OTHER_SECTIONS
 from tcpbalancer.config.saved_states import saved_states
 from tcpbalancer.config.sections import Section, SectionReader
+from tcpbalancer.config.tls_files import examine_tls
 from tcpbalancer.config.tokens import readable, split
 from tcpbalancer.model import Configuration
 from tcpbalancer.version import REPORTED
@@ -89,6 +90,8 @@ def read_texts(
     advise(drafts, report)
     report.raise_if_errors()
     assert configuration is not None
+    examine_tls(configuration, report)
+    report.raise_if_errors()
     return Loaded(configuration, report.warnings)
 
 

@@ -193,7 +193,7 @@ def _check(check: CheckStatistics) -> dict[str, Value]:
         "check_status": f"* {check.status}" if check.in_progress else check.status,
         **({} if check.code is None else {"check_code": check.code}),
         **({} if check.duration_ms is None else {"check_duration": check.duration_ms}),
-        "last_chk": " ".join(check.info.split()),
+        "last_chk": check.info,
         "check_desc": check.description,
         "check_rise": check.rise,
         "check_fall": check.fall,

@@ -15,7 +15,7 @@ from tcpbalancer.check_status import CheckResult, CheckStatus, Step
 from tcpbalancer.dialogue import answer as http
 from tcpbalancer.dialogue.sample import Facts, evaluate, filled, number_of, unhexed
 from tcpbalancer.dialogue.speech import GOOD, Wrong, hear
-from tcpbalancer.dialogue.words import mismatch, printable, wanted
+from tcpbalancer.dialogue.words import mismatch, printable, spoken, wanted
 from tcpbalancer.model.dialogue import (
     Connect,
     Content,
@@ -66,7 +66,7 @@ def passed(dialogue: Dialogue, facts: Facts, *, tls: bool) -> CheckResult:
     if _is_leaving(dialogue, facts):
         return CheckResult(CheckStatus.L7OKC, 404)
     if step.on_success:
-        in_words = printable(filled(step.on_success, facts))
+        in_words = spoken(filled(step.on_success, facts))
     return _ended(step.ok_status or CheckStatus.L7OK, _code(step, facts), in_words)
 
 

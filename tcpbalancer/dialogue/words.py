@@ -34,15 +34,19 @@ def printable(text: str | bytes, most: int = LONGEST) -> str:
     return "".join(each if each.isprintable() else "?" for each in decoded[:most])
 
 
+def spoken(text: bytes) -> str:
+    """Return a text that is made of what a server said: up to the first NUL, as C has it."""
+    return printable(text.split(b"\0", 1)[0])
+
+
 def mismatch(dialogue: Dialogue, step: Expect, facts: Facts, *, empty: bool, words: str = "") -> str:
     """Return what is said when an expectation is not met. ``words``: what the protocol says; ``empty``: nothing came.
 
     An expectation of something that must not come has failed because it came.
     """
-    if words:
-        text = printable(words)
-    elif step.on_error:
-        text = printable(filled(step.on_error, facts))
+    text = spoken(words.encode("latin-1", "replace")) or spoken(filled(step.on_error, facts))
+    if text:
+        pass
     elif empty:
         text = f"TCPCHK got an empty response at step {step.number}"
     elif dialogue.kind is Kind.PROTOCOL:

@@ -42,6 +42,7 @@ class Check:
     """How a server is checked; ``address`` and ``port`` are those of the server unless the file says otherwise.
 
     ``tls``: how, wherever TLS is asked for; ``use_tls``: the connect without a rule of its own speaks it.
+    ``send_proxy``: that connect begins with a PROXY header; ``proxy_version`` is that of any header it sends.
     ``source``: the address that the connection comes from.
     """
 
@@ -55,6 +56,7 @@ class Check:
     sni: str | None = None
     alpn: tuple[str, ...] = ()
     send_proxy: bool = False
+    proxy_version: int = 1
     source: str | None = None
 
 

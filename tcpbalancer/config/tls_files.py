@@ -1,0 +1,30 @@
+"""Are the files there that checks need for TLS? Asked before anything starts.
+
+Laws: opens certificates, keys and lists, through the library that will use them; what cannot be used is an error at the
+line of the server. Where nothing speaks TLS, nothing is opened.
+"""
+
+from __future__ import annotations
+
+from tcpbalancer.config.findings import SERVER, Report
+from tcpbalancer.model import Check, Configuration, Dialogue, Probe
+from tcpbalancer.model.dialogue import Connect
+
+
+def examine_tls(configuration: Configuration, report: Report) -> None:
+    """Report what cannot be used."""
+    for backend in configuration.backends.values():
+        for server in backend.servers:
+            if server.check is None or not _speaks_tls(server.check, backend.probe):
+                continue
+            from tcpbalancer.checks.tls import UnreadableError, context
+
+            try:
+                context(server.check.tls, (), has_name=False)
+            except UnreadableError as wrong:
+                report.error_as(SERVER, server.location, f"'server {backend.name}/{server.name}' : {wrong}.")
+
+
+def _speaks_tls(check: Check, probe: Probe) -> bool:
+    steps = probe.steps if isinstance(probe, Dialogue) else ()
+    return check.use_tls or any(isinstance(step, Connect) and step.tls for step in steps)
