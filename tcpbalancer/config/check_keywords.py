@@ -16,7 +16,7 @@ from tcpbalancer.config.check_expect import TOKEN, expect_rule, http_send_rule, 
 from tcpbalancer.config.check_rules import Cursor, RuleError, connect_rule, send_rule, variable_rule
 from tcpbalancer.config.drafts import CheckDraft, RuleDraft
 from tcpbalancer.config.findings import maybe
-from tcpbalancer.config.registry import BACK, Reading, keyword
+from tcpbalancer.config.registry import BACK, Handler, Reading, keyword
 from tcpbalancer.config.samples import parse_template
 from tcpbalancer.dialogue import protocols
 from tcpbalancer.model import Dialogue
@@ -183,7 +183,7 @@ def external_check(reading: Reading) -> None:
         setattr(check, words[0], words[1])
 
 
-@keyword("tcp-check <rule>", BACK, "A step of 'option tcp-check': connect, send, expect, comment, set-var.")
+@keyword("tcp-check set-var(<name>) <value>", BACK, "Set a variable; set-var-fmt and unset-var, too.")
 def tcp_check(reading: Reading) -> None:
     """Read a rule of ``tcp-check``."""
     rules = own_rules(reading, "tcp").tcp
@@ -201,7 +201,7 @@ def tcp_check(reading: Reading) -> None:
         rules.append(rule)
 
 
-@keyword("http-check <rule>", BACK, "A step of 'option httpchk': connect, send, expect, comment, set-var.")
+@keyword("http-check set-var(<name>) <value>", BACK, "Set a variable; set-var-fmt and unset-var, too.")
 def http_check(reading: Reading) -> None:
     """Read a rule of ``http-check``."""
     check = own_rules(reading, "http")
@@ -223,6 +223,47 @@ def http_check(reading: Reading) -> None:
     supported = f"'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', {_VARIABLES}"
     if (rule := _rule(reading, read, supported)) is not None:
         check.http.append(rule)
+
+
+def _describe(handler: Handler, prefix: str, rules: dict[str, str]) -> None:
+    """Give each rule an entry of its own, for those who look it up."""
+    for rule, summary in rules.items():
+        keyword(f"{prefix} {rule}", BACK, summary, words=2)(handler)
+
+
+_CONNECT = "connect [default] [port <p>] [addr <a>] [send-proxy] [linger] [ssl] [sni <s>] [alpn <l>] [comment <c>]"
+_ENDS = "[comment <c>] [ok-status <s>] [error-status <s>] [tout-status <s>] [on-success <f>] [on-error <f>]"
+_describe(
+    tcp_check,
+    "tcp-check",
+    {
+        _CONNECT: "Open a connection.",
+        "send <text> [comment <c>]": "Send a text.",
+        "send-lf <format> [comment <c>]": "Send what a log-format string yields.",
+        "send-binary <hex> [comment <c>]": "Send bytes.",
+        "send-binary-lf <format> [comment <c>]": "Send the bytes whose digits a log-format string yields.",
+        f"expect [min-recv <n>] {_ENDS} [status-code <e>] [!]<match> <pattern>": (
+            "What has to come: string, rstring, binary, rbinary, string-lf, binary-lf."
+        ),
+        "comment <text>": "Told with a failure of the rules behind it.",
+    },
+)
+_describe(
+    http_check,
+    "http-check",
+    {
+        _CONNECT: "Open a connection.",
+        "send [meth <m>] [{uri|uri-lf} <u>] [ver <v>] [hdr <n> <f>]* [{body|body-lf} <b>] [comment <c>]": (
+            "What the request looks like."
+        ),
+        f"expect [min-recv <n>] {_ENDS} [!]<match> <pattern>": (
+            "What has to come: status, rstatus, string, rstring, string-lf, hdr, fhdr."
+        ),
+        "disable-on-404": "A server that answers 404 gets no new connections (NOLB).",
+        "send-state": "Tell the server how it stands.",
+        "comment <text>": "Told with a failure of the rules behind it.",
+    },
+)
 
 
 def _http_send(reading: Reading, check: CheckDraft) -> None:

@@ -71,12 +71,3 @@ for _name, _which in (("ssl-min-ver", "lowest"), ("ssl-max-ver", "highest")):
         if given.text not in _VERSIONS:
             raise ValueError(f"'{given.name}' : unknown SSL version '{given.text}'")
         return given.text
-
-
-def _refused(given: Given) -> None:
-    raise ValueError(
-        f"'{given.name}' is not supported by tcpbalancer: its checks would not say what this file asks for"
-    )
-
-
-server_option("check-proto <name>", "Refused.")(_refused)

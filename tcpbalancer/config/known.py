@@ -111,9 +111,6 @@ OPTIONS = _words(
 )
 """Behind ``option``."""
 
-PROBES = _words("ldap-check mysql-check pgsql-check redis-check smtpchk spop-check ssl-hello-chk")
-"""Behind ``option``, too: checks in the protocol of an application."""
-
 TIMEOUTS = frozenset({"handshake", "http-keep-alive", "http-request", "tarpit"})
 """Behind ``timeout``."""
 
@@ -121,9 +118,6 @@ STATS = frozenset(
     {"admin", "http-request", "scope", "show-desc", "show-legends", "show-modules", "show-node", "show-version"}
 )
 """Behind ``stats`` in a proxy. The page shows the version anyway, and who it is."""
-
-HTTP_CHECK = frozenset({"comment", "connect", "disable-on-404", "send-state"})
-"""Behind ``http-check``; ``set-var(...)`` and its relatives come on top."""
 
 SERVER = {
     **dict.fromkeys(
@@ -143,7 +137,7 @@ SERVER = {
     **dict.fromkeys(
         _words(
             """
-            agent-addr agent-inter agent-port agent-send alpn ca-file cc check-alpn check-proto check-sni ciphers
+            agent-addr agent-inter agent-port agent-send alpn ca-file cc check-alpn check-sni ciphers
             ciphersuites client-sigalgs cookie crl-file crt curves error-limit guid hash-key healthcheck idle-ping
             init-state interface ktls log-bufsize log-proto max-reuse namespace npn observe on-error
             on-marked-up pool-conn-name pool-low-conn pool-max-conn pool-purge-delay proto proxy-v2-options
@@ -193,7 +187,7 @@ SILENT_BIND = frozenset({"name", "id", "process", "thread", "shards", "nice"})
 
 REFUSED_GLOBAL = _words("lua-load lua-load-per-thread lua-prepend-path")
 REFUSED_PROXY = _words("filter persist use-fcgi-app")
-REFUSED_SERVER = {"check-via-socks4": 0, "socks4": 1}
+REFUSED_SERVER = {"check-proto": 1, "check-via-socks4": 0, "socks4": 1}
 """Keywords that are refused as if HAProxy did not have them: what they are for would silently be missing. Behind the
 options stands how many values each takes."""
 

@@ -145,7 +145,6 @@ def _of_proxies() -> list[Row]:
         *(_row(f"timeout {name} <time>", State.DONE, "", "dflb") for name in TIMEOUTS),
         *_accepted(known.TIMEOUTS, {f"timeout {name}" for name in TIMEOUTS}, "timeout "),
         *_accepted(known.STATS, KEYWORDS, "stats "),
-        *_accepted(known.HTTP_CHECK, KEYWORDS, "http-check "),
         *_accepted(known.PROXY, first),
         *_refused(known.REFUSED_PROXY, KEYWORDS),
         *_gone({name: said for name, said in removed.REMOVED.items() if not name.startswith("option ")}),
@@ -155,7 +154,7 @@ def _of_proxies() -> list[Row]:
 def _of_options() -> list[Row]:
     return [
         *_registered(entry for name, entry in KEYWORDS.items() if name.startswith("option ")),
-        *_accepted([*known.OPTIONS, *known.PROBES], KEYWORDS, "option "),
+        *_accepted(known.OPTIONS, KEYWORDS, "option "),
         *_gone({name: said for name, said in removed.REMOVED.items() if name.startswith("option ")}),
     ]
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import ssl
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from balancer_process import TCPBALANCER, BalancerProcess, haproxy, until
-from tcp_peers import PATIENCE, ScriptedServer, free_port, full_backlog, reset
+from tcp_peers import ScriptedServer, free_port, reset
 
 pytestmark = pytest.mark.interop
 
@@ -181,7 +179,7 @@ CASES = [
     Case("tout-status", f"{TCP}; tcp-check expect string a tout-status L4TOUT", ("hold",)),
     Case(
         "tcp-check set-var",
-        f'{TCP}; tcp-check set-var(check.x) str(hello); tcp-check send-lf "%[var(check.x)]"; tcp-check expect string ok',
+        f'{TCP}; tcp-check set-var(check.x) str(hi); tcp-check send-lf "%[var(check.x)]"; tcp-check expect string ok',
         (None, b"ok"),
     ),
     Case(

@@ -87,7 +87,7 @@ def test_how_many_values_follow_an_option(printed: str) -> None:
 def test_options_of_proxies(printed: str) -> None:
     names = re.findall(r"^\toption (\S+)", part(printed, "configuration"), re.MULTILINE)
     assert len(names) > 30
-    ours = {*known.OPTIONS, *known.PROBES, *(name.removeprefix("option ") for name in KEYWORDS)}
+    ours = {*known.OPTIONS, *(name.removeprefix("option ") for name in KEYWORDS)}
     assert sorted(set(names) - ours) == []
 
 

@@ -447,8 +447,8 @@ def test_tls_in_checks_is_as_the_server_line_says() -> None:
     )
     assert server_check("check-ssl no-check-ssl").use_tls is False
     whole = "global\n ssl-server-verify none\n ca-base /etc/ca\n crt-base /etc/crt\n"
-    check = server_check("check-ssl ca-file x.pem crt /y.pem ssl-min-ver TLSv1.2", whole=whole)
-    assert check.tls == Tls(verify=False, ca_file="/etc/ca/x.pem", certificate="/y.pem", lowest="TLSv1.2")
+    check = server_check("check-ssl ca-file x.pem ssl-min-ver TLSv1.2", whole=whole)
+    assert check.tls == Tls(verify=False, ca_file="/etc/ca/x.pem", lowest="TLSv1.2")
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,7 @@ def test_tls_in_checks_is_as_the_server_line_says() -> None:
             "'verifyhost' other than ",
         ),
         ("check-via-socks4", "unknown keyword 'check-via-socks4': not supported by tcpbalancer"),
-        ("check-proto h2", "'check-proto' is not supported by tcpbalancer"),
+        ("check-proto h2", "unknown keyword 'check-proto': not supported by tcpbalancer"),
         ("check-alpn ,", "'check-alpn' expects the protocol list as an argument"),
         ("ssl-min-ver 1.2", "'ssl-min-ver' : unknown SSL version '1.2'"),
         ("agent-check", "server s does not have agent port. Agent check has been disabled."),

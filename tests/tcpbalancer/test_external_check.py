@@ -48,8 +48,10 @@ def test_an_external_check_that_takes_too_long_is_ended_with_all_that_it_started
     async def timed_out() -> CheckResult:
         result = await ask(ExternalCheck(str(program), "/usr/bin:/bin"), Check("127.0.0.1", 1), Limits(0.4, None))
         async with asyncio.timeout(PATIENCE):
-            while any(_runs(int(number)) for number in numbers.read_text().split()):
-                await asyncio.sleep(0.01)  # noqa: ASYNC110 - processes tell nobody
+            while any(  # noqa: ASYNC110 - processes tell nobody
+                _runs(int(number)) for number in numbers.read_text().split()
+            ):
+                await asyncio.sleep(0.01)
         return result
 
     result = asyncio.run(timed_out())
