@@ -58,8 +58,10 @@ DENIED_CONNECTIONS: Final = 30  # dcon
 DENIED_SESSIONS: Final = 31  # dses
 BLOCK: Final = 32
 
-GAUGES: Final = frozenset({CURRENT, QUEUED, WAITING_SINCE})
+GAUGES: Final = frozenset({CURRENT, QUEUED, WAITING_SINCE, RESERVED})
 """What is so now, and is not counted."""
+MEMORIES: Final = frozenset({RELEASED_NS, RATE_SECOND, RATE_COUNT, RATE_BEFORE})
+"""What decisions depend on: cleared with nothing but the process."""
 LARGEST: Final = frozenset({PEAK, QUEUE_PEAK_MS, CONNECT_PEAK_MS, TOTAL_PEAK_MS, QUEUED_PEAK})
 
 # Settings: written by the supervisor only. 0 means "no limit" unless it is said otherwise.
@@ -276,7 +278,7 @@ class SharedMemory:
 
     def clear(self, worker: int, *, everything: bool) -> None:
         """Set a worker's largest values back, or all but its gauges; only that worker may call this."""
-        fields = [field for field in range(BLOCK) if field not in GAUGES] if everything else list(LARGEST)
+        fields = [field for field in range(BLOCK) if field not in GAUGES | MEMORIES] if everything else list(LARGEST)
         for block in range(self.layout.blocks):
             start = self.layout.block(worker, block).start
             for field in fields:
