@@ -90,6 +90,7 @@ class AgentLoop:
         if reply.maxconn is not None:
             memory, backend = self.watch.memory, server.backend.place
             memory.words[memory.layout.server_setting(backend, server.place, SERVER_MAXCONN)] = reply.maxconn
+            memory.ring()
         result = reply.result
         if warning and not result.info and reply.health is None:
             result = CheckResult(result.status, result.code, f"agent warns : {warning}")

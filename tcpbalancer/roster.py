@@ -15,8 +15,9 @@ from tcpbalancer.administration import Administration, Answer, Severity
 from tcpbalancer.agent_loop import AgentLoop
 from tcpbalancer.channel import RemoveServer, SetServer
 from tcpbalancer.check_loop import CheckLoop
-from tcpbalancer.counters import CURRENT, SERVER_MAXCONN, SLOTS_USED
+from tcpbalancer.counters import CURRENT, SLOTS_USED
 from tcpbalancer.model import Server
+from tcpbalancer.route import write_limits
 from tcpbalancer.server_state import Admin
 from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.watched import WatchedBackend, WatchedServer, watch
@@ -106,7 +107,7 @@ class Roster:
         for worker in range(layout.workers):
             row = layout.block(worker, layout.server(backend, server.place))
             words[row] = memoryview(bytearray(8 * (row.stop - row.start))).cast("q")
-        words[layout.server_setting(backend, server.place, SERVER_MAXCONN)] = server.server.maxconn
+        write_limits(memory, backend, server.place, server.server)
         used = layout.backend_setting(backend, SLOTS_USED)
         words[used] = max(words[used], server.place + 1)
 

@@ -25,7 +25,7 @@ from tcpbalancer.counters import (
     Layout,
     SharedMemory,
 )
-from tcpbalancer.model import Backend, Configuration, Frontend, Mode
+from tcpbalancer.model import Backend, Configuration, Frontend, Mode, Server
 from tcpbalancer.pool import Pool
 from tcpbalancer.rules.stick_table import rows_of
 
@@ -75,13 +75,18 @@ def make_memory(configuration: Configuration) -> SharedMemory:
         words[layout.backend_setting(place, SLOTS_USED)] = len(backend.servers)
         words[layout.backend_setting(place, FULLCONN)] = backend.fullconn
         for slot, server in enumerate(backend.servers):
-            for setting, value in (
-                (SERVER_MAXCONN, server.maxconn),
-                (SERVER_MINCONN, server.minconn),
-                (SERVER_MAXQUEUE, server.maxqueue),
-            ):
-                words[layout.server_setting(place, slot, setting)] = value
+            write_limits(memory, place, slot, server)
     return memory
+
+
+def write_limits(memory: SharedMemory, backend: int, slot: int, server: Server) -> None:
+    """Write the limits of a server as its definition has them."""
+    for setting, value in (
+        (SERVER_MAXCONN, server.maxconn),
+        (SERVER_MINCONN, server.minconn),
+        (SERVER_MAXQUEUE, server.maxqueue),
+    ):
+        memory.words[memory.layout.server_setting(backend, slot, setting)] = value
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from hakit.health import RiseFall
 from tcpbalancer.balance import eligible, is_dynamic
-from tcpbalancer.counters import CURRENT, RUNNING, SCALE, THROTTLE, SharedMemory
+from tcpbalancer.counters import CURRENT, QUEUED, RUNNING, SCALE, THROTTLE, SharedMemory
 from tcpbalancer.model import Backend, Configuration, SavedServer, Server
 from tcpbalancer.route import all_backends
 from tcpbalancer.server_state import BackendState, CheckState, Operation, ServerState, Terms, shown
@@ -129,17 +129,19 @@ class WatchedBackend:
             enumerate(eligible(usable, backups, all_backups=self.backend.all_backups)), key=lambda each: not each[1]
         ):
             words[start + self.servers[index].place] = weight
+        memory.ring()  # there may be room now for those who wait
 
 
 def about(server: WatchedServer, memory: SharedMemory) -> About:
     """Return of whom a line tells, and what is left of its backend."""
     backend = server.backend
     left = backend.standing()
-    sessions = memory.sum(memory.layout.server(backend.place, server.place), CURRENT)
+    block = memory.layout.server(backend.place, server.place)
+    sessions, queued = memory.sum(block, CURRENT), memory.sum(block, QUEUED)
     return About(
         backend=backend.backend.name,
         server=server.server.name,
-        standing=Standing(left.active, left.backup, sessions),
+        standing=Standing(left.active, left.backup, sessions, queued),
         backup=server.server.backup,
         via="" if server.tracked is None else server.tracked.name,
     )
