@@ -154,7 +154,7 @@ class Session:
         # What counts as a side's activity: bytes in any direction, or (option independent-streams) only what it sends.
         alone = (self.route.frontend.independent_streams, self.pool.backend.independent_streams)
         self._activity = [1 << side + (RECEIVED if alone[side] else 0) for side in (CLIENT, SERVER)]
-        self._relay = RELAYS["copy"](self._client, self._server, self._around.buffer)
+        self._relay = RELAYS["adaptive"](self._client, self._server, self._around.buffer, self._around.pipes)
         for side in (CLIENT, SERVER):
             self._watch(side, self._relay.interest(side))
         self._note(LogMoment.ESTABLISHED, now)
@@ -287,6 +287,8 @@ class Session:
             self._accounts.assigned_now = now  # Tw is the time spent in the queue, though it led nowhere
         self.phase = Phase.ENDED
         self.report_bytes()
+        if self._relay is not None:
+            self._relay.close()
         self._close_server(reset=self._relay is not None and self._relay.failed == CLIENT)
         self._watch(CLIENT, None)
         self._accounts.close(self.chosen, self.target, flags, now)

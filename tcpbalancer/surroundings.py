@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tcpbalancer.channel import Report
 from tcpbalancer.poller import Poller
+from tcpbalancer.relay import PipePool
 from tcpbalancer.session_log import SessionRecord
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Surroundings(Protocol):
 
     poller: Poller
     buffer: memoryview
+    pipes: PipePool
 
     def connections(self) -> int:
         """Return the connections of all frontends and workers."""

@@ -49,6 +49,7 @@ from tcpbalancer.doorway import Doorkeeper
 from tcpbalancer.handover import Handover
 from tcpbalancer.poller import HUP, READ, WRITE, Poller
 from tcpbalancer.pool import Pool
+from tcpbalancer.relay import PipePool
 from tcpbalancer.route import Route, make_layout, make_pools, make_routes
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
@@ -75,6 +76,7 @@ class Worker:
         configuration = handover.configuration
         self.poller = Poller()
         self.buffer = memoryview(bytearray(BUFFER))
+        self.pipes = PipePool()
         self._memory = SharedMemory(make_layout(configuration), handover.counters, handover.bells)
         own = self._memory.layout.worker(handover.worker)
         self._words = self._memory.view(slice(own, own + WORKER_BLOCK))

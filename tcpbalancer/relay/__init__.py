@@ -13,10 +13,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
+from tcpbalancer.relay.adaptive import AdaptiveRelay
 from tcpbalancer.relay.copy import CopyRelay
+from tcpbalancer.relay.pipes import PipePool
 from tcpbalancer.relay.side import CLIENT, RECEIVED, SERVER, Side, other
+from tcpbalancer.relay.splice import SpliceRelay
 
-__all__ = ["CLIENT", "RECEIVED", "RELAYS", "SERVER", "Relay", "Side", "other"]
+__all__ = ["CLIENT", "RECEIVED", "RELAYS", "SERVER", "PipePool", "Relay", "Side", "other"]
 
 
 class Relay(Protocol):
@@ -70,8 +73,12 @@ class Relay(Protocol):
         """Whether nothing is left to move."""
         ...
 
+    def close(self) -> None:
+        """Give back what is held; whatever is still to be moved is lost."""
+        ...
 
-RELAYS: Mapping[str, Callable[[socket.socket, socket.socket, memoryview], Relay]] = MappingProxyType(
-    {"copy": CopyRelay}
+
+RELAYS: Mapping[str, Callable[[socket.socket, socket.socket, memoryview, PipePool], Relay]] = MappingProxyType(
+    {"adaptive": AdaptiveRelay, "copy": CopyRelay, "splice": SpliceRelay}
 )
-"""Makes a relay of the client's socket, the server's socket, and a buffer that it may use while it is called."""
+"""Makes a relay of the client's socket, the server's socket, a buffer to use while it is called, and pipes."""

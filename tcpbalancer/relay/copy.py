@@ -11,18 +11,20 @@ from __future__ import annotations
 import socket
 
 from tcpbalancer.poller import ERROR, HUP, NOTHING, READ, WRITE
+from tcpbalancer.relay.pipes import PipePool
 from tcpbalancer.relay.side import CLIENT, RECEIVED, SERVER, Side, other
 
 
-class _Flow:
-    """One direction."""
+class Flow:
+    """One direction. ``waiting``: bytes that were received and that the sink has not taken yet."""
 
-    __slots__ = ("at_end", "kept", "passed_end", "sink", "source", "spoke")
+    __slots__ = ("at_end", "kept", "passed_end", "sink", "source", "spoke", "waiting")
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self.source = source
         self.sink = sink
-        self.kept = memoryview(b"")  # received, but not taken by the sink yet
+        self.kept = memoryview(b"")  # what waits, as far as it is here
+        self.waiting = 0
         self.spoke = False  # something was received
         self.at_end = False  # nothing will be read any more
         self.passed_end = False  # the end of file has been passed on
@@ -33,9 +35,9 @@ class CopyRelay:
 
     __slots__ = ("_buffer", "_failed", "_flows", "_sent")
 
-    def __init__(self, client: socket.socket, server: socket.socket, buffer: memoryview) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, buffer: memoryview, _pipes: PipePool) -> None:
         self._buffer = buffer
-        self._flows = (_Flow(client, server), _Flow(server, client))  # by the side they come from
+        self._flows = (Flow(client, server), Flow(server, client))  # by the side they come from
         self._sent = [0, 0]
         self._failed: Side | None = None
 
@@ -59,14 +61,14 @@ class CopyRelay:
         """Whether nothing is left to move: both ends were passed on, or all that a reset side had sent."""
         if self._failed is not None:
             flow = self._flows[self._failed]
-            return flow.at_end and not flow.kept
+            return flow.at_end and not flow.waiting
         return self._flows[CLIENT].passed_end and self._flows[SERVER].passed_end
 
     def interest(self, side: Side) -> int:
         """Return what to watch a side for: READ, WRITE, both or nothing."""
         outgoing, incoming = self._flows[side], self._flows[other(side)]
-        reads = READ if not outgoing.at_end and not outgoing.kept else NOTHING
-        return reads | (WRITE if incoming.kept else NOTHING)
+        reads = READ if not outgoing.at_end and not outgoing.waiting else NOTHING
+        return reads | (WRITE if incoming.waiting else NOTHING)
 
     def has_spoken(self, side: Side) -> bool:
         """Return whether a side has sent any bytes, delivered or not."""
@@ -82,12 +84,12 @@ class CopyRelay:
 
     def owes(self, side: Side) -> bool:
         """Return whether bytes for a side wait here."""
-        return bool(self._flows[other(side)].kept)
+        return bool(self._flows[other(side)].waiting)
 
     def ready(self, side: Side, mask: int) -> int:
         """Move what can be moved; see ``Relay.ready``."""
         moved = 0
-        if mask & (WRITE | ERROR) and self._flows[other(side)].kept:
+        if mask & (WRITE | ERROR) and self._flows[other(side)].waiting:
             moved |= self._flush(other(side))
         if mask & (READ | HUP | ERROR):
             moved |= self._receive(side)
@@ -99,7 +101,7 @@ class CopyRelay:
     def _receive(self, side: Side) -> int:
         """Read once from a side and hand on what came."""
         flow, came = self._flows[side], 1 << side | 1 << side + RECEIVED
-        if flow.at_end or flow.kept:
+        if flow.at_end or flow.waiting:
             return 0
         try:
             count = flow.source.recv_into(self._buffer)
@@ -115,9 +117,10 @@ class CopyRelay:
                 self._pass_end(side)
             return came
         flow.spoke = True
-        flow.kept = self._buffer[:count]
+        self._copied(side, count)
+        flow.kept, flow.waiting = self._buffer[:count], count
         moved = self._flush(side)
-        if flow.kept:
+        if flow.waiting:
             flow.kept = memoryview(bytes(flow.kept))  # the buffer belongs to the next call
         return moved | came
 
@@ -133,6 +136,7 @@ class CopyRelay:
             return 0
         self._sent[side] += count
         flow.kept = flow.kept[count:]
+        flow.waiting -= count
         return 1 << other(side)
 
     def _pass_end(self, side: Side) -> None:
@@ -150,4 +154,14 @@ class CopyRelay:
             self._failed = side
         towards = self._flows[other(side)]
         towards.at_end = True
-        towards.kept = memoryview(b"")
+        self._drop(other(side), towards)
+
+    def _drop(self, _side: Side, flow: Flow) -> None:
+        """Forget what waits in one direction."""
+        flow.kept, flow.waiting = memoryview(b""), 0
+
+    def _copied(self, side: Side, count: int) -> None:
+        """Take note of how much was received in one turn."""
+
+    def close(self) -> None:
+        """Give back what is held: nothing here."""

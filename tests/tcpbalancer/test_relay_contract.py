@@ -12,7 +12,7 @@ import pytest
 from tcp_peers import PATIENCE, read_exactly, read_to_end, reset, small_buffers, tcp_pair
 
 from tcpbalancer.poller import ERROR, HUP, READ, WRITE, Poller
-from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Relay, Side
+from tcpbalancer.relay import CLIENT, RELAYS, SERVER, PipePool, Relay, Side
 
 SEED = 20261122
 QUIET = 0.2
@@ -29,7 +29,8 @@ class Bench:
         for each in self.inner:
             each.setblocking(False)
         self.buffer = memoryview(bytearray(buffer))
-        self.relay: Relay = RELAYS[name](inner_client, inner_server, self.buffer)
+        self.pipes = PipePool()
+        self.relay: Relay = RELAYS[name](inner_client, inner_server, self.buffer, self.pipes)
         self.poller = Poller()
         self.watched: list[int | None] = [None, None]
         self.wake_ups = 0
@@ -73,10 +74,14 @@ class Bench:
 
     def finish(self) -> None:
         """Close the inner ends, as a session does when the relay is over."""
+        self.relay.close()
         for each in self.inner:
             each.close()
 
     def close(self) -> None:
+        self.relay.close()
+        assert self.pipes.lent == 0
+        self.pipes.close()
         self.poller.close()
         for each in (self.client, self.server, *self.inner):
             each.close()
@@ -257,7 +262,7 @@ def test_an_urgent_byte_does_no_harm(bench: Bench) -> None:
 @pytest.mark.parametrize("name", sorted(RELAYS))
 def test_connections_that_share_a_buffer_never_see_each_others_bytes(name: str) -> None:
     one, two = Bench(name), Bench(name)
-    two.relay = RELAYS[name](*two.inner, one.buffer)
+    two.relay = RELAYS[name](*two.inner, one.buffer, one.pipes)
     try:
         for bench in (one, two):
             small_buffers(bench.inner[SERVER])
