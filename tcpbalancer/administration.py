@@ -238,7 +238,7 @@ class Administration:
         told = server.server
         if not _is_address(address):
             return _warning(f"Invalid addr '{address}'{by}")
-        words = [f"IP changed from '{told.address}' to '{address}'"]
+        words = [f"IP changed from '{told.address or '(none)'}' to '{address}'"]
         if address == told.address:
             words = ["no need to change the addr"]
         new_port = told.port
@@ -255,6 +255,7 @@ class Administration:
             )
         if (address, new_port) != (told.address, told.port):
             self.move(server, address, new_port)
+        self.resolved(server)
         return _warning(", ".join(words) + by)
 
     def move(self, server: WatchedServer, address: str, port: int) -> None:
@@ -267,8 +268,17 @@ class Administration:
                 address=address if check.address == before.address else check.address,
                 port=port if check.port == before.port else check.port,
             )
-        server.server = replace(before, address=address, port=port, check=check)
+        agent = before.agent
+        if agent is not None and agent.address == before.address:
+            agent = replace(agent, address=address)
+        server.server = replace(before, address=address, port=port, check=check, agent=agent)
         self._watch.send(SetServer(server.backend.place, server.place, server.server))
+
+    def resolved(self, server: WatchedServer) -> None:
+        """Take note that a server's address is known."""
+        if server.state.admin & Admin.RESOLUTION:
+            self._watch.unmark(server, Admin.RESOLUTION)
+            self._hurry(server)
 
     def set_check_address(self, server: WatchedServer, address: str, port: str = "") -> Answer:
         """``set server b/s check-addr A [port P]``."""

@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hakit.events import EventHub
 from hakit.transcript import Value
@@ -50,8 +50,9 @@ from tcpbalancer.tally import Correspondence, Tally, correspondence, is_same
 from tcpbalancer.version import REPORTED
 from tcpbalancer.worker_process import WorkerProcess, explain
 
-START_LIMIT = 10.0
-"""Seconds within which a worker must say that it is ready."""
+if TYPE_CHECKING:
+    from tcpbalancer.name_watch import NameWatch
+
 STOP_LIMIT = 2.0
 """Seconds within which workers must have ended their connections when told to stop."""
 SHORT_LIFE = 1.0
@@ -79,6 +80,7 @@ class Generation:
         self.checks = CheckLoop(self.watch, configuration)
         self.administration = Administration(self.watch, self.checks.hurry)
         self.agents = AgentLoop(self.watch, self.administration)
+        self.names: NameWatch | None = None
         self.roster = Roster(self.watch, self.checks, self.agents)
         self.workers: dict[int, WorkerProcess] = {}
         self.is_over = False
@@ -120,7 +122,7 @@ class Generation:
         for number in range(self.configuration.nbthread):
             self._start_worker(number)
         for worker in tuple(self.workers.values()):
-            await _came_up(worker)
+            await worker.came_up()
 
     def serve(self, before: Generation | None = None) -> None:
         """Begin to check; from ``before``, which serves until now, this one takes over."""
@@ -136,8 +138,19 @@ class Generation:
             before.checks.start(without=self.checks)
             before.agents.start(without=self.agents)
         self.checks.start()
+        self._watch_names(before)
         self.agents.start()
         self._spawn(self._look_every_second())
+
+    def _watch_names(self, before: Generation | None) -> None:
+        """Begin to look for the names of servers; whoever did so before need not any more."""
+        if before is not None and before.names is not None:
+            before.names.pause()
+        if self.configuration.resolvers:
+            from tcpbalancer.name_watch import NameWatch  # dnspython: only where there are names to look up
+
+            self.names = NameWatch(self.configuration.resolvers, self.watch, self.administration)
+            self.names.start()
 
     async def finish(self, order: Order, limit: float | None) -> None:
         """Give the workers an order and wait for them to end; a second order may overtake the first."""
@@ -150,6 +163,8 @@ class Generation:
             await self._workers_ended(None)
         await self.checks.stop()
         await self.agents.stop()
+        if self.names is not None:
+            await self.names.stop()
         self.watch.stop()
         for task in tuple(self._tasks):
             task.cancel()
@@ -375,12 +390,3 @@ class Generation:
         """Wait until all workers have ended; returns whether they have."""
         ends = [worker.ended for worker in self.workers.values()]
         return not ends or not (await asyncio.wait(ends, timeout=limit))[1]
-
-
-async def _came_up(worker: WorkerProcess) -> None:
-    """Wait until a worker accepts; raises RuntimeError if it does not."""
-    try:
-        async with asyncio.timeout(START_LIMIT):
-            await worker.ready
-    except TimeoutError:
-        raise RuntimeError(f"worker {worker.number} did not come up within {START_LIMIT:g} s") from None

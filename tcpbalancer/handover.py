@@ -65,4 +65,5 @@ def for_workers(configuration: Configuration) -> Configuration:
         backends=dict(configuration.backends),
         log_targets=(),
         saved={},
+        resolvers={},
     )

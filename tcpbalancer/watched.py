@@ -15,7 +15,7 @@ from tcpbalancer.balance import eligible, is_dynamic
 from tcpbalancer.counters import CURRENT, QUEUED, RUNNING, SCALE, THROTTLE, SharedMemory
 from tcpbalancer.model import Backend, Configuration, SavedServer, Server
 from tcpbalancer.route import all_backends
-from tcpbalancer.server_state import BackendState, CheckState, Operation, ServerState, Terms, shown
+from tcpbalancer.server_state import Admin, BackendState, CheckState, Operation, ServerState, Terms, shown
 from tcpbalancer.slowstart import share, shown_weight, throttle
 from tcpbalancer.state_file import restored
 from tcpbalancer.state_lines import About, Standing
@@ -144,6 +144,7 @@ def about(server: WatchedServer, memory: SharedMemory) -> About:
         standing=Standing(left.active, left.backup, sessions, queued),
         backup=server.server.backup,
         via="" if server.tracked is None else server.tracked.name,
+        host=server.server.host,
     )
 
 
@@ -173,7 +174,11 @@ def initial_state(server: Server, now: float) -> ServerState:
     check = server.check
     known = None if check is None else CheckState(server.init_state.start(check.rise, check.fall))
     agent = None if server.agent is None else CheckState(RiseFall.barely_up(1, 1))
-    return ServerState.initial(now, check=known, agent=agent, disabled=server.disabled, init_state=server.init_state)
+    state = ServerState.initial(now, check=known, agent=agent, disabled=server.disabled, init_state=server.init_state)
+    if server.address:
+        return state
+    # It never was UP, so nothing has gone down.
+    return replace(state.marked(Admin.RESOLUTION, now), down_transitions=0)
 
 
 def chain(server: WatchedServer) -> Iterator[WatchedServer]:

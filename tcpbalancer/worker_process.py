@@ -25,6 +25,8 @@ PORTION = 32
 """Datagrams read per wake-up."""
 LARGEST = 262144
 """Bytes of a datagram."""
+START_LIMIT = 10.0
+"""Seconds within which a worker must say that it is ready."""
 SEND_BUFFER = 1 << 20
 STILL = 3
 """Looks in a row at a heart that does not beat, one second apart, after which a worker counts as frozen. Looks are
@@ -103,6 +105,14 @@ class WorkerProcess:
         self._heartbeat = heartbeat
         self._still = 0 if moves else self._still + 1
         return self._still == STILL
+
+    async def came_up(self) -> None:
+        """Wait until it accepts; raises RuntimeError if it does not."""
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                await self.ready
+        except TimeoutError:
+            raise RuntimeError(f"worker {self.number} did not come up within {START_LIMIT:g} s") from None
 
     def kill(self) -> None:
         """End it the hard way."""

@@ -6,37 +6,29 @@ construction; what cannot be built is in the report, and then there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from hakit.diagnostics import Location
 from tcpbalancer.config.build_balance import balance_settings, limits_of_server, with_fullconn
 from tcpbalancer.config.build_log import connection_log, proxy_log
+from tcpbalancer.config.build_names import Names, Resolve, Saved
 from tcpbalancer.config.build_rules import RulesBuilder
 from tcpbalancer.config.check_servers import CheckBuilder
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import BindDraft, Drafts, ProxyDraft, ServerDraft, Settings
-from tcpbalancer.config.findings import CHECKING, FILE, RESOLVING, Report, maybe
+from tcpbalancer.config.findings import CHECKING, FILE, Report, maybe
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.rule_drafts import rules_of
 from tcpbalancer.config.runtime_keywords import MAXCONN, SOCKETS, TIMEOUT
 from tcpbalancer.config.socket_keywords import socket_options
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
-    NOWHERE,
     Backend,
     Bind,
     Configuration,
     Frontend,
     Mode,
-    SavedServer,
     Server,
     Timeouts,
 )
-
-Resolve = Callable[[str], str | None]
-"""Takes a host name, returns an address or None."""
-Saved = Mapping[tuple[str, str], SavedServer]
-"""What state files say, by the names of backend and server."""
 
 
 def build(drafts: Drafts, report: Report, resolve: Resolve, saved: Saved | None = None) -> Configuration | None:
@@ -53,7 +45,7 @@ class _Builder:
         self._frontends: dict[str, Frontend] = {}
         self._backends: dict[str, Backend] = {}
         self._order: list[str] = []
-        self._unresolved = False
+        self._names = Names(drafts, report, resolve, saved)
         self._checks = CheckBuilder(drafts.whole, report, resolve)
 
     def build(self) -> Configuration | None:
@@ -67,8 +59,8 @@ class _Builder:
             self._proxy(draft)
         refuse_impossible_tracks(self._drafts, self._report)
         whole = self._drafts.whole
-        if self._unresolved:
-            self._report.error_as(CHECKING, NOWHERE, "Failed to initialize server(s) addr.")
+        resolvers = self._names.sections()
+        self._names.tell_failure()
         if self._report.has_errors:
             return None
         return Configuration(
@@ -90,6 +82,7 @@ class _Builder:
             stats_sockets=whole.values.of(SOCKETS, tuple, ()),
             stats_timeout=whole.values.of(TIMEOUT, float, 10.0),
             stats_maxconn=whole.values.of(MAXCONN, int, 10),
+            resolvers=resolvers,
             saved=self._saved,
             spread_checks=whole.values.of("spread-checks", int, 0),
             max_spread_checks=whole.values.of("max-spread-checks", float, None) or None,
@@ -253,46 +246,26 @@ class _Builder:
 
     def _server(self, draft: ProxyDraft, line: ServerDraft) -> Server | None:
         options = line.options
-        address = self._server_address(draft, line)
-        if address is None:
+        found = self._names.find(draft, line)
+        if found is None:
             return None
         port = line.port if line.port is not None else self._called_port(draft, line)
         server = Server(
             name=line.name,
-            address=address,
+            address=found.address,
             port=port,
             weight=options.of("weight", int, 1),
             **limits_of_server(options),
             backup=bool(options.get("backup")),
-            disabled=bool(options.get("disabled")) or address == _NOWHERE or not port,
-            check=self._checks.check(draft, line, address) if options.get("check") else None,
-            agent=self._checks.agent(draft, line, address) if options.get("agent-check") else None,
+            disabled=bool(options.get("disabled")) or not port,
+            check=self._checks.check(draft, line, found.address) if options.get("check") else None,
+            agent=self._checks.agent(draft, line, found.address) if options.get("agent-check") else None,
             shutdown_sessions_when_down=bool(options.get("on-marked-down")),
+            host=found.host,
+            naming=found.naming,
             location=line.statement.location,
         )
         return with_conduct(server, draft, line)
-
-    def _server_address(self, draft: ProxyDraft, line: ServerDraft) -> str | None:
-        """Return the address, ``_NOWHERE`` for a server that starts without one, or None after an error."""
-        if is_literal(line.address):
-            return line.address
-        methods = line.options.of("init-addr", str, "last,libc").split(",")
-        for method in methods:
-            known = self._saved.get((draft.name, line.name))
-            if method == "last" and known is not None and known.address and is_literal(known.address):
-                return known.address
-            if method == "libc" and (found := self._resolve(line.address)) is not None:
-                return found
-            if is_literal(method):
-                return method
-        place, source = line.statement.at(2), line.statement.source_at(2)
-        message = f"'server {draft.name}/{line.name}' : could not resolve address '{line.address}'"
-        if "none" in methods:
-            self._report.notice_as(RESOLVING, place, f"{message}, disabling server.", source)
-            return _NOWHERE
-        self._report.error_as(RESOLVING, place, f"{message}.", source)
-        self._unresolved = True
-        return None
 
     def _called_port(self, draft: ProxyDraft, line: ServerDraft) -> int:
         """Return the port of a server that has none: the one that clients call, or 0 and a warning."""
@@ -319,9 +292,6 @@ class _Builder:
 def _type(draft: ProxyDraft) -> str:
     """Return HAProxy's word for the kind of a proxy (proxy_type_str)."""
     return "proxy" if draft.kind == "listen" else draft.kind
-
-
-_NOWHERE = "0.0.0.0"
 
 
 def _timeouts(settings: Settings) -> Timeouts:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from hakit.diagnostics import Diagnostic, Location, Severity
 from tcpbalancer.config.advice import advise
-from tcpbalancer.config.build import Resolve, build
+from tcpbalancer.config.build import build
+from tcpbalancer.config.build_names import Resolve, take_resolv_conf
 from tcpbalancer.config.conditions import Capabilities, holds
 from tcpbalancer.config.findings import FILE, Report
 from tcpbalancer.config.interpret import interpret
@@ -85,7 +86,8 @@ def read_texts(
     if report.has_errors:
         _tell_files_with_errors(files, report)
         report.raise_if_errors()
-    saved = saved_states(drafts, report, _read_states)
+    saved = saved_states(drafts, report, _read_text)
+    take_resolv_conf(drafts, report, _read_text)
     configuration = build(drafts, report, look_up if resolve is None else resolve, saved)
     advise(drafts, report)
     report.raise_if_errors()
@@ -95,7 +97,7 @@ def read_texts(
     return Loaded(configuration, report.warnings)
 
 
-def _read_states(path: str) -> str:
+def _read_text(path: str) -> str:
     return Path(path).read_bytes().decode("utf-8", "surrogateescape")
 
 

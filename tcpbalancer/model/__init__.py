@@ -14,6 +14,7 @@ from tcpbalancer.model.configuration import Configuration
 from tcpbalancer.model.dialogue import PLAIN_CONNECT, Dialogue
 from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
+from tcpbalancer.model.naming import Naming, Resolvers
 from tcpbalancer.model.process import Identity, Process
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
 from tcpbalancer.model.saved import SavedServer
@@ -40,10 +41,12 @@ __all__ = [
     "LogMoment",
     "LogTarget",
     "Mode",
+    "Naming",
     "OnError",
     "Probe",
     "Process",
     "ProxyLog",
+    "Resolvers",
     "SavedServer",
     "Secret",
     "Server",

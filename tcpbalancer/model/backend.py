@@ -12,6 +12,7 @@ from tcpbalancer.model.check import AgentCheck, Check, Probe
 from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.dialogue import PLAIN_CONNECT
 from tcpbalancer.model.log import ProxyLog
+from tcpbalancer.model.naming import Naming
 from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
 from tcpbalancer.model.rule import BackRules, StickTable
 from tcpbalancer.model.sockets import SocketOptions
@@ -36,7 +37,8 @@ class Server:
 
     ``minconn`` 0: ``maxconn`` does not depend on the backend's load. ``identity`` is its ``id``, 0 for its place.
     ``track`` names the backend and the server whose state is followed; ``observe`` says whether failed connections
-    count against it, ``error_limit`` how many in a row; ``slowstart`` is seconds.
+    count against it, ``error_limit`` how many in a row; ``slowstart`` is seconds. ``host`` is its name in the file if
+    it has one there; ``address`` is empty as long as that is not known, ``naming`` says who looks for it later.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Server:
     on_error: OnError = OnError.FAIL_CHECK
     init_state: InitState = InitState.NONE
     slowstart: int = 0
+    host: str = ""
+    naming: Naming | None = None
     location: Location = NOWHERE
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tcpbalancer.model.backend import Backend
 from tcpbalancer.model.frontend import Frontend
 from tcpbalancer.model.log import LogTarget
+from tcpbalancer.model.naming import Resolvers
 from tcpbalancer.model.process import Process
 from tcpbalancer.model.saved import SavedServer
 from tcpbalancer.model.stats_socket import StatsSocket
@@ -41,6 +42,7 @@ class Configuration:
     stats_timeout: float = 10.0
     stats_maxconn: int = 10
     process: Process = Process()
+    resolvers: Mapping[str, Resolvers] = field(default_factory=dict)
     saved: Mapping[tuple[str, str], SavedServer] = field(default_factory=dict)  # by backend and server
     spread_checks: int = 0
     max_spread_checks: float | None = None

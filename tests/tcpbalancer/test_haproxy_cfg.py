@@ -153,7 +153,7 @@ def test_default_server_accumulates_and_a_server_overrides_it() -> None:
 def test_names_are_looked_up_once_at_start() -> None:
     assert server("s db:5432").address == "192.0.2.7"
     assert server("s nope:5432 init-addr 192.0.2.8").address == "192.0.2.8"
-    assert server("s nope:5432 init-addr last,libc,none").disabled
+    assert server("s nope:5432 init-addr last,libc,none").address == ""
     assert look_up("127.0.0.1") == "127.0.0.1"
     assert look_up("no.such.host.invalid") is None
     assert look_up("x" * 300) is None
@@ -375,9 +375,7 @@ def test_unsupported_sections_are_refused_or_passed_over() -> None:
     assert errors("peers p\n peer a 192.0.2.1:1\n") == [
         "unknown keyword 'peers' in 'global' section: not supported by tcpbalancer"
     ]
-    assert warnings("resolvers dns\n nameserver a 192.0.2.1:53\n") == [
-        "section 'resolvers' is not carried out by tcpbalancer"
-    ]
+    assert warnings("userlist u\n user a\n") == ["section 'userlist' is not carried out by tcpbalancer"]
 
 
 def test_every_keyword_of_the_registry_says_how_it_is_written_and_what_it_does() -> None:
