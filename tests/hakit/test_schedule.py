@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hakit.health import RiseFall
-from hakit.schedule import Intervals, first_check_delay
+from hakit.schedule import Intervals, first_check_delay, strewn
 
 DOWN, RISING, FALLING, UP = (RiseFall(2, 3, health) for health in (0, 1, 3, 4))
 
@@ -28,3 +28,18 @@ def test_first_checks_are_spread_over_the_smallest_interval_of_a_second_or_more(
     position: int, inters: tuple[float, ...], delay: float
 ) -> None:
     assert first_check_delay(position, 3, inters[position], inters) == pytest.approx(delay)
+
+
+@pytest.mark.parametrize(
+    ("percent", "draw", "seconds"), [(0, 0.3, 2.0), (5, 0.0, 2.1), (5, 0.5, 2.0), (5, 1.0, 1.9), (50, 1.0, 1.0)]
+)
+def test_spread_checks_moves_a_check_by_so_many_percent_to_either_side(
+    percent: int, draw: float, seconds: float
+) -> None:
+    assert strewn(2.0, percent, draw) == pytest.approx(seconds)
+
+
+def test_max_spread_checks_bounds_the_time_over_which_first_checks_are_spread() -> None:
+    assert first_check_delay(1, 2, 60.0, (60.0, 60.0)) == 30.0
+    assert first_check_delay(1, 2, 60.0, (60.0, 60.0), 4.0) == 2.0
+    assert first_check_delay(1, 2, 2.0, (2.0, 2.0), 4.0) == 1.0
