@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from tcpbalancer.model import NOWHERE, Bind, Frontend
 
@@ -38,8 +39,20 @@ class ListenError(Exception):
 class ListeningSockets:
     """The listening sockets of one configuration, by address."""
 
-    def __init__(self, frontends: Sequence[Frontend], before: ListeningSockets | None = None) -> None:
-        """Open what ``before`` has not open already; raises ListenError, and then ``before`` is as it was."""
+    def __init__(
+        self,
+        frontends: Sequence[Frontend],
+        before: ListeningSockets | None = None,
+        *,
+        predecessors: Mapping[str, socket.socket] = MappingProxyType({}),
+        shares_ports: bool = True,
+    ) -> None:
+        """Open what ``before`` has not open already; raises ListenError, and then ``before`` is as it was.
+
+        ``predecessors`` are sockets of another process by their ``place_name``; what is not wanted of them stays open.
+        With ``shares_ports`` others of the same user may listen on the same ports, and a successor has to (socket(7),
+        SO_REUSEPORT).
+        """
         self.by_address: dict[Bind, socket.socket] = {}
         known = {} if before is None else before.by_address
         opened: list[socket.socket] = []
@@ -50,9 +63,10 @@ class ListeningSockets:
                 try:
                     if key in self.by_address:
                         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-                    if key not in known:
-                        opened.append(_open(bind))
-                    self.by_address[key] = known[key] if key in known else opened[-1]
+                    taken_over = predecessors.get(place_name(bind))
+                    if key not in known and taken_over is None:
+                        opened.append(_open(bind, shares_ports=shares_ports))
+                    self.by_address[key] = known.get(key) or taken_over or opened[-1]
                 except OSError as problem:
                     failures.append(_explain(frontend, bind, problem))
         if failures:
@@ -105,11 +119,12 @@ def _address(bind: Bind) -> Bind:
     return replace(bind, location=NOWHERE)
 
 
-def _open(bind: Bind) -> socket.socket:
+def _open(bind: Bind, *, shares_ports: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares_ports)
         if family is socket.AF_INET6 and bind.only_v6 is not None:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bind.only_v6)
         listening.bind((bind.host, bind.port))

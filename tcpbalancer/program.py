@@ -42,6 +42,7 @@ from tcpbalancer.options import DEFAULT_CONTROL, Options
 from tcpbalancer.privileges import PrivilegeError, allow_dumps, give_up
 from tcpbalancer.reading import Unfit, read
 from tcpbalancer.supervisor import Supervisor
+from tcpbalancer.takeover import Named, TakeoverError, receive
 
 PROCESS_NAME = "haproxy"
 """Check scripts look for it (``killall -0 haproxy``), and syslog readers for this tag."""
@@ -165,7 +166,7 @@ class Program:
         # The control socket is the last to go, so that whoever listens there hears the end.
         await self._start_control(stack)
         try:
-            await self._supervisor.start()
+            await self._supervisor.start(self._take_over())
             stack.push_async_callback(self._supervisor.stop)
             await self._room.open(self._configuration)
             stack.push_async_callback(self._close_room)
@@ -174,6 +175,17 @@ class Program:
             raise StartError([*failed.lines, last]) from failed
         except (RuntimeError, NurseryError) as failed:
             raise StartError([f"[{self._teller.program}.main()] {failed}"]) from failed
+
+    def _take_over(self) -> list[Named]:
+        """Return the listening sockets of a predecessor, if there is one to give them (``-x``)."""
+        path = self._options.takeover
+        if path is None or path == "/dev/null":  # the latter says in HAProxy that there is none
+            return []
+        try:
+            return receive(path)
+        except TakeoverError as problem:
+            self._teller.warning(f"Failed to connect to the old process socket '{path}': {problem}")
+            raise StartError(["Failed to get the sockets from the old process!"]) from problem
 
     def _give_up_rights(self) -> None:
         """Everything is bound: be nobody special from now on. There is no chroot here: files are still to be read."""

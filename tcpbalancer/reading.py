@@ -31,4 +31,6 @@ def read(options: Options) -> Loaded:
     configuration = loaded.configuration
     if options.maxconn is not None:
         configuration = replace(configuration, maxconn=options.maxconn)
+    if options.no_reuse_port:
+        configuration = replace(configuration, process=replace(configuration.process, shares_ports=False))
     return Loaded(configuration, loaded.warnings)

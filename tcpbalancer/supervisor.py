@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from hakit.events import EventHub
@@ -57,14 +57,15 @@ class Supervisor:
         """What is at work now."""
         return self.current.configuration
 
-    async def start(self) -> None:
+    async def start(self, predecessors: Sequence[Named] = ()) -> None:
         """Listen, start the workers and the checks; returns when connections are accepted.
 
         Raises ListenError if an address cannot be had, RuntimeError if a worker does not come up and NurseryError if
-        it cannot be what it should; nothing is left behind then.
+        it cannot be what it should; nothing is left behind then. ``predecessors`` are sockets of another process, which
+        are kept or closed.
         """
         try:
-            self._sockets = ListeningSockets(tuple(self.configuration.frontends.values()))
+            self._sockets = self._listen(self.configuration, predecessors)
             identity = self.configuration.process.identity
             if identity.changes:
                 self._nursery.become(identity)
@@ -80,7 +81,7 @@ class Supervisor:
 
         Raises ListenError, RuntimeError or OSError as ``start`` does: then nothing has changed.
         """
-        sockets = ListeningSockets(tuple(configuration.frontends.values()), self._sockets)
+        sockets = self._listen(configuration)
         before, new = self.current, Generation(configuration, self._premises, self.current)
         try:
             await new.start(sockets)
@@ -95,6 +96,23 @@ class Supervisor:
         self._sockets = sockets
         self._spawn(self._finish_older(before))
         self._premises.hub.publish("reloaded", f"{len(self._sockets)} listeners, {len(new.workers)} workers")
+
+    def _listen(self, configuration: Configuration, predecessors: Sequence[Named] = ()) -> ListeningSockets:
+        """Return the sockets of a configuration, as many as possible of those that are open already."""
+        kept: Iterable[socket.socket] = ()
+        try:
+            kept = sockets = ListeningSockets(
+                tuple(configuration.frontends.values()),
+                self._sockets,
+                predecessors=dict(predecessors),
+                shares_ports=configuration.process.shares_ports,
+            )
+        finally:
+            wanted = set(kept)
+            for _, received in predecessors:
+                if received not in wanted:
+                    received.close()
+        return sockets
 
     def listening(self, frontend: Frontend) -> list[socket.socket]:
         """Return the sockets of a frontend of the current configuration; they stay the supervisor's."""
