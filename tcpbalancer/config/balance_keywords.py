@@ -252,5 +252,6 @@ def identity(given: Given) -> int:
         raise ValueError("'id' : custom id has to be > 0")
     taken = next((draft for draft in given.reading.draft.servers if draft.options.get("id") == int(text)), None)
     if taken is not None:
-        raise ValueError(f"'id' : custom id {text} already used at {taken.statement.location} ('server {taken.name}')")
+        where = f"{taken.statement.location.file}:{taken.statement.location.line}"
+        raise ValueError(f"'id' : custom id {text} already used at {where} ('server {taken.name}')")
     return int(text)

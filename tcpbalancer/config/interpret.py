@@ -8,15 +8,15 @@ Source: HAProxy's configuration manual, section 4 "Proxies" (which keyword stand
 
 from __future__ import annotations
 
-import copy
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 
 from tcpbalancer import config
 from tcpbalancer.config import known
-from tcpbalancer.config.drafts import Drafts, ProxyDraft, Settings
+from tcpbalancer.config.drafts import Drafts, ProxyDraft
 from tcpbalancer.config.findings import DUPLICATE, NOT_SUPPORTED, PARSING_TIGHT, SERVER, Report, maybe
+from tcpbalancer.config.inheritance import Inheritance, kind_of
 from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, OTHER_SECTIONS, Keyword, OtherSection, Reading, find
 from tcpbalancer.config.removed import REMOVED, REMOVED_GLOBAL
 from tcpbalancer.config.rule_order import RuleOrder
@@ -55,8 +55,7 @@ class _Interpreter:
         self._report = report
         self.drafts = Drafts()
         self.drafts.whole.environment = environment
-        self._defaults: dict[str, Settings] = {}
-        self._last_defaults = Settings()
+        self._inheritance = Inheritance(report)
 
     def run(self, sections: Sequence[Section]) -> Drafts:
         for section in sections:
@@ -105,33 +104,16 @@ class _Interpreter:
                 reading.error(0, f"unknown keyword '{name}' in '{kind.kind}' section{hint}")
 
     def _read_proxy(self, section: Section) -> None:
-        draft = ProxyDraft(section, self._inherited(section))
+        draft = ProxyDraft(section, self._inheritance.settings_for(section))
         self._refuse_duplicate(draft)
         order = RuleOrder()
         for statement in section.statements:
             order.look_at(Reading(statement, self._report, self.drafts.whole, draft, _is_negated(statement)))
             self._read_statement(draft, statement)
         if section.kind == "defaults":
-            self._last_defaults = draft.settings
-            if section.name:
-                self._defaults[section.name] = draft.settings
+            self._inheritance.remember(draft)
         else:
             self.drafts.proxies.append(draft)
-
-    def _inherited(self, section: Section) -> Settings:
-        if section.parent is None:
-            # HAProxy's defaults do not inherit from the defaults before them unless they say so.
-            return Settings() if section.kind == "defaults" else copy.deepcopy(self._last_defaults)
-        parent = self._defaults.get(section.parent.text)
-        if parent is None:
-            hint = maybe(section.parent.text, sorted(self._defaults))
-            message = (
-                f"defaults section '{section.parent.text}' not found for {section.kind} '{section.name}'{hint or '.'}"
-            )
-            place = section.header.at(len(section.header.words) - 1)
-            self._report.error(place, message, section.header.source)
-            return copy.deepcopy(self._last_defaults)
-        return copy.deepcopy(parent)
 
     def _refuse_duplicate(self, draft: ProxyDraft) -> None:
         for earlier in self.drafts.proxies:
@@ -139,7 +121,8 @@ class _Interpreter:
             if both and earlier.name == draft.name and draft.kind != "defaults":
                 header = draft.section.header
                 message = (
-                    f"proxy '{draft.name}' has the same name as proxy '{earlier.name}' declared at "
+                    f"{kind_of(draft.section)} '{draft.name}' has the same name as {kind_of(earlier.section)} "
+                    f"'{earlier.name}' declared at "
                     f"{earlier.section.header.location.file}:{earlier.section.header.location.line}."
                 )
                 self._report.error_as(DUPLICATE, header.at(1), message, header.source)

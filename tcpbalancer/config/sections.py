@@ -175,21 +175,32 @@ class SectionReader:
         self.sections.append(section)
 
     def _open(self, statement: Statement) -> None:
-        words = statement.words
-        kind = words[0].text
-        name = words[1].text if len(words) > 1 and words[1].text != "from" else ""
+        words = [word.text for word in statement.words]
+        kind = words[0]
+        # "defaults from x" has no name; "listen from" has a strange one.
+        unnamed = kind == "global" or (kind == "defaults" and words[1:2] == ["from"] and len(words) == 3)
+        name = "" if unnamed or len(words) < 2 else words[1]
         rest = words[2 if name else 1 :]
-        if kind == "global" and len(words) > 1:
-            self._error(statement, 1, f"'global' cannot handle unexpected argument '{words[1].text}'.")
-        elif kind in {"frontend", "backend", "listen"} and not name:
+        if kind in {"frontend", "backend", "listen"} and not name:
             self._error(statement, 1, f"'{kind}' expects an <id> argument")
-        elif (wrong := invalid_character(name)) is not None:
+        elif kind != "defaults" and (wrong := invalid_character(name)) is not None:
             self._error(statement, 1, f"character '{wrong}' is not permitted in '{kind}' name '{name}'.")
-        elif rest and (rest[0].text != "from" or len(rest) != 2):
-            hint = " please use the 'bind' keyword for listening addresses." if kind in {"frontend", "listen"} else ""
-            self._error(statement, len(words) - len(rest), f"'{kind}' cannot handle unexpected argument.{hint}")
+        inherits = rest[:1] == ["from"] and len(rest) > 1 and kind != "global"
+        self._refuse_rest(statement, len(words) - len(rest) + (2 if inherits else 0))
         # Whatever is wrong with its header, the section is read, so that its other mistakes are told, too.
-        self._begin(Section(kind, name, statement, rest[1] if len(rest) == 2 else None))
+        parent = statement.words[len(words) - len(rest) + 1] if inherits else None
+        self._begin(Section(kind, name, statement, parent))
+
+    def _refuse_rest(self, statement: Statement, position: int) -> None:
+        """Report words of a header that mean nothing; behind the name of ``defaults``, HAProxy takes them."""
+        kind = statement.words[0].text
+        if position >= len(statement.words) or (kind == "defaults" and position <= 2):
+            return
+        if kind in {"frontend", "listen"} and position <= 2:
+            self._error(statement, position, "please use the 'bind' keyword for listening addresses.")
+        else:
+            text = statement.words[position].text
+            self._error(statement, position, f"'{kind}' cannot handle unexpected argument '{text}'.")
 
     def _set_environment(self, statement: Statement) -> None:
         """Act on the lines that follow; what is wrong with the words, their keyword says."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from tcpbalancer.config.drafts import Options, ServerDraft
 from tcpbalancer.config.findings import SERVER
+from tcpbalancer.config.inheritance import kind_of
 from tcpbalancer.config.line_options import Given, read_server_options, server_flag, server_option
 from tcpbalancer.config.registry import BACK, SERVERS, Reading, keyword
 from tcpbalancer.config.sections import invalid_character
@@ -121,8 +122,8 @@ def server(reading: Reading) -> None:
         line = earlier.statement.location.line
         reading.error(
             1,
-            f"{reading.draft.kind} '{reading.draft.name}', another server named '{name}' was already defined at line "
-            f"{line}, please use distinct names.",
+            f"{kind_of(reading.draft.section)} '{reading.draft.name}', another server named '{name}' was already defined "
+            f"at line {line}, please use distinct names.",
         )
     elif good:
         port = None if address.offset else (address.first_port or None)

@@ -188,14 +188,16 @@ def test_a_mistake_is_told_with_its_place(section: str, line: str, column: int, 
     [
         ("global x", 8, "'global' cannot handle unexpected argument 'x'."),
         ("frontend", 9, "'frontend' expects an <id> argument"),
-        ("backend from x", 9, "'backend' expects an <id> argument"),
+        ("backend from x", 14, "'backend' cannot handle unexpected argument 'x'."),
         ("listen a.b$c", 8, "character '$' is not permitted in 'listen' name 'a.b$c'."),
-        ("backend a b", 11, "'backend' cannot handle unexpected argument."),
+        ("backend a b", 11, "'backend' cannot handle unexpected argument 'b'."),
         (
             "frontend a :80", 12,
-            "'frontend' cannot handle unexpected argument. please use the 'bind' keyword for listening addresses.",
+            "please use the 'bind' keyword for listening addresses.",
         ),
-        ("listen a from nope", 15, "defaults section 'nope' not found for listen 'a'."),
+        ("listen a from nope", 15, "defaults section 'nope' not found for proxy 'a'."),
+        ("frontend f from x y", 19, "'frontend' cannot handle unexpected argument 'y'."),
+        ("defaults a from x y", 19, "'defaults' cannot handle unexpected argument 'y'."),
         ("glbal", 1, "unknown keyword 'glbal' out of section. Did you mean 'global' maybe ?"),
         ("bogus", 1, "unknown keyword 'bogus' out of section."),
     ],
@@ -361,3 +363,47 @@ def test_rules_in_an_order_that_is_not_followed_are_warned_of(first: str, second
 
     assert f"{message} will still be processed before." in warnings(first, second)
     assert not any("still be processed" in text for text in warnings(second, first))
+
+
+DEFAULTS_A = "defaults a\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{DEFAULTS_A}{DEFAULTS_A}listen l from a\n bind :1\n",
+         "ambiguous defaults section name 'a' referenced by proxy 'l' exists at least at f.cfg:5 and f.cfg:1."),
+        (f"{DEFAULTS_A}listen l from a\n bind :1\n{DEFAULTS_A}",
+         ("defaults 'a' has the same name as another defaults section declared at f.cfg:1 which was explicitly "
+         "referenced hence cannot be replaced. Please remove or rename one of the offending defaults section.")),
+        (f"{DEFAULTS_A.replace('a', 'a/b', 1).replace('defa/bults a', 'defaults a/b')}listen l from a/b\n bind :1\n",
+         ("character '/' is not permitted in defaults section name 'a/b' when designated by its name (section found at "
+         "f.cfg:1).")),
+        ("defaults from x\n", "defaults section 'x' not found for defaults ''."),
+        (f"{DEFAULTS_A}frontend f\n bind :1\nlisten f\n bind :2\n",
+         "proxy 'f' has the same name as frontend 'f' declared at f.cfg:5."),
+    ],
+)  # fmt: skip
+def test_defaults_that_are_not_what_they_are_taken_for_are_told(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        read_texts([("f.cfg", text)], {})
+    assert wrong.value.diagnostics[0].message == message
+
+
+@pytest.mark.parametrize("header", ["defaults a b", "defaults from", "defaults a/b"])
+def test_what_stands_behind_defaults_is_of_no_matter(header: str) -> None:
+    text = DEFAULTS_A.replace("defaults a", header)
+    assert read_texts([("f.cfg", f"{text}listen l\n bind :1\n")], {}).warnings == ()
+
+
+def test_defaults_inherit_in_a_chain_and_using_one_with_and_without_its_name_is_warned_of() -> None:
+    text = f"{DEFAULTS_A}defaults b from a\n retries 7\ndefaults c from b\nbackend x from c\nbackend y\n"
+    loaded = read_texts([("f.cfg", text)], {})
+    backends = loaded.configuration.backends
+    assert [(one.retries, one.timeouts.connect) for one in backends.values()] == [(7, 1.0), (7, 1.0)]
+    message = (
+        "defaults section 'c' (declared at f.cfg:7) is explicitly referenced by another proxy and implicitly used here. "
+        "To avoid any ambiguity don't mix both usage. Add a last defaults section not explicitly used or always use "
+        "explicit references."
+    )
+    assert [found.message for found in loaded.warnings] == [message]
