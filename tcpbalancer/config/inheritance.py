@@ -103,7 +103,7 @@ class Inheritance:
         self._report.warn(
             section.header.location,
             f"defaults section '{name}' (declared at {_line(found.location)}) is explicitly referenced by another "
-            "proxy and implicitly used here. To avoid any ambiguity don't mix both usage. Add a last defaults section not "
-            "explicitly used or always use explicit references.",
+            "proxy and implicitly used here. To avoid any ambiguity don't mix both usage. Add a last defaults "
+            "section not explicitly used or always use explicit references.",
             section.header.source,
         )

@@ -122,8 +122,8 @@ def server(reading: Reading) -> None:
         line = earlier.statement.location.line
         reading.error(
             1,
-            f"{kind_of(reading.draft.section)} '{reading.draft.name}', another server named '{name}' was already defined "
-            f"at line {line}, please use distinct names.",
+            f"{kind_of(reading.draft.section)} '{reading.draft.name}', another server named '{name}' was already "
+            f"defined at line {line}, please use distinct names.",
         )
     elif good:
         port = None if address.offset else (address.first_port or None)
