@@ -40,6 +40,9 @@ STRICTER = {
     r"option httpchk (G\(T|GET / HTTP)( /|/1\.0.*)?": "what no server could read is not sent",
     r"http-check (expect status (2|600)|send hdr a: b)": "the same",
     r"setenv a b c": "3.x refuses it",
+    r"(uid|gid|spread-checks|ulimit-n|fullconn) (abc|x)": "no number",
+    r"option redispatch abc|server .* (maxqueue -1|agent-port abc)": "no number",
+    r"default-server id 4": "2.6 says so, too, and goes on",
     r"log :514 local0": "no host",
     r"stats (uri x|auth :x|enable x|realm .*)": "no request would ask for it; nobody could log in; a word too many",
     r"bind :80,": "an address that is none",
@@ -53,6 +56,9 @@ QUIETER = {
     r"bind ipv6@1\.2\.3\.4:80": "ours takes the address as it is",
     r"bind :80 (id abc|nice 5000)": "they change nothing here",
     r"option httpchk GET /x HTTP/1\.1 host": "3.x takes a host",
+    r"server .* resolvers nope": "not carried out yet",
+    r"server .* (check-ssl|addr a:1)": "checked without a certificate; a name is looked up when it is needed",
+    r"balance (url_param|hdr)": "roundrobin is used in any case",
     r"default_backend b": "in a backend: ignored with a warning",
 }
 """Statements that 2.6 refuses and ours takes without a word of what it does not do."""
@@ -66,7 +72,14 @@ OTHERWISE = {
     r"server (s|x) 1\S+": "in a frontend: 2.6 writes the place twice",
     r"stats (timeout|realm|refresh)": "2.6 ends its line there",
     r"bind (1\.2\.3\.4:-80|,:80|:80 name|:80 ssl.*)": "said by us in another way",
-    r"http-check .*": "said by us in another way",
+    r"(http|tcp)-check .*": "said by us in another way",
+    r"(max-spread-checks|hard-stop-after|rate-limit sessions) abc": "said by us in another way",
+    r"balance random\(.\)": "words of 3.x",
+    r"timeout client 1s": "ours guesses what was meant",
+    r"stick-table type ip": "words of 3.x",
+    r"acl": "2.6 forgets the end of its line",
+    r"option (pgsql|mysql)-check.*": "ours has a word of advice, and a client of newer servers",
+    r"server s (::1|nosuch\.invalid:80)": "ours has a word of advice",
     r"server .* (source|agent-send|addr a:1|ssl.*|check-ssl)": "said by us in another way",
 }
 """Statements that both refuse, each in its own words."""

@@ -403,7 +403,7 @@ def test_defaults_inherit_in_a_chain_and_using_one_with_and_without_its_name_is_
     assert [(one.retries, one.timeouts.connect) for one in backends.values()] == [(7, 1.0), (7, 1.0)]
     message = (
         "defaults section 'c' (declared at f.cfg:7) is explicitly referenced by another proxy and implicitly used "
-        "here. To avoid any ambiguity don't mix both usage. Add a last defaults section not explicitly used or always use "
-        "explicit references."
+        "here. To avoid any ambiguity don't mix both usage. Add a last defaults section not explicitly used or always "
+        "use explicit references."
     )
     assert [found.message for found in loaded.warnings] == [message]
