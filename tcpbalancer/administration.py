@@ -15,7 +15,6 @@ from enum import Enum
 from ipaddress import ip_address
 
 from tcpbalancer.channel import SetServer
-from tcpbalancer.model import Check
 from tcpbalancer.server_state import Admin, CheckState, Operation
 from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.state_lines import FROM_CLI, FROM_PAGE
@@ -23,6 +22,7 @@ from tcpbalancer.watched import WatchedBackend, WatchedServer
 
 STATIC = frozenset({"static-rr", "source", "hash", "rdp-cookie"})
 """Algorithms that cannot change a weight, unless their ``hash-type`` is consistent."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 _WHOLE = re.compile(r"[ \t]*([+-]?\d+)")
 
 
@@ -73,6 +73,7 @@ class Administration:
         """Take what is known of all servers, and whom to tell that a server may be checked sooner."""
         self._watch = watch
         self._hurry = hurry
+        self.look_for: Callable[[WatchedServer], None] = lambda _: None  # for the address of a server's name
 
     # -- who is meant -----------------------------------------------------------------------------------------------
 
@@ -260,25 +261,60 @@ class Administration:
 
     def move(self, server: WatchedServer, address: str, port: int) -> None:
         """Give a server another address; its checks go there, too, unless they have an address of their own."""
-        before = server.server
-        check = before.check
-        if check is not None:
-            check = replace(
-                check,
-                address=address if check.address == before.address else check.address,
-                port=port if check.port == before.port else check.port,
-            )
-        agent = before.agent
-        if agent is not None and agent.address == before.address:
-            agent = replace(agent, address=address)
-        server.server = replace(before, address=address, port=port, check=check, agent=agent)
+        server.moved(address, port)
         self._watch.send(SetServer(server.backend.place, server.place, server.server))
+
+    def set_fqdn(self, server: WatchedServer, host: str) -> Answer:
+        """``set server b/s fqdn NAME``: look for another name from now on."""
+        told = server.server
+        if not host:
+            return _error("set server <b>/<s> fqdn requires a FQDN.")
+        if told.naming is None:
+            return _error("set server <b>/<s> fqdn failed because no resolution is configured.")
+        by = " by 'stats socket command'"
+        if host == told.host:
+            return _warning(f"no need to change the FDQN{by}")
+        if not _NAME.fullmatch(host):
+            return _warning(f"invalid fqdn '{host}'{by}")
+        server.server = replace(told, host=host)
+        self.look_for(server)
+        return _warning(f"{server.name} changed its FQDN from {told.host} to {host}{by}")
 
     def resolved(self, server: WatchedServer) -> None:
         """Take note that a server's address is known."""
         if server.state.admin & Admin.RESOLUTION:
             self._watch.unmark(server, Admin.RESOLUTION)
             self._hurry(server)
+
+    def set_agent_address(self, server: WatchedServer, address: str, port: str = "") -> Answer:
+        """``set server b/s agent-addr A [port P]``."""
+        if not address:
+            return _error("set server <b>/<s> agent-addr requires an address and optionally a port.")
+        return self._set_agent(server, address, port)
+
+    def set_agent_port(self, server: WatchedServer, port: str) -> Answer:
+        """``set server b/s agent-port P``."""
+        if not port:
+            return _error("set server <b>/<s> agent-port requires a port.")
+        return self._set_agent(server, "", port)
+
+    def set_agent_send(self, server: WatchedServer, text: str) -> Answer:
+        """``set server b/s agent-send TEXT``: what the agent gets first."""
+        agent = server.server.agent
+        if agent is None or not server.state.agent.enabled:
+            return _error("agent checks are not enabled on this server.")
+        server.server = replace(server.server, agent=replace(agent, send=text))
+        return DONE
+
+    def _set_agent(self, server: WatchedServer, address: str, port: str) -> Answer:
+        agent = server.server.agent
+        if agent is None or not server.state.agent.enabled:
+            return _warning("agent checks are not enabled on this server")
+        if wrong := _wrong_place(address, port):
+            return _warning(wrong)
+        agent = replace(agent, address=address or agent.address, port=int(port) if port else agent.port)
+        server.server = replace(server.server, agent=agent)
+        return DONE
 
     def set_check_address(self, server: WatchedServer, address: str, port: str = "") -> Answer:
         """``set server b/s check-addr A [port P]``."""
@@ -296,22 +332,22 @@ class Administration:
         check = server.server.check
         if check is None or not server.state.check.enabled:
             return _warning("health checks are not enabled on this server")
-        moved = _moved(check, address, port)
-        if isinstance(moved, str):
-            return _warning(moved)
-        server.server = replace(server.server, check=moved)
+        if wrong := _wrong_place(address, port):
+            return _warning(wrong)
+        check = replace(check, address=address or check.address, port=int(port) if port else check.port)
+        server.server = replace(server.server, check=check)
         return DONE
 
 
-def _moved(check: Check, address: str, port: str) -> Check | str:
-    """Return where a check goes from now on, or what is wrong with that."""
+def _wrong_place(address: str, port: str) -> str:
+    """Return what is wrong with where checks are to go from now on, if anything is."""
     if address and not _is_address(address):
         return f"invalid addr '{address}'"
     if port and not port.isdigit():
         return "provided port is not an integer"
     if port and not 1 <= int(port) <= 65535:
         return "provided port is invalid"
-    return replace(check, address=address or check.address, port=int(port) if port else check.port)
+    return ""
 
 
 def _is_address(text: str) -> bool:

@@ -151,6 +151,7 @@ class Generation:
 
             self.names = NameWatch(self.configuration.resolvers, self.watch, self.administration)
             self.names.start()
+            self.administration.look_for = self.names.add
 
     async def finish(self, order: Order, limit: float | None) -> None:
         """Give the workers an order and wait for them to end; a second order may overtake the first."""
@@ -366,6 +367,8 @@ class Generation:
             redispatched=record.redispatched,
         )
         self._write_line(record)
+        if record.server is not None:
+            self.watch.session_ended(record.backend, record.server)
 
     # -- time and the end -------------------------------------------------------------------------------------------
 

@@ -10,12 +10,10 @@ Source: HAProxy's configuration manual, section 5.3 "Server IP address resolutio
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
-from tcpbalancer.administration import Administration, Answer, Severity
+from tcpbalancer.administration import Administration
 from tcpbalancer.model import Resolvers
 from tcpbalancer.model.naming import Naming
 from tcpbalancer.name_query import ask_for
@@ -26,7 +24,6 @@ from tcpbalancer.watched import WatchedServer
 
 Key = tuple[str, str, bool]
 """A section, a name, and whether IPv4 is asked for first: what is asked for together."""
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 
 
 class NameWatch:
@@ -65,22 +62,6 @@ class NameWatch:
     async def stop(self) -> None:
         """Ask for nothing more, and see to the end of what runs."""
         await asyncio.gather(*self.pause(), return_exceptions=True)
-
-    def rename(self, server: WatchedServer, host: str) -> Answer:
-        """``set server b/s fqdn NAME``: look for another name from now on."""
-        told = server.server
-        if not host:
-            return Answer("set server <b>/<s> fqdn requires a FQDN.", Severity.ERROR)
-        if told.naming is None:
-            return Answer("set server <b>/<s> fqdn failed because no resolution is configured.", Severity.ERROR)
-        by = " by 'stats socket command'"
-        if host == told.host:
-            return Answer(f"no need to change the FDQN{by}", Severity.WARNING)
-        if not _NAME.fullmatch(host):
-            return Answer(f"invalid fqdn '{host}'{by}", Severity.WARNING)
-        server.server = replace(told, host=host)
-        self.add(server)
-        return Answer(f"{server.name} changed its FQDN from {told.host} to {host}{by}", Severity.WARNING)
 
     async def _ask_for_ever(self, key: Key) -> None:
         section = self._sections[key[0]]

@@ -288,6 +288,15 @@ class ServerWatch:
             **_place(last),
         )
 
+    def session_ended(self, backend: str, name: str) -> None:
+        """Tell once the last connection of a server that was drained, or is in maintenance, has gone."""
+        servers = next((each.servers for each in self.backends if each.backend.name == backend), [])
+        server = next((each for each in servers if each.server.name == name), None)
+        if server is None or not (server.state.is_draining or server.state.in_maintenance):
+            return
+        if not about(server, self.memory).standing.sessions:
+            self._hub.publish("drained", "the last connection has gone", backend=backend, server=name)
+
     # -- slowstart --------------------------------------------------------------------------------------------------
 
     def _look_again(self, server: WatchedServer) -> None:

@@ -45,6 +45,7 @@ from tcpbalancer.counters import (
 )
 from tcpbalancer.model import Configuration, Frontend, Mode
 from tcpbalancer.route import tcp_frontends
+from tcpbalancer.server_state import CheckState
 from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.slowstart import shown_weight
 from tcpbalancer.statistics import (
@@ -201,7 +202,8 @@ class Painter:
             queued=self._memory.sum(block, QUEUED),
             queued_peak=self._memory.largest(block, QUEUED_PEAK),
             queue_limit=self._setting(watched.place, server.place, SERVER_MAXQUEUE),
-            check=_check(server, now),
+            check=_check(server, server.state.check, now),
+            agent=_check(server, server.state.agent, now),
         )
 
     def _backend(self, watched: WatchedBackend, now: float) -> BackendStatistics:
@@ -274,8 +276,8 @@ class Painter:
         return int(now - last / 1000) if last else -1
 
 
-def _check(watched: WatchedServer, now: float) -> CheckStatistics | None:
-    state, check = watched.state, watched.state.check
+def _check(watched: WatchedServer, check: CheckState, now: float) -> CheckStatistics | None:
+    state = watched.state
     if not check.enabled:
         return None
     return CheckStatistics(
@@ -284,7 +286,7 @@ def _check(watched: WatchedServer, now: float) -> CheckStatistics | None:
         code=check.last.code,
         info=check.last.info,
         duration_ms=None if check.checked_at is None else check.last.duration_ms,
-        in_progress=watched.is_being_checked,
+        in_progress=watched.is_being_checked and check is state.check,
         failed=state.failed_checks,
         down_transitions=state.down_transitions,
         downtime=state.downtime(now),

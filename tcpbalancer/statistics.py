@@ -116,6 +116,7 @@ class ServerStatistics:
     queued_peak: int = 0  # qmax
     queue_limit: int | None = None  # qlimit
     check: CheckStatistics | None = None
+    agent: CheckStatistics | None = None  # what its agent said last
     throttle: int | None = None  # throttle: percent of its weight while it starts
     tracked: str | None = None  # tracked: "backend/server"
 

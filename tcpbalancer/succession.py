@@ -48,6 +48,8 @@ def take_over(backends: list[WatchedBackend], others: list[WatchedBackend], memo
 
 def _take(server: WatchedServer, before: WatchedServer, now: float) -> None:
     server.state = _inherited(server, before)
+    if server.server.host and before.server.address:
+        server.moved(before.server.address, server.server.port)  # what a name server has said holds on
     if server.origin.weight == before.origin.weight:
         server.weight = before.weight
     server.weigh(now)

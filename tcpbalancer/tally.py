@@ -101,7 +101,7 @@ def _final(memory: SharedMemory, block: int, field: int) -> int:
 
 def is_same(one: Server, other: Server) -> bool:
     """Whether two servers of the same backend in two configurations are one: what is known of it holds for both."""
-    return (one.name, one.address, one.port) == (other.name, other.address, other.port)
+    return (one.name, one.host or one.address, one.port) == (other.name, other.host or other.address, other.port)
 
 
 def correspondence(new: Configuration, layout: Layout, old: Configuration, old_layout: Layout) -> Correspondence:

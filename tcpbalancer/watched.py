@@ -92,6 +92,21 @@ class WatchedServer:
         self.weigh(now)
         return states[0]
 
+    def moved(self, address: str, port: int) -> None:
+        """Have another address; its checks go there, too, unless they have an address of their own."""
+        before = self.server
+        check = before.check
+        if check is not None:
+            check = replace(
+                check,
+                address=address if check.address == before.address else check.address,
+                port=port if check.port == before.port else check.port,
+            )
+        agent = before.agent
+        if agent is not None and agent.address == before.address:
+            agent = replace(agent, address=address)
+        self.server = replace(before, address=address, port=port, check=check, agent=agent)
+
     def weigh(self, now: float) -> None:
         """Set its effective weight to what it is at this moment."""
         starts = self.state.operation is Operation.STARTING and is_dynamic(self.backend.backend)

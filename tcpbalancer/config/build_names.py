@@ -90,6 +90,11 @@ class Names:
         if is_literal(line.address):
             return Found(line.address)
         naming = self._naming(draft, line)
+        if line.address.startswith("_"):
+            place, source = line.statement.at(2), line.statement.source_at(2)
+            message = f"'server {draft.name}/{line.name}' : SRV records are not carried out by tcpbalancer"
+            self._report.advise(place, f"{message}: it stays in maintenance", source)
+            return Found("", line.address)
         default = "last,libc" if naming is None else "last,libc,none"
         methods = line.options.of("init-addr", str, default).split(",")
         place, source = line.statement.at(2), line.statement.source_at(2)

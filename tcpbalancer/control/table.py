@@ -176,6 +176,7 @@ def _server(server: ServerStatistics) -> dict[str, Value]:
         **({} if server.throttle is None else {"throttle": server.throttle}),
         **({} if server.tracked is None else {"tracked": server.tracked}),
         **({} if server.check is None else _check(server.check)),
+        **({} if server.agent is None or server.agent.paused else _agent(server.agent)),
     }
 
 
@@ -198,6 +199,19 @@ def _check(check: CheckStatistics) -> dict[str, Value]:
         "check_rise": check.rise,
         "check_fall": check.fall,
         "check_health": check.health,
+    }
+
+
+def _agent(agent: CheckStatistics) -> dict[str, Value]:
+    return {
+        "agent_status": agent.status,
+        **({} if agent.code is None else {"agent_code": agent.code}),
+        **({} if agent.duration_ms is None else {"agent_duration": agent.duration_ms}),
+        "last_agt": " ".join(agent.info.split()),
+        "agent_desc": agent.description,
+        "agent_rise": agent.rise,
+        "agent_fall": agent.fall,
+        "agent_health": agent.health,
     }
 
 

@@ -15,6 +15,7 @@ from tcpbalancer.administration import Answer
 from tcpbalancer.config.load import read_texts
 from tcpbalancer.model import Configuration, Naming, Server
 from tcpbalancer.statistics import ServerStatistics
+from tcpbalancer.watched import WatchedServer
 
 HEAD = """
 defaults
@@ -119,11 +120,10 @@ def test_an_operator_may_give_another_name_or_an_address(names: DnsResponder) ->
     lines = ("server s1 db.test:1 resolvers r", "server plain 127.0.0.1:1")
     with RunningBalancer(configured(names, *lines)) as balancer:
         generation = balancer.supervisor.current
-        assert generation.names is not None
         first, plain = generation.watch.backends[0].servers
 
-        def rename(host: str) -> Answer:
-            answer: Answer = balancer.ask(lambda: generation.names.rename(first, host))  # type: ignore[union-attr]
+        def rename(host: str, server: WatchedServer = first) -> Answer:
+            answer: Answer = balancer.ask(lambda: generation.administration.set_fqdn(server, host))
             return answer
 
         by = "by 'stats socket command'"
@@ -132,7 +132,7 @@ def test_an_operator_may_give_another_name_or_an_address(names: DnsResponder) ->
         assert rename("a b").text == f"invalid fqdn 'a b' {by}"
         assert rename("other.test").text == f"b/s1 changed its FQDN from db.test to other.test {by}"
         balancer.line("Server b/s1 ('other.test') is UP/READY (resolves again).")
-        refused = balancer.ask(lambda: generation.names.rename(plain, "x"))  # type: ignore[union-attr]
+        refused = rename("x", plain)
         assert refused.text == "set server <b>/<s> fqdn failed because no resolution is configured."
 
 
@@ -218,6 +218,21 @@ def test_a_mistake_about_a_name_is_told_in_haproxys_words(names: DnsResponder, l
 def test_resolv_conf_is_read_where_it_is_asked_for(names: DnsResponder) -> None:
     made = configured(names, "server s 127.0.0.1:1", section="parse-resolv-conf")
     assert made.resolvers["r"].servers[0].name == "ns1"
+
+
+def test_srv_records_are_named_as_not_carried_out(names: DnsResponder) -> None:
+    made = configured(names, "server-template s 1-2 _http._tcp.db.test resolvers r")
+    assert [(server.name, server.address) for server in made.backends["b"].servers] == [("s1", ""), ("s2", "")]
+
+
+def test_what_a_name_server_has_said_holds_over_a_reload(names: DnsResponder) -> None:
+    names.table["db.test"] = ["127.0.0.7"]
+    configuration = configured(names, "server s1 db.test:5432 resolvers r")
+    with RunningBalancer(configuration) as balancer:
+        balancer.line("Server b/s1 ('db.test') is UP/READY (resolves again).")
+        names.silent = True
+        balancer.ask(lambda: balancer.supervisor.reload(configuration))
+        assert [(row.status, row.address) for row in rows(balancer)] == [("no check", "127.0.0.7:5432")]
 
 
 def test_a_fallback_is_told(names: DnsResponder) -> None:

@@ -59,6 +59,7 @@ def test_a_drained_server_keeps_its_connections_and_gets_no_new_ones() -> None:
                 assert read_to_end(refused) == b""
             client.sendall(b"still here")
             assert read_exactly(client, 10) == b"still here"
+        assert balancer.wait_for("drained", backend="b", server="s1").reason == "the last connection has gone"
         assert balancer.line("Server b/s1 enters drain state. 0 active")[0] == "notice"
         assert balancer.line("backend b has no server available!")[0] == "emerg"
         assert balancer.wait_for("server", shown="DRAIN").reason == "forced drain set"

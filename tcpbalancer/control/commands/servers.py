@@ -24,7 +24,6 @@ _USAGE = (
     "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | "
     "check-port | fqdn | health | name | ssl | state | weight"
 )
-_NO_AGENT = "agent checks are not enabled on this server"
 
 
 def said(answer: Answer) -> Said:
@@ -169,41 +168,6 @@ def _port(words: Words) -> str | None:
     return _word(words, 2) if _word(words, 1) == "port" else None
 
 
-def _agent_only(server: WatchedServer) -> None:
-    if not server.state.agent.enabled:
-        raise RefusedError(_NO_AGENT, 4)
-    raise RefusedError("agent settings cannot be changed while tcpbalancer runs", 4)
-
-
-def _agent_address(_deeds: Administration, server: WatchedServer, words: Words) -> Said:
-    if not words:
-        raise RefusedError("set server <b>/<s> agent-addr requires an address and optionally a port.")
-    _agent_only(server)
-    return Said("")
-
-
-def _agent_port(_deeds: Administration, server: WatchedServer, words: Words) -> Said:
-    if not words:
-        raise RefusedError("set server <b>/<s> agent-port requires a port.")
-    _agent_only(server)
-    return Said("")
-
-
-def _agent_send(_deeds: Administration, server: WatchedServer, words: Words) -> Said:
-    if not server.state.agent.enabled:
-        raise RefusedError(f"{_NO_AGENT}.")
-    if not words:
-        raise RefusedError("cannot allocate memory for new string.")
-    _agent_only(server)
-    return Said("")
-
-
-def _fqdn(_deeds: Administration, _server: WatchedServer, words: Words) -> Said:
-    if not words:
-        raise RefusedError("set server <b>/<s> fqdn requires a FQDN.")
-    raise RefusedError("set server <b>/<s> fqdn failed because no resolution is configured.")
-
-
 def _ssl(_deeds: Administration, _server: WatchedServer, _words: Words) -> Said:
     raise RefusedError("'set server <srv> ssl' cannot be set.  default-server should define ssl settings")
 
@@ -215,14 +179,16 @@ def _name(_deeds: Administration, _server: WatchedServer, _words: Words) -> Said
 _SETTINGS: dict[str, Callable[[Administration, WatchedServer, Words], Said]] = {
     "addr": lambda deeds, server, words: said(deeds.set_address(server, _word(words, 0), _port(words))),
     "agent": lambda deeds, server, words: said(deeds.set_agent(server, _word(words, 0))),
-    "agent-addr": _agent_address,
-    "agent-port": _agent_port,
-    "agent-send": _agent_send,
+    "agent-addr": lambda deeds, server, words: said(
+        deeds.set_agent_address(server, _word(words, 0), _port(words) or "")
+    ),
+    "agent-port": lambda deeds, server, words: said(deeds.set_agent_port(server, _word(words, 0))),
+    "agent-send": lambda deeds, server, words: said(deeds.set_agent_send(server, _word(words, 0))),
     "check-addr": lambda deeds, server, words: said(
         deeds.set_check_address(server, _word(words, 0), _port(words) or "")
     ),
     "check-port": lambda deeds, server, words: said(deeds.set_check_port(server, _word(words, 0))),
-    "fqdn": _fqdn,
+    "fqdn": lambda deeds, server, words: said(deeds.set_fqdn(server, _word(words, 0))),
     "health": lambda deeds, server, words: said(deeds.set_health(server, _word(words, 0))),
     "name": _name,
     "ssl": _ssl,
