@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -31,6 +32,7 @@ from tcpbalancer import master
 from tcpbalancer.control.cli_listening import StatsSocketError
 from tcpbalancer.control.cli_room import Room
 from tcpbalancer.control.cli_server import CliServer
+from tcpbalancer.control.master_cli import DAY, MASTER_MAXCONN, MasterConversation, master_sockets
 from tcpbalancer.control.states import states
 from tcpbalancer.control.status import status
 from tcpbalancer.control_room import ControlRoom
@@ -56,6 +58,8 @@ class Telling(Protocol):
     @property
     def program(self) -> str:
         """The path of the program."""
+
+    recorded: list[str] | None
 
     @property
     def said(self) -> Sequence[str]:
@@ -118,10 +122,14 @@ class Program:
         self._hub = EventHub("tcpbalancer")
         self._log = LogBook(configuration, teller.warning)
         self._supervisor = Supervisor(configuration, self._hub, self._tell, nursery)
-        self._cli = CliServer(Room(self._supervisor, self._tell, teller.said), self._supervisor.listeners)
+        room = Room(self._supervisor, self._tell, teller.said)
+        self._cli = CliServer(room, self._supervisor.listeners)
+        self._master_cli = CliServer(room, begin=functools.partial(MasterConversation, master=self))
         self._room = ControlRoom(self._supervisor, self._cli)
         self._service_manager = ServiceManager()
         self._wants_reload = asyncio.Event()
+        self._one_reload = asyncio.Lock()
+        self.reloads = self.failed_reloads = 0
 
     async def run(self, detached: Detached | None, started: Callable[[], None]) -> signal.Signals:
         """Start, serve until a signal comes, stop; returns the signal. Raises StartError, also if ``started`` does."""
@@ -170,6 +178,9 @@ class Program:
             stack.push_async_callback(self._supervisor.stop)
             await self._room.open(self._configuration)
             stack.push_async_callback(self._close_room)
+            if self._is_master and self._options.master_cli is not None:
+                self._master_cli.serve(master_sockets(self._options.master_cli), DAY, MASTER_MAXCONN)
+                stack.push_async_callback(self._master_cli.stop)
         except (ListenError, StatsSocketError) as failed:
             last = f"[{self._teller.program}.main()] Some protocols failed to start their listeners! Exiting."
             raise StartError([*failed.lines, last]) from failed
@@ -226,15 +237,27 @@ class Program:
         while True:
             await self._wants_reload.wait()
             self._wants_reload.clear()
+            await self._reload_and_tell()
+
+    async def reload_now(self) -> tuple[bool, Sequence[str]]:
+        """Reload because the master's command line says so; returns whether that was possible, and what was told."""
+        told: list[str] = []
+        self._teller.recorded = told
+        good = await self._reload_and_tell()
+        self._teller.recorded = None
+        return good, told
+
+    async def _reload_and_tell(self) -> bool:
+        async with self._one_reload:
             microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
             self._service_manager.tell(f"RELOADING=1\nSTATUS=Reloading Configuration.\nMONOTONIC_USEC={microseconds}")
             self._teller.tell(*master.RELOADING)
-            if await self._reload():
-                self._teller.tell(*master.LOADED)
-                self._tell_ready("Ready.")
-            else:
-                self._teller.tell(*master.FAILED)
-                self._tell_ready("Reload failed!")
+            good = await self._reload()
+            self.reloads += good
+            self.failed_reloads = 0 if good else self.failed_reloads + 1
+            self._teller.tell(*(master.LOADED if good else master.FAILED))
+            self._tell_ready("Ready." if good else "Reload failed!")
+            return good
 
     async def _reload(self) -> bool:
         """Read the files again and go over to what they say; returns whether that was possible."""

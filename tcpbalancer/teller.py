@@ -24,6 +24,7 @@ class Teller:
         self._quiet = quiet
         self._introduced = False
         self.said: list[str] = []
+        self.recorded: list[str] | None = None  # what is said while the program runs, if somebody wants to know
 
     def hush(self) -> None:
         """Say nothing any more, as with ``-q``."""
@@ -65,6 +66,8 @@ class Teller:
 
     def _write(self, lines: Sequence[str]) -> None:
         """Write if whoever reads takes it: who reads slowly, or not at all, must not hold us up."""
+        if self.recorded is not None:
+            self.recorded += lines
         if not self._quiet and sys.stderr is not None:  # None: it was closed when the program started
             Console(sys.stderr.fileno()).write("\n".join(lines).encode("utf-8", "replace"))
 

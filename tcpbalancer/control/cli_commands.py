@@ -10,7 +10,7 @@ Source: HAProxy's management guide, section 9.3 "Unix Socket commands"; texts of
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,32 +74,34 @@ OWN = (
 """What belongs to the conversation itself; always last in a list."""
 
 
-def command(name: str, arguments: str, summary: str, level: Level = Level.USER) -> Callable[[Handler], Handler]:
+def command(
+    name: str, arguments: str, summary: str, level: Level = Level.USER, *, table: dict[str, Command] = COMMANDS
+) -> Callable[[Handler], Handler]:
     """Register a handler."""
 
     def register(handler: Handler) -> Handler:
-        assert name not in COMMANDS, f"'{name}' is registered twice"
-        COMMANDS[name] = Command(name, arguments, summary, level, handler)
+        assert name not in table, f"'{name}' is registered twice"
+        table[name] = Command(name, arguments, summary, level, handler)
         return handler
 
     return register
 
 
-def find(words: Words) -> Command | None:
+def find(words: Words, table: Mapping[str, Command] = COMMANDS) -> Command | None:
     """Return the command with which a line begins: the one with the most words."""
     names = (" ".join(words[:count]) for count in range(min(_MOST_WORDS, len(words)), 0, -1))
-    return next((COMMANDS[name] for name in names if name in COMMANDS), None)
+    return next((table[name] for name in names if name in table), None)
 
 
-def unknown(words: Words) -> str:
+def unknown(words: Words, table: Mapping[str, Command] = COMMANDS) -> str:
     """Return what is said to a command that there is not."""
-    close = list(_close(words)) or list(COMMANDS.values())
+    close = list(_close(words, table)) or list(table.values())
     return f"Unknown command: '{words[0]}', but {_BETTER}\n" + _listed(close)
 
 
-def help_text(words: Words) -> str:
+def help_text(words: Words, table: Mapping[str, Command] = COMMANDS) -> str:
     """Return the list of commands, or of those that are like ``words``."""
-    return f"{_VALID}\n" + _listed(list(_close(words)) if words else COMMANDS.values())
+    return f"{_VALID}\n" + _listed(list(_close(words, table)) if words else table.values())
 
 
 def _listed(commands: Iterable[Command]) -> str:
@@ -108,14 +110,14 @@ def _listed(commands: Iterable[Command]) -> str:
     return "\n".join(f"  {usage:<{_WIDTH}}: {summary}" for usage, summary in (*lines, *OWN)) + "\n"
 
 
-def _close(words: Words) -> Iterator[Command]:
+def _close(words: Words, table: Mapping[str, Command]) -> Iterator[Command]:
     """Yield the commands that begin as ``words`` do, as far as possible; else those that are spelt like them."""
     for count in range(len(words), 0, -1):
         begin = " ".join(words[:count])
-        found = [each for each in COMMANDS.values() if f"{each.name} ".startswith(f"{begin} ")]
+        found = [each for each in table.values() if f"{each.name} ".startswith(f"{begin} ")]
         if found:
             yield from found
             return
-    firsts = {each.name.split()[0] for each in COMMANDS.values()}
+    firsts = {each.name.split()[0] for each in table.values()}
     near = difflib.get_close_matches(words[0], sorted(firsts), cutoff=_CLOSE)
-    yield from (each for each in COMMANDS.values() if each.name.split()[0] in near)
+    yield from (each for each in table.values() if each.name.split()[0] in near)

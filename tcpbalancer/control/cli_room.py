@@ -84,7 +84,12 @@ class Conversation:
         return f"[{seconds // 86400}:{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}]> "
 
     async def answer(self, request: Request) -> str:
-        """Return the whole answer to one command; behind ``quit`` there is none."""
+        """Return the whole answer to one command, the prompt included; behind ``quit`` there is none."""
+        text = await self.text(request)
+        return "" if self.has_quit else text + self.prompt()
+
+    async def text(self, request: Request) -> str:
+        """Return the answer to one command, with its end."""
         self.calls += 1
         self.payload = request.payload
         try:
@@ -94,9 +99,7 @@ class Conversation:
         except Exception as wrong:  # noqa: BLE001 - whatever it is, the other commands go on
             self.room.note("err", f"The command {' '.join(request.words)!r} met an error of ours: {wrong!r}")
             result = Said("Internal error, see the log.")
-        if self.has_quit:
-            return ""
-        return finished(self._with_severity(result)) + self.prompt()
+        return finished(self._with_severity(result))
 
     async def _carry_out(self, words: Words) -> Result:
         if not words:

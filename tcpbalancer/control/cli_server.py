@@ -27,6 +27,8 @@ NO_ROOM = 0.1
 """Seconds to wait when no descriptor is left."""
 _WELCOME_TIMEOUT = 2.0
 
+Begin = Callable[..., Conversation]
+"""Makes a conversation of the same arguments as ``Conversation``."""
 Listeners = Callable[[], Sequence[takeover.Named]]
 """Returns the listening sockets that a successor may take over, with the names of their places."""
 
@@ -34,31 +36,37 @@ Listeners = Callable[[], Sequence[takeover.Named]]
 class CliServer:
     """Serves all stats sockets of a configuration; ``reload`` goes over to another one."""
 
-    def __init__(self, room: Room, listeners: Listeners = tuple) -> None:
+    def __init__(self, room: Room, listeners: Listeners = tuple, begin: Begin = Conversation) -> None:
         self._room = room
+        self._begin = begin
         self._listeners = listeners
         self._open: dict[StatsSocket, socket.socket] = {}
         self._accepting: dict[StatsSocket, asyncio.Task[None]] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._timeout = 10.0
+        self._maxconn = 10
         self._places = asyncio.Semaphore(10)
 
     def start(self, configuration: Configuration) -> None:
-        """Listen. Raises StatsSocketError, and then nothing has changed."""
-        wanted = configuration.stats_sockets
+        """Serve the stats sockets of a configuration. Raises StatsSocketError, and then nothing has changed."""
+        self.serve(configuration.stats_sockets, configuration.stats_timeout, configuration.stats_maxconn)
+        self._room.sockets = configuration.stats_sockets
+
+    reload = start
+
+    def serve(self, wanted: Sequence[StatsSocket], timeout: float, maxconn: int) -> None:
+        """Listen on these sockets, and no more on others. Raises StatsSocketError, and then nothing has changed."""
         new = [each for each in wanted if each not in self._open]
         opened = dict(zip(new, open_all(new), strict=True))
         for gone in [each for each in self._open if each not in wanted]:
             self._close(gone)
-        if configuration.stats_timeout != self._timeout or not self._open:
-            self._timeout = configuration.stats_timeout
-            self._places = asyncio.Semaphore(configuration.stats_maxconn)
+        self._timeout = timeout
+        if maxconn != self._maxconn:
+            self._maxconn = maxconn
+            self._places = asyncio.Semaphore(maxconn)  # those who are there keep the places that they have
         self._open.update(opened)
         for place, listening in opened.items():
             self._accepting[place] = asyncio.create_task(self._accept(place, listening))
-        self._room.sockets = wanted
-
-    reload = start
 
     async def stop(self) -> None:
         """Close all sockets and connections."""
@@ -95,7 +103,7 @@ class CliServer:
     async def _serve(self, place: StatsSocket, connection: socket.socket) -> None:
         connection.setblocking(False)
         is_unix = connection.family == socket.AF_UNIX
-        conversation = Conversation(
+        conversation = self._begin(
             self._room,
             place.level,
             self._timeout,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tcpbalancer.control import commands
 from tcpbalancer.control.cli_commands import COMMANDS, OWN
+from tcpbalancer.control.master_cli import MASTER_COMMANDS
 
 FILE = Path(__file__).parents[2] / "docs/reference/runtime-api.md"
 COMMAND = "python -m tcpbalancer.control.reference > docs/reference/runtime-api.md"
@@ -48,6 +49,12 @@ Paths, `ipv4@`, `ipv6@`, `abns@` and `fd@` are taken; a line may have `mode`, `u
 
 [Differences](../differences.md) has what is answered otherwise than by HAProxy, and why.
 """
+_MASTER = """\
+## The master's command line
+
+`-W -S ADDRESS[,OPTION,...]` serves it: `-S /run/haproxy-master.sock,mode,600`. What begins with `@1` or `@!PID` goes to
+the workers' runtime API, the rest is the master's own; `@1` or `@master` alone choose for the lines that follow.
+"""
 _LEVELS = ("user", "operator", "admin")
 
 
@@ -59,6 +66,10 @@ def text() -> str:
         rows = sorted((each.usage, each.summary) for each in found)
         own = OWN if level == "user" else ()
         parts.append(_table(f"Level {level}", [*rows, *own]))
+    parts += [
+        _MASTER,
+        _table("Commands of the master", sorted((each.usage, each.summary) for each in MASTER_COMMANDS.values())),
+    ]
     return "\n".join(parts)
 
 

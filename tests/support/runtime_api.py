@@ -33,7 +33,11 @@ def connect(path: str | Path) -> socket.socket:
     """Return a connection to a socket of the file system."""
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(PATIENCE)
-    client.connect(str(path))
+    try:
+        client.connect(str(path))
+    except OSError:
+        client.close()
+        raise
     return client
 
 
