@@ -96,7 +96,7 @@ class FrontendStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """The row of one server. ``check`` None: it is not checked, and its check columns stay empty."""
+    """The row of one server. ``check``, ``agent`` None: not asked, and the columns stay empty."""
 
     name: str  # svname
     identity: int  # sid, from 1

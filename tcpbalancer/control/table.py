@@ -207,7 +207,7 @@ def _agent(agent: CheckStatistics) -> dict[str, Value]:
         "agent_status": agent.status,
         **({} if agent.code is None else {"agent_code": agent.code}),
         **({} if agent.duration_ms is None else {"agent_duration": agent.duration_ms}),
-        "last_agt": " ".join(agent.info.split()),
+        "last_agt": agent.info,
         "agent_desc": agent.description,
         "agent_rise": agent.rise,
         "agent_fall": agent.fall,

@@ -44,12 +44,12 @@ def understood(line: str) -> AgentReply:
         spoken, remark = line, ""
         if (inner := re.search(r"[ \t,]#", line)) is not None:
             spoken, remark = line[: inner.start()], line[inner.end() :]
-    health = admin = weight = unknown = ""
+    health = spoken_health = admin = weight = unknown = ""
     maxconn: int | None = None
     for word in _WORDS.findall(spoken):
         lower = word.lower()
         if lower in _HEALTH:
-            health = lower
+            health, spoken_health = lower, word
         elif lower in _ADMIN:
             admin = lower
         elif word[0].isdigit() and _WEIGHT.fullmatch(word) and word.endswith("%"):
@@ -60,13 +60,13 @@ def understood(line: str) -> AgentReply:
             maxconn = int(word[8:])
         else:
             unknown = unknown or word
-    result = _result(health, remark.strip(), unknown)
+    result = _result(spoken_health, remark.strip(), unknown)
     return AgentReply(result, health or None, admin or None, weight or None, maxconn, unknown)
 
 
 def _result(health: str, remark: str, unknown: str) -> CheckResult:
     if health:
-        status = _HEALTH[health]
+        status = _HEALTH[health.lower()]
         said = unknown if unknown and (not remark or status is CheckStatus.L7OK) else remark
         return CheckResult(status, 0, f"via agent : {health} ({said})" if said else f"via agent : {health}")
     return CheckResult(CheckStatus.CHECKED, info=f"agent reports an error : {unknown}" if unknown else "")

@@ -144,6 +144,7 @@ def test_an_agents_words_are_understood_and_the_last_of_a_sort_wins(line: str, r
     [
         ("up", CheckStatus.L7OK, "via agent : up"),
         ("down", CheckStatus.L7STS, "via agent : down"),
+        ("DOWN", CheckStatus.L7STS, "via agent : DOWN"),
         ("down # disk full ", CheckStatus.L7STS, "via agent : down (disk full)"),
         ("down#full", CheckStatus.CHECKED, "agent reports an error : down#full"),
         ("down#x 5% #why", CheckStatus.CHECKED, "agent reports an error : down#x"),
