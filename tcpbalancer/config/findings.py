@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hakit.diagnostics import Diagnostic, Findings, Location, Severity
 
@@ -113,6 +114,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return best if best is not None and distance <= 2 * len(best) else None
 
 
+@lru_cache(maxsize=4096)
 def _fingerprint(word: str) -> Counter[str]:
     kinds = ["." if not character.isascii() or not character.isalnum() else character for character in word.lower()]
     kinds = ["0" if kind.isdigit() else kind for kind in kinds]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tcpbalancer import config
 from tcpbalancer.config import known
@@ -20,7 +21,7 @@ from tcpbalancer.config.inheritance import Inheritance, kind_of
 from tcpbalancer.config.registry import GLOBAL_KEYWORDS, KEYWORDS, OTHER_SECTIONS, Keyword, OtherSection, Reading, find
 from tcpbalancer.config.removed import REMOVED, REMOVED_GLOBAL
 from tcpbalancer.config.rule_order import RuleOrder
-from tcpbalancer.config.sections import PROXIES, Section
+from tcpbalancer.config.sections import MOST_ERRORS, PROXIES, Section
 from tcpbalancer.config.tokens import Statement
 
 READERS = tuple(
@@ -56,17 +57,32 @@ class _Interpreter:
         self.drafts = Drafts()
         self.drafts.whole.environment = environment
         self._inheritance = Inheritance(report)
+        self._wrong: Counter[str] = Counter()  # statements, by file
 
     def run(self, sections: Sequence[Section]) -> Drafts:
         for section in sections:
             if section.kind == "global":
-                for statement in section.statements:
+                for statement in self._statements(section):
                     self._read_global(statement)
             elif section.kind in OTHER_SECTIONS:
                 self._read_other(section, OTHER_SECTIONS[section.kind])
             elif section.kind in PROXIES:
                 self._read_proxy(section)
         return self.drafts
+
+    def _statements(self, section: Section) -> Iterator[Statement]:
+        """Yield statement after statement, until too many of the file are wrong."""
+        for statement in section.statements:
+            file = statement.location.file
+            if self._wrong[file] >= MOST_ERRORS:
+                if self._wrong[file] == MOST_ERRORS:
+                    message = f"too many fatal errors ({MOST_ERRORS}), stopping now."
+                    self._report.error_as(PARSING_TIGHT, statement.location, message)
+                    self._wrong[file] += 1
+                return
+            before = self._report.errors
+            yield statement
+            self._wrong[file] += self._report.errors > before
 
     def _read_global(self, statement: Statement) -> None:
         reading = Reading(statement, self._report, self.drafts.whole, negated=_is_negated(statement))
@@ -93,7 +109,7 @@ class _Interpreter:
         inside = kind.begin(Reading(section.header, self._report, self.drafts.whole))
         if inside is None:
             return
-        for statement in section.statements:
+        for statement in self._statements(section):
             reading = Reading(statement, self._report, self.drafts.whole, None, _is_negated(statement), inside)
             entry = find(kind.keywords, reading.words)
             if entry is not None and not reading.negated:
@@ -107,7 +123,7 @@ class _Interpreter:
         draft = ProxyDraft(section, self._inheritance.settings_for(section))
         self._refuse_duplicate(draft)
         order = RuleOrder()
-        for statement in section.statements:
+        for statement in self._statements(section):
             order.look_at(Reading(statement, self._report, self.drafts.whole, draft, _is_negated(statement)))
             self._read_statement(draft, statement)
         if section.kind == "defaults":

@@ -19,7 +19,8 @@ from tcpbalancer.config.known import REFUSED_SECTIONS, SKIPPED_SECTIONS
 from tcpbalancer.config.tokens import PSEUDO_VARIABLES, Statement, TokenError, Word, readable, split
 
 PROXIES = ("defaults", "frontend", "backend", "listen")
-_MOST_ERRORS = 50
+MOST_ERRORS = 50
+"""Lines that are wrong, after which a file is not read on."""
 _HOLD_BYTES = frozenset({"acl", "default-server", "http-check", "server", "tcp-check", "tcp-request", "tcp-response"})
 """Statements whose words may be bytes that are no text (``tokens.octets``); elsewhere they are replaced."""
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
@@ -88,7 +89,7 @@ class SectionReader:
             self._report.error_as(PARSING_TIGHT, Location(file, len(lines), 1), message)
 
     def _line(self, line: str, location: Location, directives: Directives) -> None:
-        if self._fatal >= _MOST_ERRORS:
+        if self._fatal >= MOST_ERRORS:
             message = f"too many fatal errors ({self._fatal}), stopping now."
             self._report.error_as(PARSING_TIGHT, location, message)
             raise FileAbortedError
