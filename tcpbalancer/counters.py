@@ -56,11 +56,12 @@ RATE_BEFORE: Final = 28  # and how many in the second before
 DENIED_REQUESTS: Final = 29  # dreq
 DENIED_CONNECTIONS: Final = 30  # dcon
 DENIED_SESSIONS: Final = 31  # dses
-BLOCK: Final = 32
+DEQUEUED: Final = 32  # how many have left the queue for a server
+BLOCK: Final = 33
 
 GAUGES: Final = frozenset({CURRENT, QUEUED, WAITING_SINCE, RESERVED})
 """What is so now, and is not counted."""
-MEMORIES: Final = frozenset({RELEASED_NS, RATE_SECOND, RATE_COUNT, RATE_BEFORE})
+MEMORIES: Final = frozenset({RELEASED_NS, RATE_SECOND, RATE_COUNT, RATE_BEFORE, DEQUEUED})
 """What decisions depend on: cleared with nothing but the process."""
 LARGEST: Final = frozenset({PEAK, QUEUE_PEAK_MS, CONNECT_PEAK_MS, TOTAL_PEAK_MS, QUEUED_PEAK})
 
@@ -349,12 +350,10 @@ class Block:
         """Count one session less."""
         self.row[CURRENT] -= 1
 
-    def queued(self, count: int) -> int:
-        """Note how many sessions wait in this worker; returns how many wait in all."""
+    def queued(self, count: int) -> None:
+        """Note how many sessions wait in this worker."""
         self.row[QUEUED] = count
-        everywhere = self.sum(QUEUED)
-        self.row[QUEUED_PEAK] = max(self.row[QUEUED_PEAK], everywhere)
-        return everywhere
+        self.row[QUEUED_PEAK] = max(self.row[QUEUED_PEAK], self.sum(QUEUED))
 
     def arrived(self, now: float) -> None:
         """Count one more connection for the rates."""

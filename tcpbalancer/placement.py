@@ -78,9 +78,9 @@ class Placement:
             self._accounts.assigned_now = now
             self._traveller.connect(now)
         elif isinstance(picked, Wait):
-            self._accounts.server_queue = self._queue_at(picked.target, now)
+            self._queue_at(picked.target, now)
         elif picked is Shortage.FULL:
-            self._accounts.backend_queue = self._queue_at(None, now)
+            self._queue_at(None, now)
         elif isinstance(picked, Crowded):
             self._accounts.waits_for = picked.target
             self.count(CONNECTION_ERRORS)
@@ -97,21 +97,25 @@ class Placement:
         waits_for = self._accounts.waits_for
         return self.pool.line if waits_for is None else waits_for.line
 
-    def _queue_at(self, target: Target | None, now: float) -> int:
-        """Wait for a server, or for the backend; returns the place in the queue, from 1."""
+    def _queue_at(self, target: Target | None, now: float) -> None:
+        """Wait for a server, or for the backend."""
         self._accounts.waits_for = target
         self.pool.has_news = True  # room may have been left since
         self._traveller.rest(Phase.QUEUED, now)
-        return self._line.join(self._traveller, now)
+        self._line.join(self._traveller, now)
 
-    def leave_queue(self) -> None:
+    def leave_queue(self, *, served: bool = False) -> None:
         """Wait no longer."""
-        self._line.leave(self._traveller)
+        place = self._line.leave(self._traveller, served=served)
+        if self._accounts.waits_for is None:
+            self._accounts.backend_queue = place
+        else:
+            self._accounts.server_queue = place
 
     def turn_came(self, target: Target, now: float) -> None:
         """Go on to this server; or keep the place in the queue if another worker's session was faster."""
         if self.pool.take(target, now):
-            self.leave_queue()
+            self.leave_queue(served=True)
             self._accounts.waits_for = None
             self._go_on(target, now)
 

@@ -168,7 +168,7 @@ class Pool:
         weights = self._weights_now()
         if not any(weights):
             return Shortage.NONE
-        if self.line.oldest() and not self._balancer.hashes:
+        if not self._balancer.hashes and self.line.oldest():
             return Shortage.FULL  # nobody overtakes those who wait
         slot = self._balancer.pick(memory, self._choice(weights, avoid, key))
         if slot is None:
@@ -180,25 +180,25 @@ class Pool:
         return self._take_or_wait(target, now)
 
     def _take_or_wait(self, target: Target, now: float) -> Picked:
-        if not target.line.oldest() and self._room(target):
+        if self._is_free(target):
             target.block.opened(now)
             return target
         limit = self._maxqueues[target.index]
         return Crowded(target) if limit and target.block.sum(QUEUED) >= limit else Wait(target)
 
     def _choice(self, weights: list[int], avoid: int | None, key: bytes | None) -> Choice:
-        balancer = self._balancer
-        usable = [self.targets[slot] for slot, weight in enumerate(weights) if weight]
-        full = {target.index for target in usable if target.line.oldest() or not self._room(target)}
-        served, queued, released = [0] * len(weights), [0] * len(weights), [0] * len(weights)
-        if balancer.counts:
-            for target in usable:
-                served[target.index] = target.block.current()
-                queued[target.index] = target.block.sum(QUEUED)
-                released[target.index] = target.block.largest(RELEASED_NS)
+        balancer, slots = self._balancer, range(len(weights))
+        limited = [slot for slot in slots if weights[slot] and self._maxconns[slot]]
+        full = {slot for slot in limited if not self._is_free(self.targets[slot])}
+        draws = [random.getrandbits(32) for _ in range(balancer.draws)]
+        if not balancer.counts:
+            return Choice(weights, full, avoid=avoid, key=key, draws=draws)
+        blocks = [self.targets[slot].block if weights[slot] else None for slot in slots]
+        served = [0 if block is None else block.current() for block in blocks]
+        queued = [0 if block is None else block.sum(QUEUED) for block in blocks]
+        released = [0 if block is None else block.largest(RELEASED_NS) for block in blocks]
         # A server may be chosen beyond its maxconn as long as there is a place in its queue, if it has a bounded one.
         crowded = {slot for slot in full if served[slot] + queued[slot] >= self._allowed(slot) + self._maxqueues[slot]}
-        draws = [random.getrandbits(32) for _ in range(balancer.draws)]
         return Choice(weights, full, crowded, avoid, served, queued, released, key, draws)
 
     def _weights_now(self) -> list[int]:
@@ -215,6 +215,10 @@ class Pool:
             backend_sessions=self.block.current() if self._minconns[slot] else 0,
             throttle=self._throttles[slot],
         )
+
+    def _is_free(self, target: Target) -> bool:
+        """Whether a server may get one more session, and nobody waits for it; nobody does who need not."""
+        return not self._maxconns[target.index] or (self._room(target) and not target.line.oldest())
 
     def _room(self, target: Target) -> bool:
         allowed = self._allowed(target.index)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tcpbalancer.counters import WAITING_SINCE, Block
+from tcpbalancer.counters import DEQUEUED, WAITING_SINCE, Block
 
 if TYPE_CHECKING:
     from tcpbalancer.pool import Target
@@ -33,6 +33,7 @@ class Line:
     def __init__(self, block: Block) -> None:
         self._block = block
         self._tickets: dict[Waiter, int] = {}
+        self._before: dict[Waiter, int] = {}  # how many had left the queue for a server when it came
 
     def __len__(self) -> int:
         return len(self._tickets)
@@ -56,16 +57,24 @@ class Line:
         tickets = list(self._block.of_workers(WAITING_SINCE))
         return tickets.index(ticket) if ticket in tickets else None
 
-    def join(self, waiter: Waiter, now: float) -> int:
-        """Let a session wait; returns how many wait now over all workers, this one included."""
+    def join(self, waiter: Waiter, now: float) -> None:
+        """Let a session wait."""
         self._tickets[waiter] = max(int(now * 1e9), 1)
-        return self._tell()
-
-    def leave(self, waiter: Waiter) -> None:
-        """Let a session wait no longer."""
-        del self._tickets[waiter]
+        self._before[waiter] = self._block.sum(DEQUEUED)
         self._tell()
 
-    def _tell(self) -> int:
+    def leave(self, waiter: Waiter, *, served: bool) -> int:
+        """Let a session wait no longer; returns its place as a log line has it (%sq, %bq).
+
+        That is 1 and one for each that was served while it waited. ``served``: it goes on to a server.
+        """
+        place = self._block.sum(DEQUEUED) - self._before.pop(waiter) + 1
+        if served:
+            self._block.add(DEQUEUED)
+        del self._tickets[waiter]
+        self._tell()
+        return place
+
+    def _tell(self) -> None:
         self._block.row[WAITING_SINCE] = next(iter(self._tickets.values()), 0)
-        return self._block.queued(len(self._tickets))
+        self._block.queued(len(self._tickets))

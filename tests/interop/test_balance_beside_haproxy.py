@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,18 +23,25 @@ HEAD = """\
 global
     nbthread 1
     maxconn 500
+    stats socket {socket} level admin
+    log 127.0.0.1:{log} local0
 defaults
     mode tcp
+    log global
+    option tcplog
     timeout connect 4s
     timeout client 20s
     timeout server 20s
 listen stats
     mode http
+    no log
     bind 127.0.0.1:{stats}
     stats enable
     stats uri /stats
     stats auth admin:secret
 """
+
+LINE = re.compile(r"\] \S+ (\S+/\S+) \S+/\S+/\S+ (\d+) (\S\S) \S+/\S+/\S+/\S+/(\S+) (\d+/\d+)\s*$")
 
 
 @dataclass
@@ -42,6 +51,8 @@ class Program:
     process: BalancerProcess
     ports: dict[str, int]
     open: list[socket.socket]
+    log: socket.socket
+    socket: Path
 
     def connect(self, proxy: str, source: str = "") -> socket.socket:
         """Open a connection; it is closed at the end at the latest."""
@@ -61,10 +72,11 @@ class Program:
             return "end"
 
     def one(self, proxy: str, source: str = "") -> str:
-        """Connect, learn the server's name, close, and wait until the program has noticed that."""
+        """Connect, learn the server's name, close; where loads count, wait until the program has noticed that."""
         with self.connect(proxy, source) as client:
             name = self.server_of(client)
-        self.wait(proxy, "BACKEND", scur="0")
+        if proxy in {"leastconn", "active_and_backup"}:
+            self.wait(proxy, "BACKEND", scur="0")
         return name
 
     def row(self, proxy: str, name: str = "BACKEND") -> dict[str, str]:
@@ -72,6 +84,24 @@ class Program:
 
     def wait(self, proxy: str, name: str, **values: str) -> None:
         until(lambda: values.items() <= self.row(proxy, name).items(), f"{proxy}/{name} shows {values}")
+
+    def tell(self, command: str) -> None:
+        """Send a command to the program's socket, and read its answer to the end."""
+        with socket.socket(socket.AF_UNIX) as operator:
+            operator.settimeout(PATIENCE)
+            operator.connect(str(self.socket))
+            operator.sendall(command.encode() + b"\n")
+            while operator.recv(4096):
+                pass
+
+    def ends(self, count: int) -> list[str]:
+        """Return what the next lines of connections say: server, bytes, flags, counts, places in the queues."""
+        seen: list[str] = []
+        while len(seen) < count:
+            found = LINE.search(self.log.recv(4096).decode())
+            if found is not None:
+                seen.append(" ".join(found.groups()))
+        return sorted(seen)
 
     def numbers(self, proxy: str, columns: str) -> dict[str, list[str]]:
         """Return some columns of all rows of a proxy."""
@@ -88,13 +118,17 @@ def running(command: Sequence[str], folder: Path, proxies: dict[str, str], head:
     """Run a program on these ``listen`` sections; the text of each is what follows its bind line."""
     folder.mkdir()
     ports = {name: free_port() for name in ("stats", *proxies)}
-    text = head.format(stats=ports["stats"])
+    log = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    log.bind(("127.0.0.1", 0))
+    log.settimeout(PATIENCE)
+    place = folder / "socket"
+    text = head.format(stats=ports["stats"], socket=place, log=log.getsockname()[1])
     for name, lines in proxies.items():
         text += f"listen {name}\n    bind 127.0.0.1:{ports[name]}\n    {lines}\n"
-    with contextlib.ExitStack() as stack, BalancerProcess(command, text, folder, ports["stats"]) as process:
+    with log, contextlib.ExitStack() as stack, BalancerProcess(command, text, folder, ports["stats"]) as process:
         opened: list[socket.socket] = []
         stack.callback(lambda: [client.close() for client in opened])
-        yield Program(process, ports, opened)
+        yield Program(process, ports, opened, log, place)
 
 
 def beside(
@@ -265,6 +299,101 @@ def test_who_waits_is_sent_away_after_timeout_queue_or_may_leave_before(tmp_path
     assert ours == real
 
 
+def test_the_log_tells_where_a_session_has_waited_and_for_what_in_vain(tmp_path: Path, servers: list[int]) -> None:
+    proxies = {
+        "any": lines(servers, "roundrobin", "maxconn 1", more="timeout queue 600ms"),
+        "bound": lines(servers, "source", "maxconn 1 maxqueue 2", more="timeout queue 600ms"),
+    }
+
+    def scenario(program: Program) -> list[Any]:
+        seen: list[Any] = []
+        for proxy in proxies:
+            clients = []
+            for _ in range(4):
+                clients.append(program.connect(proxy))
+                seen.append(program.server_of(clients[-1], 0.05))
+            clients[0].close()
+            seen.append([program.server_of(client) for client in clients[1:]])
+            clients[1].close()
+            seen.append(program.ends(4))
+        return seen
+
+    ours, real = beside(tmp_path, proxies, scenario)
+    assert ours == real
+
+
+def test_who_waits_for_a_server_that_goes_is_sent_to_another_with_redispatch_only(
+    tmp_path: Path, servers: list[int]
+) -> None:
+    both = ("maxconn 1", "maxconn 1")
+    proxies = {
+        "moves": lines(servers, "source", *both, more="option redispatch"),
+        "stays": lines(servers, "source", *both, more="timeout queue 700ms"),
+    }
+
+    def scenario(program: Program) -> list[Any]:
+        seen: list[Any] = []
+        for proxy in proxies:
+            clients = [program.connect(proxy) for _ in range(2)]
+            first = program.server_of(clients[0])
+            program.wait(proxy, first, qcur="1")
+            program.tell(f"set server {proxy}/{first} state maint")
+            seen.append((first, program.server_of(clients[1])))
+            seen.append(program.numbers(proxy, "qcur scur econ wretr wredis"))
+            for client in clients:
+                client.close()
+            seen.append(program.ends(2))
+        return seen
+
+    ours, real = beside(tmp_path, proxies, scenario)
+    assert ours == real
+
+
+def test_set_maxconn_server_lets_in_who_waits_and_lowered_lets_nobody_in(tmp_path: Path, servers: list[int]) -> None:
+    proxies = {"p": lines(servers, "roundrobin", "maxconn 1")}
+
+    def scenario(program: Program) -> list[Any]:
+        clients = [program.connect("p") for _ in range(4)]
+        program.wait("p", "BACKEND", qcur="3")
+        program.tell("set maxconn server p/s1 3")
+        program.wait("p", "BACKEND", qcur="1")
+        seen: list[Any] = [program.numbers("p", "qcur scur slim")]
+        program.tell("set maxconn server p/s1 1")
+        readable = [client for client in clients if program.server_of(client, 0.1) == "s1"]
+        readable[0].close()
+        program.wait("p", "FRONTEND", scur="3")
+        return [*seen, len(readable), program.numbers("p", "qcur scur slim")]
+
+    ours, real = beside(tmp_path, proxies, scenario)
+    assert ours == real
+
+
+def test_option_abortonclose_gives_up_who_has_asked_and_closed(tmp_path: Path, servers: list[int]) -> None:
+    with full_backlog() as silent:
+        connecting = f"timeout connect 800ms\n    retries 0\n    server s1 127.0.0.1:{silent}"
+        proxies = {
+            "queued": lines(servers, "roundrobin", "maxconn 1", more="option abortonclose\n    timeout queue 800ms"),
+            "connecting": f"option abortonclose\n    {connecting}",
+            "queued_without": lines(servers, "roundrobin", "maxconn 1", more="timeout queue 800ms"),
+            "connecting_without": connecting,
+        }
+
+        def scenario(program: Program) -> list[Any]:
+            seen: list[Any] = []
+            for proxy in proxies:
+                if proxy.startswith("queued"):
+                    program.server_of(program.connect(proxy))
+                client = program.connect(proxy)
+                client.sendall(b"question")
+                client.shutdown(socket.SHUT_WR)
+                seen.append((proxy, program.server_of(client), program.ends(1)))
+            return seen
+
+        ours, real = beside(tmp_path, proxies, scenario)
+    # 2.6 has one letter where the balancer itself was the reason; here it never is.
+    assert ours == real
+
+
 def test_minconn_grows_with_the_load_up_to_fullconn(tmp_path: Path, servers: list[int]) -> None:
     proxies = {
         "grows": lines(servers, "roundrobin", "minconn 1 maxconn 5 weight 9", "", more="fullconn 12"),
@@ -301,17 +430,17 @@ def test_a_frontend_that_is_full_leaves_connections_in_the_kernel(tmp_path: Path
 def test_rate_limit_sessions_lets_so_many_in_a_second(tmp_path: Path, servers: list[int]) -> None:
     proxies = {"rate": lines(servers, "roundrobin", "", more="rate-limit sessions 5")}
 
-    def scenario(program: Program) -> tuple[list[str], float]:
+    def scenario(program: Program) -> int:
         clients = [program.connect("rate") for _ in range(12)]
-        at_once = [program.server_of(client, 0.05) for client in clients]
+        until(lambda: len(select.select(clients, (), (), 0)[0]) >= 5, "five are let in")
+        assert program.row("rate", "FRONTEND")["stot"] in {"5", "6", "7"}, "and the next ones come by and by"
         start = time.monotonic()
-        for client, name in zip(clients, at_once, strict=True):
-            assert name == "s1" or program.server_of(client) == "s1"
-        return at_once, time.monotonic() - start
+        assert {program.server_of(client) for client in clients} == {"s1"}
+        assert 0.5 < time.monotonic() - start < 3.5, "five a second"
+        return int(program.row("rate", "FRONTEND")["rate_lim"])
 
     ours, real = beside(tmp_path, proxies, scenario)
-    assert ours[0] == real[0] == ["s1"] * 5 + ["-"] * 7
-    assert ours[1] == pytest.approx(real[1], abs=0.5)
+    assert ours == real == 5
 
 
 def test_all_frontends_together_take_no_more_than_the_global_maxconn(tmp_path: Path, servers: list[int]) -> None:

@@ -93,7 +93,7 @@ def test_the_map_of_static_rr_goes_on_from_its_place_when_it_becomes_shorter() -
     assert [balancer.pick(memory, Choice([16, 0, 0])) for _ in range(2)] == [0, 0]
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(derandomize=True, max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6).filter(any))
 def test_the_map_holds_each_server_as_often_as_its_weight_says(weights: list[int]) -> None:
     counts = Counter(server_map(tuple(weights)))
@@ -155,7 +155,7 @@ def test_leastconn_takes_equals_in_the_order_in_which_they_became_equal() -> Non
     assert [load.open() for _ in range(3)] == [3, 1, 2]
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(
     st.lists(st.integers(0, 256), min_size=2, max_size=5).filter(any),
     st.lists(st.integers(0, 9), max_size=60),

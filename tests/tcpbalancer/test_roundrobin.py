@@ -60,7 +60,7 @@ def test_a_server_that_was_tried_in_vain_loses_its_turn_to_another_one() -> None
     assert algorithm().pick(memory, Choice([1, 1], avoid=1)) == 0
 
 
-@settings(derandomize=True, max_examples=300)
+@settings(derandomize=True, max_examples=300, deadline=None)
 @given(
     st.lists(st.integers(0, 256), min_size=1, max_size=6).filter(any),
     st.integers(0, 40),
@@ -111,7 +111,7 @@ def test_a_server_that_never_had_a_turn_may_change_its_weight_before_it() -> Non
     assert Counter(picks([1, 1, 2], 40, memory))[3] in range(19, 22)
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 256), min_size=1, max_size=6).filter(any))
 def test_over_a_whole_round_every_server_gets_its_weight_give_or_take_one(weights: list[int]) -> None:
     total = sum(weights)
