@@ -12,7 +12,7 @@ import random
 
 from hakit.schedule import first_check_delay, strewn
 from tcpbalancer.check_subject import CheckSubject
-from tcpbalancer.checks import Limits, ask
+from tcpbalancer.checks import Goodbyes, Limits, ask
 from tcpbalancer.model import Check, Configuration
 from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.state_lines import server_title
@@ -36,6 +36,7 @@ class CheckLoop:
             if name in configuration.backends
         }
         self._tasks: dict[WatchedServer, asyncio.Task[None]] = {}
+        self._goodbyes: Goodbyes = set()
         self._hurry: dict[WatchedServer, asyncio.Event] = {}
 
     def start(self, without: CheckLoop | None = None) -> None:
@@ -81,7 +82,9 @@ class CheckLoop:
     async def stop(self) -> None:
         """End all checks."""
         ending = [task for server in tuple(self._tasks) if (task := self.forget(server)) is not None]
-        await asyncio.gather(*ending, return_exceptions=True)
+        for goodbye in self._goodbyes:
+            goodbye.cancel()
+        await asyncio.gather(*ending, *self._goodbyes, return_exceptions=True)
 
     def _begin(self, server: WatchedServer, delay: float) -> None:
         self._hurry[server] = asyncio.Event()
@@ -105,7 +108,7 @@ class CheckLoop:
         backend = server.backend.backend
         server.is_being_checked = True
         subject = CheckSubject(server, self.watch.memory, self._node, self._binds.get(backend.name))
-        result = await ask(backend.probe, check, Limits.of(check, backend.timeouts), subject)
+        result = await ask(backend.probe, check, Limits.of(check, backend.timeouts), subject, self._goodbyes)
         if server.state.check.is_active:  # it may have come to maintenance meanwhile
             self.watch.checked(server, result)
 

@@ -48,8 +48,25 @@ class Nobody:
         return Surroundings()
 
 
-async def carried_out(begin: Callable[[Allowance], Conversation[Ending_co]], limits: Limits) -> tuple[Ending_co, float]:
-    """Return how a conversation ended and how many seconds it took, its goodbye not counted."""
+Goodbyes = set[asyncio.Task[None]]
+"""Connections that are being closed politely, which may take a moment; nobody waits for that."""
+
+
+async def _say_goodbye(conversation: Conversation[Any]) -> None:
+    try:
+        await conversation.hang_up()
+    except asyncio.CancelledError:
+        conversation.abort()
+        raise
+
+
+async def carried_out(
+    begin: Callable[[Allowance], Conversation[Ending_co]], limits: Limits, goodbyes: Goodbyes | None = None
+) -> tuple[Ending_co, float]:
+    """Return how a conversation ended and how many seconds it took, its goodbye not counted.
+
+    ``goodbyes``: the goodbye is said in a task that is put there, and not waited for.
+    """
     loop = asyncio.get_running_loop()
     start = loop.time()
     limit = asyncio.timeout(limits.connect)
@@ -61,20 +78,29 @@ async def carried_out(begin: Callable[[Allowance], Conversation[Ending_co]], lim
         except TimeoutError:
             ending = conversation.timed_out()
         duration = loop.time() - start
-        await conversation.hang_up()
     except asyncio.CancelledError:
         conversation.abort()
         raise
+    if goodbyes is None:
+        await _say_goodbye(conversation)
+    else:
+        task = asyncio.create_task(_say_goodbye(conversation))
+        goodbyes.add(task)
+        task.add_done_callback(goodbyes.discard)
     return ending, duration
 
 
-async def _ask_dialogue(probe: Dialogue, check: Check, limits: Limits, subject: Subject) -> CheckResult:
+async def _ask_dialogue(
+    probe: Dialogue, check: Check, limits: Limits, subject: Subject, goodbyes: Goodbyes | None
+) -> CheckResult:
     facts = subject.facts()
-    result, duration = await carried_out(lambda allowance: Talk(probe, check, allowance, facts), limits)
+    result, duration = await carried_out(lambda allowance: Talk(probe, check, allowance, facts), limits, goodbyes)
     return replace(result, duration=duration)
 
 
-async def _ask_external(probe: ExternalCheck, check: Check, limits: Limits, subject: Subject) -> CheckResult:
+async def _ask_external(
+    probe: ExternalCheck, check: Check, limits: Limits, subject: Subject, _goodbyes: Goodbyes | None
+) -> CheckResult:
     start = asyncio.get_running_loop().time()
     result = await ask_program(probe, check, limits, subject.surroundings())
     return replace(result, duration=asyncio.get_running_loop().time() - start)
@@ -83,12 +109,14 @@ async def _ask_external(probe: ExternalCheck, check: Check, limits: Limits, subj
 PROBES: Mapping[type[Probe], Callable[..., Any]] = MappingProxyType(
     {Dialogue: _ask_dialogue, ExternalCheck: _ask_external}
 )
-"""Takes the probe, the check, its limits and its subject."""
+"""Takes the probe, the check, its limits, its subject, and where goodbyes are said."""
 
 
-async def ask(probe: Probe, check: Check, limits: Limits, subject: Subject | None = None) -> CheckResult:
-    """Ask once; returns how it went."""
-    result: CheckResult = await PROBES[type(probe)](probe, check, limits, subject or Nobody())
+async def ask(
+    probe: Probe, check: Check, limits: Limits, subject: Subject | None = None, goodbyes: Goodbyes | None = None
+) -> CheckResult:
+    """Ask once; returns how it went. ``goodbyes``: as in ``carried_out``."""
+    result: CheckResult = await PROBES[type(probe)](probe, check, limits, subject or Nobody(), goodbyes)
     return result
 
 
@@ -98,4 +126,4 @@ async def consult(agent: AgentCheck, limits: Limits) -> AgentReply:
     return replace(reply, result=replace(reply.result, duration=duration))
 
 
-__all__ = ["PROBES", "Limits", "Nobody", "Subject", "Surroundings", "ask", "consult"]
+__all__ = ["PROBES", "Goodbyes", "Limits", "Nobody", "Subject", "Surroundings", "ask", "consult"]
