@@ -39,15 +39,17 @@ class ControlServer:
         self._hub = hub
         self._commands = commands
         self._server: asyncio.Server | None = None
+        self._made: os.stat_result | None = None
 
-    async def start(self) -> None:
+    async def start(self, *, succeeds: bool = False) -> None:
         """Listen. A socket that nobody answers is replaced; one that is answered, and any other file, is not.
 
-        Raises FileExistsError for those, with a sentence; another OSError if the system refuses.
+        Who ``succeeds`` another instance takes its place. Raises FileExistsError with a sentence, or another OSError
+        if the system refuses.
         """
         self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if self.path.is_socket():
-            if await is_answered(self.path):
+            if not succeeds and await is_answered(self.path):
                 raise FileExistsError(f"{self.path} is in use: another instance is running")
             self.path.unlink()
         elif self.path.exists():
@@ -55,6 +57,7 @@ class ControlServer:
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(self._serve, self.path, limit=MAX_REQUEST)
+            self._made = self.path.stat()
         finally:
             os.umask(before)
 
@@ -63,8 +66,9 @@ class ControlServer:
         if self._server is not None:
             self._server.close()
             self._server = None
-            with contextlib.suppress(PermissionError):  # the folder may be root's, and root was given up
-                self.path.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError, FileNotFoundError):  # the folder may be root's, who is given up
+                if self._made is not None and os.path.samestat(self._made, self.path.stat()):  # no successor's
+                    self.path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -58,7 +58,7 @@ class Launch:
         self._pid_file = pid_file
         self._options = options
         self._teller = teller
-        self._follows = bool(options.finish or options.terminate)
+        self._follows = options.succeeds
 
     def prepare(self) -> None:
         """Take the pid file, so that a second instance ends here; a successor gets it once it serves."""

@@ -100,6 +100,11 @@ class Options:
     control: str | None = None
     not_carried_out: list[str] = field(default_factory=list)
 
+    @property
+    def succeeds(self) -> bool:
+        """Whether there are predecessors, whose place this process takes."""
+        return bool(self.finish or self.terminate)
+
 
 def parse(arguments: Sequence[str]) -> Options:
     """Return the options; raises UsageError."""

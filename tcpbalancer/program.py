@@ -172,7 +172,10 @@ class Program:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         # The control socket is the last to go, so that whoever listens there hears the end.
-        await self._start_control(stack)
+        control = ControlServer(Path(self._options.control or DEFAULT_CONTROL), self._hub, {"status": self._status})
+        stack.push_async_callback(control.stop)
+        if not self._options.succeeds:
+            await self._start_control(control)
         try:
             await self._supervisor.start(self._take_over())
             stack.push_async_callback(self._supervisor.stop)
@@ -186,6 +189,8 @@ class Program:
             raise StartError([*failed.lines, last]) from failed
         except (RuntimeError, NurseryError) as failed:
             raise StartError([f"[{self._teller.program}.main()] {failed}"]) from failed
+        if self._options.succeeds:  # as long as we might fail, the place is the predecessor's
+            await self._start_control(control)
 
     def _take_over(self) -> list[Named]:
         """Return the listening sockets of a predecessor, if there is one to give them (``-x``)."""
@@ -216,11 +221,10 @@ class Program:
         await self._room.close()
         await self._cli.stop()
 
-    async def _start_control(self, stack: contextlib.AsyncExitStack) -> None:
-        path = Path(self._options.control or DEFAULT_CONTROL)
-        server = ControlServer(path, self._hub, {"status": self._status})
+    async def _start_control(self, control: ControlServer) -> None:
+        path = control.path
         try:
-            await server.start()
+            await control.start(succeeds=self._options.succeeds)
         except OSError as failed:
             problem = failed.strerror or str(failed)
             if self._options.control is not None:
@@ -228,8 +232,6 @@ class Program:
                     [f"[{self._teller.program}.main()] Cannot serve --control {path}: {problem}"]
                 ) from failed
             self._teller.warning(f"no control socket at {path}: {problem}; name another one with --control PATH")
-            return
-        stack.push_async_callback(server.stop)
 
     # -- reload -----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ import pytest
 from balancer_process import TCPBALANCER, until
 from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly
 
+from hakit.control import request
+
 
 class Lineage:
     """Daemons that follow each other: each is started with ``-D`` and the same pid file."""
@@ -33,7 +35,7 @@ class Lineage:
         )
 
     def start(self, *flags: str) -> subprocess.CompletedProcess[str]:
-        control = str(self.folder / f"control{len(self.pids)}")
+        control = str(self.folder / "control")
         command = [*TCPBALANCER, "-D", "-p", str(self.pid_file), "--control", control, "-f", str(self.file), *flags]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
         if done.returncode == 0:
@@ -78,6 +80,9 @@ def test_with_sf_the_old_process_finishes_its_connections(lineage: Lineage, take
     until(lambda: not lineage.is_alive(old), "the old process has ended")
     assert lineage.pid_file.read_text() == f"{lineage.pids[1]}\n"
     assert lineage.is_alive(lineage.pids[1])
+    status = request(lineage.folder / "control", "status")  # the successor's: the old one has not taken it away
+    assert isinstance(status, dict)
+    assert status["pid"] == lineage.pids[1]
 
 
 def test_with_st_the_connections_of_the_old_process_end(lineage: Lineage) -> None:
@@ -147,6 +152,7 @@ def test_noreuseport_makes_a_second_one_fail(tmp_path: Path) -> None:
     with Lineage(tmp_path, 1, "noreuseport") as lineage:
         lineage.start()
         lineage.pid_file.unlink()
+        (tmp_path / "control").unlink()
         refused = lineage.start()
         assert refused.returncode == 1
         assert "cannot bind socket (Address already in use)" in refused.stderr
