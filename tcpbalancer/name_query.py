@@ -17,6 +17,7 @@ import dns.rcode
 import dns.rdatatype
 
 from tcpbalancer.model.naming import NameServer, Resolvers
+from tcpbalancer.name_counts import COUNTS
 from tcpbalancer.names import Outcome, Reply
 
 _OUTCOMES = {dns.rcode.NOERROR: Outcome.VALID, dns.rcode.NXDOMAIN: Outcome.NX, dns.rcode.REFUSED: Outcome.REFUSED}
@@ -60,6 +61,14 @@ async def _ask_all(host: str, section: Resolvers, kind: dns.rdatatype.RdataType)
 
 
 async def _ask_one(host: str, server: NameServer, section: Resolvers, kind: dns.rdatatype.RdataType) -> Reply:
+    """Ask one name server, and count how that ended."""
+    COUNTS[section.name, server.name, "sent"] += 1
+    reply = await _reply_of(host, server, section, kind)
+    COUNTS[section.name, server.name, reply.outcome.name.lower()] += 1
+    return reply
+
+
+async def _reply_of(host: str, server: NameServer, section: Resolvers, kind: dns.rdatatype.RdataType) -> Reply:
     try:
         question = dns.message.make_query(host, kind, use_edns=0, payload=section.payload)
         answer, _ = await dns.asyncquery.udp_with_fallback(

@@ -310,6 +310,11 @@ class Session:
         if log is not None and log.moment is moment:
             self._around.noted(self._record("--", moment.value, now, early=True))
 
+    @property
+    def moved(self) -> tuple[int, int]:
+        """The bytes that came from the client, and those that went to it."""
+        return (0, 0) if self._relay is None else (self._relay.bytes_from_client, self._relay.bytes_to_client)
+
     def report_bytes(self) -> None:
         """Enter the bytes moved since the last call into the counters."""
         if self._relay is not None and self.target is not None:

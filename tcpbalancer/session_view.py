@@ -25,6 +25,7 @@ class Begun:
 def view(session: Session, begun: Begun, worker: int, now: float) -> SessionView:
     """Return what can be told of a session."""
     pool, target, deadline = session.chosen, session.target, session.deadline
+    bytes_in, bytes_out = session.moved
     return SessionView(
         id=begun.number,
         frontend=session.route.frontend.name,
@@ -35,6 +36,8 @@ def view(session: Session, begun: Begun, worker: int, now: float) -> SessionView
         phase=session.phase.value,
         age=now - begun.now,
         expires=None if deadline is None else max(deadline - now, 0.0),
+        bytes_in=bytes_in,
+        bytes_out=bytes_out,
         server_address=None if target is None else f"{target.server.address}:{target.server.port}",
         worker=worker,
         accepted_at=begun.accepted_at,

@@ -21,6 +21,7 @@ from tcpbalancer.control.cli_line import Reader, TooLongError, encode
 from tcpbalancer.control.cli_listening import open_all
 from tcpbalancer.control.cli_room import Conversation, Room
 from tcpbalancer.model import Configuration, StatsSocket
+from tcpbalancer.model.stats_socket import Place
 
 PORTION = 65536
 NO_ROOM = 0.1
@@ -40,7 +41,8 @@ class CliServer:
         self._room = room
         self._begin = begin
         self._listeners = listeners
-        self._open: dict[StatsSocket, socket.socket] = {}
+        self._open: dict[StatsSocket, socket.socket] = {}  # by what makes two lines ask for the same socket
+        self._settings: dict[StatsSocket, StatsSocket] = {}  # what the line says of it now
         self._accepting: dict[StatsSocket, asyncio.Task[None]] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._timeout = 10.0
@@ -56,32 +58,33 @@ class CliServer:
 
     def serve(self, wanted: Sequence[StatsSocket], timeout: float, maxconn: int) -> None:
         """Listen on these sockets, and no more on others. Raises StatsSocketError, and then nothing has changed."""
-        new = [each for each in wanted if each not in self._open]
-        opened = dict(zip(new, open_all(new), strict=True))
-        for gone in [each for each in self._open if each not in wanted]:
+        new = [each for each in wanted if _file(each) not in self._open]
+        opened = dict(zip(map(_file, new), open_all(new), strict=True))
+        self._settings = {_file(each): each for each in wanted}
+        for gone in [each for each in self._open if each not in self._settings]:
             self._close(gone)
         self._timeout = timeout
         if maxconn != self._maxconn:
             self._maxconn = maxconn
             self._places = asyncio.Semaphore(maxconn)  # those who are there keep the places that they have
         self._open.update(opened)
-        for place, listening in opened.items():
-            self._accepting[place] = asyncio.create_task(self._accept(place, listening))
+        for file, listening in opened.items():
+            self._accepting[file] = asyncio.create_task(self._accept(file, listening))
 
     async def stop(self) -> None:
         """Close all sockets and connections."""
         tasks = [*self._accepting.values(), *self._serving]
-        for place in tuple(self._open):
-            self._close(place)
+        for file in tuple(self._open):
+            self._close(file)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _close(self, place: StatsSocket) -> None:
-        self._accepting.pop(place).cancel()
-        self._open.pop(place).close()
+    def _close(self, file: StatsSocket) -> None:
+        self._accepting.pop(file).cancel()
+        self._open.pop(file).close()
 
-    async def _accept(self, place: StatsSocket, listening: socket.socket) -> None:
+    async def _accept(self, file: StatsSocket, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -95,7 +98,7 @@ class CliServer:
             except BaseException:
                 connection.close()
                 raise
-            task = asyncio.create_task(self._serve(place, connection))
+            task = asyncio.create_task(self._serve(self._settings[file], connection))
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
             task.add_done_callback(functools.partial(_release, places))
@@ -166,6 +169,12 @@ class CliServer:
                     except BlockingIOError:
                         await asyncio.sleep(NO_ROOM)
                 await loop.sock_sendall(connection, text[sent:])
+
+
+def _file(told: StatsSocket) -> StatsSocket:
+    """Return what makes two lines ask for the same socket: a change of the rest needs no other one."""
+    rights = (told.mode, told.uid, told.gid) if told.place is Place.UNIX else (None, None, None)
+    return StatsSocket(told.place, told.host, told.port, *rights)
 
 
 def _release(places: asyncio.Semaphore, _task: asyncio.Task[None]) -> None:

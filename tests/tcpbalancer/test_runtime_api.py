@@ -6,16 +6,25 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from running_balancer import one_way, server
 from runtime_api import RunningApi, ask, connect
 from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly, read_to_end
 
+from hakit.diagnostics import Location
 from tcpbalancer.control.cli_commands import COMMANDS
+from tcpbalancer.control.cli_listening import StatsSocketError
 from tcpbalancer.model import Level
+from tcpbalancer.model.naming import NameServer, Resolvers
 from tcpbalancer.model.rule import StickTable
+from tcpbalancer.model.stats_socket import Place, StatsSocket
+from tcpbalancer.name_counts import WORDS
 from tcpbalancer.takeover import TakeoverError, receive
 
 
@@ -522,3 +531,82 @@ def test_what_is_wrong_with_a_table_is_said_in_haproxys_words(
 ) -> None:
     with RunningApi(one_way([server(backend.port)], table=StickTable("ip", 100)), tmp_path) as api:
         assert api(line) == answer
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_show_resolvers_tells_how_often_each_name_server_was_asked(tmp_path: Path, backend: ScriptedServer) -> None:
+    section = Resolvers("office", (NameServer("first", "127.0.0.1", 1),))
+    configuration = replace(one_way([server(backend.port)]), resolvers={"office": section})
+    with RunningApi(configuration, tmp_path) as api:
+        first, name_server, *counts = api("show resolvers").splitlines()
+        assert (first, name_server) == ("Resolvers section office", " nameserver first:")
+        assert counts[0] == "  sent:        0"
+        assert [line.split(":")[0].strip() for line in counts] == list(WORDS)
+        assert api("show resolvers office") == api("show resolvers")
+        assert api("show resolvers nope") == "Can't find that resolvers section\n"
+
+
+def test_a_session_tells_what_it_has_moved(api: RunningApi) -> None:
+    with api.balancer.connect() as client:
+        assert read_exactly(client, 6) == b"hello\n"
+        client.sendall(b"x" * 10)
+        assert read_exactly(client, 10) == b"x" * 10
+        blocks = api("show sess all")
+        assert "req=(nil) (f=0x0 an=0x0 tofwd=-1 total=10)" in blocks
+        assert "res=(nil) (f=0x0 an=0x0 tofwd=-1 total=16)" in blocks
+
+
+@given(junk=some.lists(some.binary(max_size=60), max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_sent_the_next_one_is_served(asked: RunningApi, junk: list[bytes]) -> None:
+    with connect(asked.path("user")) as client:
+        try:
+            client.sendall(b"\n".join(junk) + b"\n")
+            client.shutdown(socket.SHUT_WR)
+            read_to_end(client)
+        except OSError:
+            pass  # it may end before everything was read
+    assert asked("show version") == "3.0.0\n"
+    assert asked.notes == []
+
+
+# -- going over to another configuration ------------------------------------------------------------------------------
+
+
+def test_a_reload_keeps_sockets_and_takes_what_their_lines_say_now(tmp_path: Path, backend: ScriptedServer) -> None:
+    port = free_port()
+    with RunningApi(one_way([server(backend.port)]), tmp_path) as api:
+        before = StatsSocket(Place.IPV4, "127.0.0.1", port, level=Level.ADMIN)
+        kept = api.configuration.stats_sockets[:2]
+        after = replace(before, level=Level.USER, location=Location("other.cfg", 9))
+        for sockets in ((*kept, before), (*kept, after)):
+            api.balancer.ask(partial(api.server.reload, replace(api.configuration, stats_sockets=sockets)))
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+                client.sendall(b"show cli level;show cli sockets\n")
+                level, title = sockets[-1].level.name.lower(), sockets[-1].title
+                answer = read_to_end(client).decode()
+            assert answer.startswith(f"{level}\n\n# socket lvl processes\n")
+            assert answer.endswith(f"\n{title} {level} all\n\n")
+        with pytest.raises(ConnectionRefusedError):
+            ask(api.path("admin"), "show version")
+        taken = StatsSocket(Place.IPV4, "127.0.0.1", api.balancer.port)
+        with pytest.raises(StatsSocketError):
+            api.balancer.ask(partial(api.server.reload, replace(api.configuration, stats_sockets=(taken,))))
+        assert api("show cli level", "user") == "user\n"
+
+
+def test_over_tcp_a_client_sees_the_same(tmp_path: Path, backend: ScriptedServer) -> None:
+    port = free_port()
+    with RunningApi(one_way([server(backend.port)]), tmp_path) as api:
+        listening = StatsSocket(Place.IPV4, "127.0.0.1", port, level=Level.ADMIN)
+        sockets = (*api.configuration.stats_sockets, listening)
+        api.balancer.ask(partial(api.server.reload, replace(api.configuration, stats_sockets=sockets)))
+        for line in ("show cli level", "get weight b/s1;set server b/s1 state maint", "bogus", "show sess 0x1"):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+                client.sendall(f"{line}\r\n".encode())
+                assert read_to_end(client).decode() == ask(api.path(), line)
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+            client.sendall(b"show sess\n")
+            assert f"proto=tcpv4 src=127.0.0.1:{client.getsockname()[1]} fe=GLOBAL" in read_to_end(client).decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tcpbalancer.control.cli_commands import RefusedError, Words, command
 from tcpbalancer.control.cli_room import Conversation
 from tcpbalancer.model import Level
+from tcpbalancer.name_counts import COUNTS, WORDS
 
 _NO_ACL = "Unknown ACL identifier. Please use #<id> or <file>."
 _NO_MAP = "Unknown map identifier. Please use #<id> or <file>."
@@ -51,11 +52,18 @@ _no_list("get map", "Missing map identifier and/or key.", 2)
 
 
 @command("show resolvers", "[id]", "dumps counters from all resolvers section and associated name servers")
-def show_resolvers(_conversation: Conversation, words: Words) -> str:
-    """There are none."""
-    if words:
+def show_resolvers(conversation: Conversation, words: Words) -> str:
+    """How often each name server was asked, and how that ended."""
+    sections = conversation.room.supervisor.current.configuration.resolvers
+    if words and words[0] not in sections:
         raise RefusedError("Can't find that resolvers section")
-    return ""
+    lines: list[str] = []
+    for name in words[:1] or sections:
+        lines.append(f"Resolvers section {name}")
+        for server in sections[name].servers:
+            lines.append(f" nameserver {server.name}:")
+            lines += [f"  {f'{word}:':<12} {COUNTS[name, server.name, word]}" for word in WORDS]
+    return "\n".join(lines)
 
 
 @command("get var", "<name>", "retrieve contents of a process-wide variable")

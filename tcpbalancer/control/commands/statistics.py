@@ -93,7 +93,9 @@ def show_schema(_conversation: Conversation, _words: Words) -> str:
 @command("clear counters", "[all]", "clear max statistics counters (or all counters)", Level.OPERATOR)
 def clear_counters(conversation: Conversation, words: Words) -> str:
     """Set the largest values back; with ``all``, everything that was counted."""
-    everything = words[:1] == ["all"] or tuple(words[:1]) == ("all",)
+    if words[:1] == ("server",):
+        raise RefusedError("'clear counters server' is not carried out by tcpbalancer: 'clear counters all' is.")
+    everything = words[:1] == ("all",)
     if everything and conversation.level < Level.ADMIN:
         raise RefusedError("Permission denied")
     conversation.room.supervisor.clear_counters(everything=everything)
