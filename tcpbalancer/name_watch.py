@@ -112,7 +112,10 @@ class NameWatch:
             line = f"{server.name}: IP changed from '{before}' to '{address}' by '{by}'."
             self._administration.move(server, address, server.server.port)
             self._watch.log("notice", line, server.backend.backend.name)
-        self._administration.resolved(server)
+        if server.state.admin & Admin.RESOLUTION:
+            self._administration.resolved(server)
+            text = f"Server {server.name} administratively READY thanks to valid DNS answer."
+            self._watch.log("notice", text, server.backend.backend.name)
 
 
 def _key(server: WatchedServer) -> Key | None:
