@@ -301,34 +301,34 @@ class SharedMemory:
 class Block:
     """A worker's hand on one of its blocks: it counts, and it sees the sum over all workers."""
 
-    __slots__ = ("_block", "_memory", "row")
+    __slots__ = ("_places", "_words", "row")
 
     def __init__(self, memory: SharedMemory, worker: int, block: int) -> None:
-        self._memory = memory
-        self._block = block
-        self.row = memory.view(memory.layout.block(worker, block))
+        layout = memory.layout
+        self._words = memory.words
+        self._places = [layout.block(each, block).start for each in range(layout.workers)]
+        self.row = memory.view(layout.block(worker, block))
 
     def add(self, field: int, amount: int = 1) -> None:
         """Add to one counter."""
         self.row[field] += amount
 
-    def of_workers(self, field: int) -> Iterator[int]:
-        """Yield a counter of each worker."""
-        return self._memory.values(self._block, field)
+    def of_workers(self, field: int) -> list[int]:
+        """Return a counter of each worker."""
+        words = self._words
+        return [words[place + field] for place in self._places]
 
     def sum(self, field: int) -> int:
         """Return the sum of a counter over all workers."""
-        return self._memory.sum(self._block, field)
+        return sum(self.of_workers(field))
 
     def largest(self, field: int) -> int:
         """Return the largest value of a counter over all workers."""
-        return self._memory.largest(self._block, field)
+        return max(self.of_workers(field))
 
     def current(self) -> int:
         """Return the sessions that are open now, over all workers."""
-        if self._memory.layout.workers == 1:
-            return self.row[CURRENT]
-        return self._memory.sum(self._block, CURRENT)
+        return self.sum(CURRENT)
 
     def opened(self, now: float) -> None:
         """Count one more session."""

@@ -54,7 +54,7 @@ class Line:
 
     def holder(self, ticket: int) -> int | None:
         """Return the number of the worker that has this ticket, None if nobody has it any more."""
-        tickets = list(self._block.of_workers(WAITING_SINCE))
+        tickets = self._block.of_workers(WAITING_SINCE)
         return tickets.index(ticket) if ticket in tickets else None
 
     def join(self, waiter: Waiter, now: float) -> None:
