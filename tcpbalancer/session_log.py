@@ -8,8 +8,9 @@ those before it. What is said of servers is in ``state_lines``.
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -50,13 +51,17 @@ class SessionRecord:
 
     def to_bytes(self) -> bytes:
         """Return the record as one datagram."""
-        return json.dumps(astuple(self), separators=(",", ":")).encode()
+        return _encode(_values(self)).encode()
 
     @classmethod
     def from_bytes(cls, datagram: bytes) -> SessionRecord:
         """Return the record that ``to_bytes`` wrote."""
         values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in json.loads(datagram)]
         return cls(*values)
+
+
+_values = attrgetter(*(field.name for field in fields(SessionRecord)))
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def format_tcplog(record: SessionRecord, pid: int | None = None) -> str:

@@ -67,6 +67,8 @@ MAX_PENDING = 4096
 """Reports that may wait for the supervisor."""
 PER_DATAGRAM = 64
 """Reports sent at once."""
+REPORT_DELAY = 0.02
+"""Seconds for which the report of a session may wait for others: one call then tells of all of them."""
 
 
 class Worker:
@@ -102,6 +104,7 @@ class Worker:
         self._alarms: list[tuple[float, int, Session]] = []
         self._order = itertools.count()
         self._reports: deque[bytes] = deque()
+        self._reports_due: float | None = None  # None: there are none, or the channel takes none now
         self._next_tick = 0.0
         self._next_try = 0.0  # to resume listeners that are paused
         self._stopping = False
@@ -196,11 +199,14 @@ class Worker:
             if now >= self._next_try:
                 self._next_try = now + PAUSE
                 self._resume_listeners(now)
-            self._send_reports()
+            if self._reports:
+                self._report_in_time(now)
 
     def _patience(self, now: float) -> float:
         """Return for how many seconds nothing is to be done but what epoll tells."""
         times = [self._next_tick]
+        if self._reports_due is not None:
+            times.append(self._reports_due)
         if self._alarms:
             times.append(self._alarms[0][0])
         if any(listener.is_paused for listener in self._listeners):
@@ -284,8 +290,9 @@ class Worker:
         if question is not None:
             listed = self._sessions.items() if isinstance(order, ListSessions) else ()
             views = (view(session, begun, self._number, now) for session, begun in listed)
-            # An answer is never dropped: there are no more than the supervisor has asked for.
+            # An answer is never dropped: there are no more than the supervisor has asked for. Nor does it wait.
             self._reports.extend(pack_report(part) for part in answers(question, views, count))
+            self._reports_due = now
 
     def _pool(self, backend: int) -> Pool:
         return self._pools[backend]
@@ -303,8 +310,16 @@ class Worker:
             listener.close()
         self._listeners.clear()
 
+    def _report_in_time(self, now: float) -> None:
+        """Send what waits, if it is much, if it waits for long enough, or if nothing else will come."""
+        if self._reports_due is None:
+            self._reports_due = now + REPORT_DELAY
+        if now >= self._reports_due or len(self._reports) >= PER_DATAGRAM or self._stopping:
+            self._send_reports()
+
     def _send_reports(self) -> None:
         """Hand reports to the supervisor as far as it takes them."""
+        self._reports_due = None
         while self._reports:
             batch = list(itertools.islice(self._reports, PER_DATAGRAM))
             try:
