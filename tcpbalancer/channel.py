@@ -13,6 +13,7 @@ import pickle
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from enum import Enum
+from typing import assert_never
 
 from tcpbalancer.model import Server
 from tcpbalancer.session_log import SessionRecord
@@ -188,6 +189,8 @@ def pack_report(report: Report) -> bytes:
             return b"A" + _json(astuple(report))
         case Answer(question, is_last, count, sessions):
             return b"Q" + _json((question, is_last, count, [astuple(session) for session in sessions]))
+        case _:
+            assert_never(report)
 
 
 def unpack_reports(datagram: bytes) -> list[Report]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tcpbalancer import takeover
 from tcpbalancer.control.cli_line import Reader, TooLongError, encode
@@ -52,7 +54,7 @@ class CliServer:
     def start(self, configuration: Configuration) -> None:
         """Serve the stats sockets of a configuration. Raises StatsSocketError, and then nothing has changed."""
         self.serve(configuration.stats_sockets, configuration.stats_timeout, configuration.stats_maxconn)
-        self._room.sockets = configuration.stats_sockets
+        self._room.sockets = [_shown(each, self._open[_file(each)]) for each in configuration.stats_sockets]
 
     reload = start
 
@@ -175,6 +177,19 @@ def _file(told: StatsSocket) -> StatsSocket:
     """Return what makes two lines ask for the same socket: a change of the rest needs no other one."""
     rights = (told.mode, told.uid, told.gid) if told.place is Place.UNIX else (None, None, None)
     return StatsSocket(told.place, told.host, told.port, *rights)
+
+
+def _shown(told: StatsSocket, listening: socket.socket) -> StatsSocket:
+    """Return a socket as ``show cli sockets`` has it: one that was inherited under the address that it has."""
+    if told.place is not Place.DESCRIPTOR:
+        return told
+    address = listening.getsockname()
+    if listening.family == socket.AF_UNIX:
+        name = os.fsdecode(address)
+        place = Place.ABSTRACT if name.startswith("\0") else Place.UNIX
+        return replace(told, place=place, host=name.strip("\0"))
+    place = Place.IPV6 if listening.family == socket.AF_INET6 else Place.IPV4
+    return replace(told, place=place, host=address[0], port=address[1])
 
 
 def _release(places: asyncio.Semaphore, _task: asyncio.Task[None]) -> None:

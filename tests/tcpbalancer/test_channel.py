@@ -9,9 +9,11 @@ from tcpbalancer.channel import (
     Admission,
     Answer,
     Attempted,
+    ClearCounters,
     Cut,
     Ended,
     ListSessions,
+    Noted,
     Order,
     Ready,
     RemoveServer,
@@ -39,6 +41,7 @@ ORDERS: list[Order] = [
     SoftStop(),
     Stop(),
     ListSessions(),
+    ClearCounters(everything=True),
     Cut("KC", "an operator said so", session=7),
     SetServer(0, 3, Server("s", "127.0.0.1", 5432)),
     RemoveServer(0, 3),
@@ -47,6 +50,7 @@ ORDERS: list[Order] = [
 REPORTS: list[Report] = [
     Ready(),
     Ended(RECORD),
+    Noted(RECORD),
     Attempted(0, 3, passed=False, info="refused\n"),
     Answer(2, is_last=True, count=1, sessions=(VIEW,)),
 ]

@@ -610,3 +610,20 @@ def test_over_tcp_a_client_sees_the_same(tmp_path: Path, backend: ScriptedServer
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
             client.sendall(b"show sess\n")
             assert f"proto=tcpv4 src=127.0.0.1:{client.getsockname()[1]} fe=GLOBAL" in read_to_end(client).decode()
+
+
+def test_an_inherited_socket_is_shown_under_the_address_that_it_has(tmp_path: Path, backend: ScriptedServer) -> None:
+    path = tmp_path / "given"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as given,
+        socket.socket(socket.AF_UNIX) as named,
+        RunningApi(one_way([server(backend.port)]), tmp_path) as api,
+    ):
+        named.bind(str(path))
+        named.listen()
+        inherited = [StatsSocket(Place.DESCRIPTOR, str(each.fileno()), level=Level.ADMIN) for each in (given, named)]
+        sockets = (*api.configuration.stats_sockets, *inherited)
+        api.balancer.ask(partial(api.server.reload, replace(api.configuration, stats_sockets=sockets)))
+        port = given.getsockname()[1]
+        shown = ask(path, "show cli sockets").splitlines()[-3:-1]
+        assert shown == [f"ipv4@127.0.0.1:{port} admin all", f"unix@{path} admin all"]
