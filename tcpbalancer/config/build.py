@@ -40,6 +40,7 @@ class _Builder:
     def __init__(self, drafts: Drafts, report: Report, resolve: Resolve, saved: Saved) -> None:
         self._saved = saved
         self._drafts = drafts
+        self._by_name = {draft.name: draft for draft in drafts.proxies if draft.has_backend}
         self._report = report
         self._resolve = resolve
         self._frontends: dict[str, Frontend] = {}
@@ -65,7 +66,7 @@ class _Builder:
             return None
         return Configuration(
             frontends=self._frontends,
-            backends={name: with_fullconn(backend, self._frontends) for name, backend in self._backends.items()},
+            backends=with_fullconn(self._backends, self._frontends),
             order=tuple(self._order),
             log_targets=tuple(whole.log_targets),
             log_tag=whole.log_tag,
@@ -93,14 +94,14 @@ class _Builder:
         wanted = draft.settings.default_backend
         if not draft.has_frontend or wanted is None or draft.settings.mode is not Mode.HTTP:
             return
-        for other in self._drafts.proxies:
-            if other.has_backend and other.name == wanted.text and other.settings.mode is Mode.TCP:
-                here, there = draft.section.header.location, other.section.header.location
-                message = (
-                    f"http {_type(draft)} '{draft.name}' ({here.file}:{here.line}) tries to use incompatible tcp "
-                    f"{_type(other)} '{other.name}' ({there.file}:{there.line}) as its default backend (see 'mode')."
-                )
-                self._report.error_as(FILE, here, message)
+        other = self._by_name.get(wanted.text)
+        if other is not None and other.settings.mode is Mode.TCP:
+            here, there = draft.section.header.location, other.section.header.location
+            message = (
+                f"http {_type(draft)} '{draft.name}' ({here.file}:{here.line}) tries to use incompatible tcp "
+                f"{_type(other)} '{other.name}' ({there.file}:{there.line}) as its default backend (see 'mode')."
+            )
+            self._report.error_as(FILE, here, message)
 
     def _settle_mode(self, draft: ProxyDraft) -> None:
         """HTTP mode is for the statistics page; what relays, relays bytes."""
@@ -213,7 +214,7 @@ class _Builder:
             return None
         if wanted is None:
             return draft.name if draft.kind == "listen" else None
-        names = {other.name: other for other in self._drafts.proxies if other.has_backend}
+        names = self._by_name
         if wanted.text not in names:
             location = Location(draft.section.header.location.file, wanted.line, wanted.column)
             message = f"Proxy '{draft.name}': unable to find required default_backend: '{wanted.text}'."

@@ -5,6 +5,7 @@ Laws: pure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -54,9 +55,12 @@ def limits_of_server(options: Options) -> dict[str, Any]:
     }
 
 
-def with_fullconn(backend: Backend, frontends: Mapping[str, Frontend]) -> Backend:
-    """Return the backend with its ``fullconn``: unless it is set, a tenth of what its frontends may send there."""
-    if backend.fullconn:
-        return backend
-    sent = sum(frontend.maxconn for frontend in frontends.values() if frontend.default_backend == backend.name)
-    return replace(backend, fullconn=max((sent + 9) // 10, 1))
+def with_fullconn(backends: Mapping[str, Backend], frontends: Mapping[str, Frontend]) -> dict[str, Backend]:
+    """Return the backends with their ``fullconn``: unless it is set, a tenth of what its frontends may send there."""
+    sent: Counter[str | None] = Counter()
+    for frontend in frontends.values():
+        sent[frontend.default_backend] += frontend.maxconn
+    return {
+        name: backend if backend.fullconn else replace(backend, fullconn=max((sent[name] + 9) // 10, 1))
+        for name, backend in backends.items()
+    }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tcpbalancer import config
@@ -57,6 +57,7 @@ class _Interpreter:
         self.drafts = Drafts()
         self.drafts.whole.environment = environment
         self._inheritance = Inheritance(report)
+        self._by_name: dict[str, list[ProxyDraft]] = defaultdict(list)
         self._wrong: Counter[str] = Counter()  # statements, by file
 
     def run(self, sections: Sequence[Section]) -> Drafts:
@@ -130,11 +131,12 @@ class _Interpreter:
             self._inheritance.remember(draft)
         else:
             self.drafts.proxies.append(draft)
+            self._by_name[draft.name].append(draft)
 
     def _refuse_duplicate(self, draft: ProxyDraft) -> None:
-        for earlier in self.drafts.proxies:
+        for earlier in self._by_name[draft.name]:
             both = (earlier.has_frontend and draft.has_frontend) or (earlier.has_backend and draft.has_backend)
-            if both and earlier.name == draft.name and draft.kind != "defaults":
+            if both:
                 header = draft.section.header
                 message = (
                     f"{kind_of(draft.section)} '{draft.name}' has the same name as {kind_of(earlier.section)} "
