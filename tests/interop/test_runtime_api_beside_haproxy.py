@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from balancer_process import TCPBALANCER, BalancerProcess, CheckTarget, LabConfiguration, haproxy, until
 from runtime_api import ask
-from tcp_peers import PATIENCE, ScriptedServer, echo, read_exactly, read_to_end
+from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly, read_to_end
 
 pytestmark = pytest.mark.interop
 BACKEND = "postgresql_backend"
@@ -28,6 +28,7 @@ class Api:
     program: BalancerProcess
     ports: LabConfiguration
     folder: Path
+    sticky_port: int
 
     def __call__(self, line: str, level: str = "admin") -> str:
         return ask(self.folder / level, line)
@@ -51,9 +52,15 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Api]]:
             sockets = "".join(f"    stats socket {folder}/{level} level {level}\n" for level in LEVELS)
             text = ports.text.replace("global\n", f"global\n    nbthread 2\n{sockets}    stats timeout 30s\n", 1)
             text += "backend static\n    balance static-rr\n    server s 127.0.0.1:1\n"
+            sticky = free_port()
+            text += (
+                f"listen sticky\n    bind 127.0.0.1:{sticky}\n    stick on src\n"
+                "    stick-table type ip size 1k expire 30m\n"
+                f"    server a 127.0.0.1:{servers[0].port}\n    server b 127.0.0.1:{servers[1].port}\n"
+            )
             control = ["--control", str(folder / "control")] if name == "ours" else []
             program = stack.enter_context(BalancerProcess([*command, *control], text, folder, ports.stats_port))
-            apis.append(Api(program, ports, folder))
+            apis.append(Api(program, ports, folder, sticky))
         for api in apis:
             for name in ("pg1", "pg2", "pg3"):
                 api.program.wait_for_status(f"{BACKEND}/{name}", "UP", "L7OK")
@@ -70,7 +77,7 @@ SAME = [
     "set timeout cli 10s", "set timeout cli", "set timeout cli x", "set timeout foo 5s", "set severity-output number",
     f"set severity-output number; get weight {B}/nope", f"set severity-output string; get weight {B}/nope",
     # looking
-    "show backend", "show errors", "show errors nope", "show table", "show table nope", "show peers", "show map",
+    "show backend", "show errors", "show errors nope", "show table nope", "show peers", "show map",
     "show map nope", "show acl nope", "show servers state nope", "show servers conn nope", "show sess 0x1",
     "show env NO_SUCH_VARIABLE", "show stat nope -1 -1",
     # weights
@@ -147,16 +154,21 @@ def test_the_levels_deny_the_same(both: list[Api], level: str) -> None:
     assert denied[0] == denied[1]
 
 
-def settled(api: Api) -> bool:
+def settled(rows: list[list[str]]) -> bool:
     """Whether no check is on its way and no counter moves: 6 is at rest, 8 and 14 in maintenance."""
-    rows = [row.split(" ") for row in api("show servers state").splitlines()[2:] if row]
     return all(row[13] in {"0", "8", "14"} or (row[13] == "6" and row[12] in {"0", "3", "4"}) for row in rows)
 
 
 def states(api: Api) -> list[list[str]]:
     """Return ``show servers state`` without the time since the last change, when no check is on its way."""
-    until(lambda: settled(api), "no check is on its way")
-    version, header, *rows = api("show servers state").rstrip("\n").split("\n")
+    seen: list[str] = []
+
+    def is_quiet() -> bool:
+        seen[:] = api("show servers state").rstrip("\n").split("\n")
+        return settled([row.split(" ") for row in seen[2:]])
+
+    until(is_quiet, "no check is on its way")
+    version, header, *rows = seen
     assert version == "1"
     columns = [row.split(" ") for row in rows]
     for row in columns:
@@ -323,3 +335,29 @@ def test_a_server_moves_to_another_port_in_the_words_of_2_6(both: list[Api], act
             back_text = api(f"set server {B}/pg1 addr 127.0.0.1 port {before}")
             assert f"port changed from '{other.port}' to '{before}'" in back_text
         assert answers[0] == answers[1]
+
+
+TABLES = [
+    "show table", "show table sticky", "show table sticky key 127.0.0.1", "show table sticky key 9.9.9.9",
+    "show table sticky key", "show table sticky foo", "show table sticky data.foo gt 5",
+    "show table sticky data.server_id eq 1", "show table sticky data.server_id ne 1", "set table",
+    "set table sticky key", "set table sticky key 1.2.3.4 data.foo 1", "clear table sticky key",
+    "clear table sticky foo", "clear table sticky key 9.9.9.9", "clear table sticky key 127.0.0.1",
+    "clear table sticky key 1.2.3.4",
+    "show table sticky", "clear table sticky",
+]  # fmt: skip
+
+
+def tables(api: Api) -> dict[str, str]:
+    """Return the answers about a table that knows one client, without row addresses and times."""
+    with socket.create_connection(("127.0.0.1", api.sticky_port), PATIENCE) as client:
+        served = read_exactly(client, 4)
+    with socket.create_connection(("127.0.0.1", api.sticky_port), PATIENCE) as client:
+        assert read_exactly(client, 4) == served == b"pg1\n"
+    masked = {line: re.sub(r"0x\w+|exp=\d+", "X", api.masked(line)) for line in TABLES}
+    return {line: answer.replace("shard=0 ", "") for line, answer in masked.items()}
+
+
+def test_stick_tables_are_shown_and_changed_alike(both: list[Api]) -> None:
+    ours, real = (tables(api) for api in both)
+    assert {line: (ours[line], real[line]) for line in TABLES if ours[line] != real[line]} == {}
