@@ -137,6 +137,7 @@ class Generation:
             self.watch.lead([older.watch for older in self.older])
             before.checks.start(without=self.checks)
             before.agents.start(without=self.agents)
+        self.watch.start()
         self.checks.start()
         self._watch_names(before)
         self.agents.start()

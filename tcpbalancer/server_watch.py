@@ -113,6 +113,12 @@ class ServerWatch:
             for server in backend.servers:
                 server.state = replace(server.state, failed_checks=0, down_transitions=0, failed_observations=0)
 
+    def start(self) -> None:
+        """Go on with those who come up gently: another generation may have begun it."""
+        for server in (server for backend in self.backends for server in backend.servers):
+            if server.state.operation is Operation.STARTING and server not in self._warming:
+                self._look_again(server)
+
     def stop(self) -> None:
         """Look at nobody any more."""
         for handle in self._warming.values():
@@ -320,7 +326,7 @@ def _differs(before: ServerState, after: ServerState) -> bool:
     return (
         (before.operation, before.admin) != (after.operation, after.admin)
         or before.check.last.status is not after.check.last.status
-        or before.agent.last.status is not after.agent.last.status
+        or (before.agent.last.status, before.agent.last.info) != (after.agent.last.status, after.agent.last.info)
     )
 
 

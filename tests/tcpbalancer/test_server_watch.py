@@ -182,6 +182,16 @@ def test_a_server_that_comes_up_slowly_grows_and_then_says_so() -> None:
         assert (row.weight, row.throttle) == (100, None)
 
 
+def test_a_server_that_comes_up_slowly_goes_on_over_a_reload() -> None:
+    configuration = one_way([server(free_port(), weight=100, slowstart=2)])
+    with RunningBalancer(configuration) as balancer:
+        act(balancer, "s1", "set_admin", "maint")
+        act(balancer, "s1", "set_admin", "ready")
+        balancer.ask(lambda: balancer.supervisor.reload(configuration))
+        assert balancer.snapshot().proxy("b").server("s1").throttle is not None
+        assert balancer.line("Server b/s1 is UP. 1 active and 0 backup servers online. 0 sessions")[0] == "notice"
+
+
 def test_init_state_down_sends_nobody_to_a_server_before_its_first_check() -> None:
     with ScriptedServer(echo()) as peer:
         told = server(peer.port, check=checked(peer.port, rise=2), init_state=InitState.DOWN)
