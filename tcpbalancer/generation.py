@@ -14,12 +14,10 @@ import socket
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hakit.events import EventHub
 from hakit.transcript import Value
-from tcpbalancer.administration import Administration
-from tcpbalancer.agent_loop import AgentLoop
 from tcpbalancer.channel import (
     Admission,
     Attempted,
@@ -33,25 +31,20 @@ from tcpbalancer.channel import (
     SoftStop,
     Stop,
 )
-from tcpbalancer.check_loop import CheckLoop
 from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListeningSockets
 from tcpbalancer.log_book import ConnectionLines, Log
 from tcpbalancer.model import Configuration, Server
 from tcpbalancer.nursery_process import NurseryProcess
-from tcpbalancer.roster import Roster
+from tcpbalancer.oversight import Oversight
 from tcpbalancer.route import all_backends, make_memory, tcp_frontends
-from tcpbalancer.server_watch import ServerWatch
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.snapshot import Idleness, Painter, Rates
 from tcpbalancer.statistics import Snapshot, WorkerStatistics
 from tcpbalancer.tally import Correspondence, Tally, correspondence, is_same
 from tcpbalancer.version import REPORTED
 from tcpbalancer.worker_process import WorkerProcess, explain
-
-if TYPE_CHECKING:
-    from tcpbalancer.name_watch import NameWatch
 
 STOP_LIMIT = 2.0
 """Seconds within which workers must have ended their connections when told to stop."""
@@ -76,12 +69,10 @@ class Generation:
         self.configuration = configuration
         self.memory = make_memory(configuration)
         self.tally = Tally(self.memory)
-        self.watch = ServerWatch(configuration, self.memory, premises.hub, premises.log, self.send)
-        self.checks = CheckLoop(self.watch, configuration)
-        self.administration = Administration(self.watch, self.checks.hurry)
-        self.agents = AgentLoop(self.watch, self.administration)
-        self.names: NameWatch | None = None
-        self.roster = Roster(self.watch, self.checks, self.agents)
+        self.oversight = Oversight(configuration, self.memory, premises.hub, premises.log, self.send)
+        self.watch = self.oversight.watch
+        self.administration = self.oversight.administration
+        self.roster = self.oversight.roster
         self.workers: dict[int, WorkerProcess] = {}
         self.is_over = False
         self.is_former = False
@@ -127,32 +118,12 @@ class Generation:
     def serve(self, before: Generation | None = None) -> None:
         """Begin to check; from ``before``, which serves until now, this one takes over."""
         if before is not None:
-            before.checks.pause()
-            before.agents.pause()
-            before.watch.stop()
             before.is_former = True
             self.older = [before, *before.older]
             before.older = []
-            self.watch.follow(before.watch)
-            self.watch.lead([older.watch for older in self.older])
-            before.checks.start(without=self.checks)
-            before.agents.start(without=self.agents)
-        self.watch.start()
-        self.checks.start()
-        self._watch_names(before)
-        self.agents.start()
+        followers = [older.oversight for older in self.older]
+        self.oversight.start(None if before is None else before.oversight, followers)
         self._spawn(self._look_every_second())
-
-    def _watch_names(self, before: Generation | None) -> None:
-        """Begin to look for the names of servers; whoever did so before need not any more."""
-        if before is not None and before.names is not None:
-            before.names.pause()
-        if self.configuration.resolvers:
-            from tcpbalancer.name_watch import NameWatch  # dnspython: only where there are names to look up
-
-            self.names = NameWatch(self.configuration.resolvers, self.watch, self.administration)
-            self.names.start()
-            self.administration.look_for = self.names.add
 
     async def finish(self, order: Order, limit: float | None) -> None:
         """Give the workers an order and wait for them to end; a second order may overtake the first."""
@@ -163,11 +134,7 @@ class Generation:
             for worker in tuple(self.workers.values()):
                 worker.kill()
             await self._workers_ended(None)
-        await self.checks.stop()
-        await self.agents.stop()
-        if self.names is not None:
-            await self.names.stop()
-        self.watch.stop()
+        await self.oversight.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -200,7 +167,7 @@ class Generation:
         """Take note that an older generation is over: what it counted stays."""
         self.tally.settle(older.memory)
         self.older = [other for other in self.older if other is not older]
-        self.watch.lead([other.watch for other in self.older])
+        self.oversight.lead([other.oversight for other in self.older])
 
     # -- what is asked of it ----------------------------------------------------------------------------------------
 
@@ -342,7 +309,7 @@ class Generation:
             case Attempted():
                 server = self.watch.at(report.backend, report.server)
                 if server is not None and self.watch.observed(server, report):
-                    self.checks.hurry(server)
+                    self.oversight.checks.hurry(server)
 
     def _write_line(self, record: SessionRecord) -> None:
         found = self._lines.line(record, self.configuration.frontends[record.frontend])
