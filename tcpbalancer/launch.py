@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.options import Options
 from tcpbalancer.program import PROCESS_NAME, Program, StartError, Telling, exit_status
 from tcpbalancer.worker import allow_all_descriptors
+
+RESERVE = 16
+"""Descriptors of a process beside two for each connection and one for each address: log, channel, counters."""
 
 
 def run(configuration: Configuration, options: Options, teller: Telling) -> int:
@@ -34,7 +38,7 @@ def run(configuration: Configuration, options: Options, teller: Telling) -> int:
     nursery = NurseryProcess()
     try:
         launch.prepare()
-        allow_all_descriptors()
+        provide_descriptors(configuration, teller)
         nursery.begin()  # it loads what it needs while we do
         program = Program(configuration, options, teller, is_master=is_master, nursery=nursery)
         ended_by = asyncio.run(program.run(told, launch.started))
@@ -49,6 +53,27 @@ def run(configuration: Configuration, options: Options, teller: Telling) -> int:
     if ended_by is signal.SIGUSR1:
         return 0
     return exit_status(ended_by) if is_master else die_by(ended_by)
+
+
+def provide_descriptors(configuration: Configuration, teller: Telling) -> None:
+    """See to it that each process may have as many descriptors as are promised; raises StartError if they are not."""
+    process = configuration.process
+    needed = 2 * configuration.maxconn + sum(len(proxy.binds) for proxy in configuration.frontends.values()) + RESERVE
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = process.descriptors or (max(needed, hard) if process.promises_maxconn else hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+    except (ValueError, PermissionError):
+        problem = f"[{teller.program}.main()] Cannot raise FD limit to {wanted}, limit is {hard}."
+        if process.strict_limits:
+            raise StartError([problem]) from None
+        teller.warning(problem)
+        allow_all_descriptors()
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if process.promises_maxconn and limit < needed:
+        promise = f"maxconn={configuration.maxconn}/maxsock={needed}"
+        problem = f"FD limit ({limit}) too low for {promise}. Please raise 'ulimit-n' to {needed} or more to avoid any"
+        teller.alert(f"[{teller.program}.main()] {problem} trouble.")
 
 
 class Launch:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hakit.diagnostics import Diagnostic
-from tcpbalancer.config.load import Loaded, load
+from tcpbalancer.config.load import Flags, Loaded, load
 from tcpbalancer.options import Options
 
 
@@ -23,14 +23,13 @@ class Unfit(Exception):  # noqa: N818 (it says what the configuration is)
 
 def read(options: Options) -> Loaded:
     """Return the configuration with what is to be told of it; raises ConfigError or Unfit."""
-    loaded = load(options.files)
+    flags = Flags(options.maxconn, options.proxy_maxconn, options.tolerate_unresolved)
+    loaded = load(options.files, flags=flags)
     # Advice is ours alone, and HAProxy would have said nothing: it does not count for -dW.
     zero_warning = options.zero_warning or loaded.configuration.process.zero_warning
     if zero_warning and any(not found.advice for found in loaded.warnings):
         raise Unfit("Some warnings were found and 'zero-warning' is set. Aborting.", loaded.warnings)
     configuration = loaded.configuration
-    if options.maxconn is not None:
-        configuration = replace(configuration, maxconn=options.maxconn)
     if options.no_reuse_port:
         configuration = replace(configuration, process=replace(configuration.process, shares_ports=False))
     return Loaded(configuration, loaded.warnings)

@@ -177,7 +177,7 @@ class _Builder:
             mode=settings.mode,
             default_backend=self._default_backend(draft),
             timeouts=_timeouts(settings),
-            maxconn=settings.maxconn or whole.maxconn,
+            maxconn=settings.maxconn or whole.values.of("-N", int, whole.maxconn),
             session_rate=settings.values.of("rate-limit", int, 0),
             connection_log=connection_log(settings.log, whole) if in_tcp else None,
             log=proxy_log(settings.log, whole),

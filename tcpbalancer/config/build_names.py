@@ -62,6 +62,7 @@ class Names:
         self._report = report
         self._resolve = resolve
         self._saved = saved
+        self._tolerates = "-dr" in drafts.whole.values
         self.has_failed = False
 
     def sections(self) -> dict[str, Resolvers]:
@@ -85,6 +86,12 @@ class Names:
             for draft in self._sections.values()
         }
 
+    def _methods(self, line: ServerDraft, naming: Naming | None) -> list[str]:
+        """Return the ways to an address, in the order in which they are tried."""
+        default = "last,libc" if naming is None else "last,libc,none"
+        methods = line.options.of("init-addr", str, default).split(",")
+        return [*methods, "none"] if self._tolerates and "none" not in methods else methods
+
     def find(self, draft: ProxyDraft, line: ServerDraft) -> Found | None:
         """Return the address with which a server starts, or None after an error."""
         if is_literal(line.address):
@@ -95,8 +102,7 @@ class Names:
             message = f"'server {draft.name}/{line.name}' : SRV records are not carried out by tcpbalancer"
             self._report.advise(place, f"{message}: it stays in maintenance", source)
             return Found("", line.address)
-        default = "last,libc" if naming is None else "last,libc,none"
-        methods = line.options.of("init-addr", str, default).split(",")
+        methods = self._methods(line, naming)
         place, source = line.statement.at(2), line.statement.source_at(2)
         message = f"'server {draft.name}/{line.name}' : could not resolve address '{line.address}'"
         tried = False

@@ -41,7 +41,7 @@ def _text(reading: Reading, what: str) -> str | None:
 def maxconn(reading: Reading) -> None:
     """Read ``maxconn``; 0 leaves the default."""
     if value := _number(reading):
-        reading.whole.maxconn = value
+        reading.whole.maxconn = reading.whole.values["maxconn"] = value
 
 
 @keyword("nbthread <count>", GLOBAL, "How many worker processes carry the connections.")

@@ -17,6 +17,7 @@ from tcpbalancer.config.advice import advise
 from tcpbalancer.config.build import build
 from tcpbalancer.config.build_names import Resolve, take_resolv_conf
 from tcpbalancer.config.conditions import Capabilities, holds
+from tcpbalancer.config.drafts import Drafts
 from tcpbalancer.config.findings import FILE, Report
 from tcpbalancer.config.interpret import interpret
 from tcpbalancer.config.registry import OTHER_SECTIONS
@@ -50,6 +51,27 @@ YAML_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line says of the configuration; None: nothing. It goes before what the files say."""
+
+    maxconn: int | None = None  # -n
+    proxy_maxconn: int | None = None  # -N: of proxies that say nothing
+    tolerates_unresolved: bool = False  # -dr
+
+    def go_before(self, drafts: Drafts) -> None:
+        """Enter this into the drafts."""
+        if self.maxconn is not None:
+            drafts.whole.maxconn = drafts.whole.values["maxconn"] = self.maxconn
+        if self.proxy_maxconn is not None:
+            drafts.whole.values["-N"] = self.proxy_maxconn
+        if self.tolerates_unresolved:
+            drafts.whole.values["-dr"] = True
+
+
+NO_FLAGS = Flags()
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration and what is to be told about it; there are no errors among ``warnings``."""
 
@@ -57,7 +79,7 @@ class Loaded:
     warnings: tuple[Diagnostic, ...]
 
 
-def load(paths: Iterable[str | Path], environment: Mapping[str, str] = os.environ) -> Loaded:
+def load(paths: Iterable[str | Path], environment: Mapping[str, str] = os.environ, flags: Flags = NO_FLAGS) -> Loaded:
     """Read files (and folders of ``*.cfg``) as one configuration; raises ConfigError."""
     report = Report()
     texts: list[tuple[str, str]] = []
@@ -68,7 +90,7 @@ def load(paths: Iterable[str | Path], environment: Mapping[str, str] = os.enviro
             message = f"Cannot open configuration file/directory {path} : {failed.strerror}"
             report.error_as(FILE, Location(str(path)), message)
     report.raise_if_errors()
-    return read_texts(texts, environment, report)
+    return read_texts(texts, environment, report, flags=flags)
 
 
 def read_texts(
@@ -76,6 +98,7 @@ def read_texts(
     environment: Mapping[str, str] | None = None,
     report: Report | None = None,
     resolve: Resolve | None = None,
+    flags: Flags = NO_FLAGS,
 ) -> Loaded:
     """Read ``(file name, text)`` pairs as one configuration; raises ConfigError."""
     report = Report() if report is None else report
@@ -86,6 +109,7 @@ def read_texts(
     if report.has_errors:
         _tell_files_with_errors(files, report)
         report.raise_if_errors()
+    flags.go_before(drafts)
     saved = saved_states(drafts, report, _read_text)
     take_resolv_conf(drafts, report, _read_text)
     configuration = build(drafts, report, look_up if resolve is None else resolve, saved)

@@ -36,6 +36,7 @@ def process_of(values: Options) -> Process:
         grace=values.of("grace", float, 0.0),
         descriptors=values.of("ulimit-n", int, None) or None,
         strict_limits=values.of("strict-limits", bool, True),
+        promises_maxconn="maxconn" in values,
         dumpable=values.of("set-dumpable", bool, False),
         shares_ports="noreuseport" not in values,
     )

@@ -38,5 +38,6 @@ class Process:
     grace: float = 0.0
     descriptors: int | None = None
     strict_limits: bool = True
+    promises_maxconn: bool = False  # maxconn is the operator's number, and not a default
     dumpable: bool = False
     shares_ports: bool = True  # SO_REUSEPORT, unless 'noreuseport'
