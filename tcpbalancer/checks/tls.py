@@ -38,26 +38,26 @@ def context(tls: Tls, alpn: tuple[str, ...], *, has_name: bool) -> ssl.SSLContex
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = tls.verify and has_name
     made.verify_mode = ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE
-    path = ""
+    path, words = "", "unable to use '{}' ({})"
     try:
         if tls.verify and tls.ca_file == "@system-ca":
             made.load_default_certs()
         elif tls.verify and tls.ca_file:
-            path = tls.ca_file
+            path, words = tls.ca_file, "Couldn't open the ca-file '{}' ({})"
             made.load_verify_locations(path)
         if tls.verify and tls.crl_file:
-            path = tls.crl_file
+            path, words = tls.crl_file, "unable to use the crl-file '{}' ({})"
             made.load_verify_locations(path)
             made.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
         if tls.certificate:
-            path = tls.certificate
+            path, words = tls.certificate, "unable to stat SSL certificate from file '{}' : {}"
             made.load_cert_chain(path)
         if tls.ciphers:
-            path = tls.ciphers
+            path, words = tls.ciphers, "unable to set SSL cipher list to '{}' ({})"
             made.set_ciphers(path)
     except (OSError, ValueError) as wrong:
         reason = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
-        raise UnreadableError(f"unable to use '{path}' ({reason})") from wrong
+        raise UnreadableError(words.format(path, reason)) from wrong
     if tls.lowest in _VERSIONS:
         made.minimum_version = _VERSIONS[tls.lowest]
     if tls.highest in _VERSIONS:

@@ -52,11 +52,12 @@ def expect_rule(cursor: Cursor, *, is_http: bool) -> Expect:
     fields: Fields = {}
     inverse = False
     while cursor.word:
-        bangs = len(cursor.word) - len(cursor.word.lstrip("!"))
-        keyword = cursor.word[bangs:]
-        if bangs and not keyword:
+        bangs = 0
+        while cursor.word and not cursor.word.strip("!"):  # "! string" is "!string"
+            bangs += len(cursor.word)
             cursor.position += 1
-            keyword = cursor.word
+        keyword = cursor.word.lstrip("!")
+        bangs += len(cursor.word) - len(keyword)
         inverse ^= bool(bangs % 2)
         if keyword in (_IN_HTTP if is_http else _IN_TCP):
             if patterns:
@@ -76,21 +77,21 @@ def _setting(cursor: Cursor, keyword: str, fields: Fields) -> bool:
     """Read what is no pattern into ``fields``; returns whether there is such a setting."""
     match keyword:
         case "min-recv":
-            text = cursor.value("a integer")
+            text = cursor.value("a integer", "")
             if not re.fullmatch(r"-1|\d{1,9}", text, re.ASCII):
                 raise cursor.error("'min-recv' expects -1 or an integer from 0 to INT_MAX")
             fields["min_recv"] = int(text)
         case "comment":
-            fields["comment"] = cursor.value("a string")
+            fields["comment"] = cursor.value("a string", "")
         case "on-success" | "on-error":
-            text = cursor.value("a string")
-            parsed = cursor.parsed(parse_template, f"'{text}' invalid log-format string ({{}}).")
+            text = cursor.value("a string", "")
+            parsed = cursor.parsed(parse_template, f"'{text}' invalid log-format string ({{}})")
             fields[keyword.replace("-", "_")] = parsed
         case "status-code":
-            cursor.value("an expression")
+            cursor.value("an expression", "")
             fields["code"] = cursor.parsed(parse_sample, "error detected while parsing status-code expression : {}")
         case "ok-status" | "error-status" | "tout-status":
-            text = cursor.value("a string")
+            text = cursor.value("a string", "")
             names = _STATUSES[keyword]
             if text.upper() not in names:
                 listed = "', '".join(names[:-1])
@@ -104,7 +105,7 @@ def _setting(cursor: Cursor, keyword: str, fields: Fields) -> bool:
 def _pattern(cursor: Cursor, keyword: str) -> Pattern:
     if keyword in {"hdr", "fhdr"}:
         return _header(cursor, keyword)
-    text = cursor.value("a <pattern>")
+    text = cursor.value("a <pattern>", "")
     match keyword:
         case "string":
             return Content(text.encode("utf-8", "surrogateescape"))
@@ -113,7 +114,7 @@ def _pattern(cursor: Cursor, keyword: str) -> Pattern:
         case "status":
             return StatusCodes(cursor.parsed(status_codes, "{}"))
         case "string-lf" | "binary-lf":
-            template = cursor.parsed(parse_template, f"'{text}' invalid log-format string ({{}}).")
+            template = cursor.parsed(parse_template, f"'{text}' invalid log-format string ({{}})")
             return ContentTemplate(template, keyword == "binary-lf")
         case "rstatus":
             return StatusMatch(cursor.parsed(_regex, "{}"))
@@ -135,10 +136,11 @@ def status_codes(text: str) -> tuple[tuple[int, int], ...]:
         raise ValueError(f"invalid character '{wrong[0]}' in the list of status codes")
     ranges: list[tuple[int, int]] = []
     for part in text.split(","):
-        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part, re.ASCII)
+        match = re.fullmatch(r"(\d{0,9})(-?)(\d{0,9})", part, re.ASCII)
         if match is None:
-            raise ValueError(f"invalid character '{part[-1:]}' in the list of status codes")
-        low, high = int(match[1]), int(match[2] or match[1])
+            raise ValueError("invalid character '-' in the list of status codes")
+        low = int(match[1] or 0)  # nothing is 0 for HAProxy
+        high = int(match[3] or 0) if match[2] else low
         if low > high:
             raise ValueError(f"invalid range of status codes '{text}'")
         ranges.append((low, high))
@@ -175,7 +177,7 @@ def _text_match(cursor: Cursor, keyword: str, flags: int) -> TextMatch:
     if method == "reg":
         return TextMatch(method, cursor.parsed(lambda text: _regex(text, flags), "{}"))
     if is_template:
-        return TextMatch(method, cursor.parsed(parse_template, f"'{cursor.word}' invalid log-format string ({{}})."))
+        return TextMatch(method, cursor.parsed(parse_template, f"'{cursor.word}' invalid log-format string ({{}})"))
     return TextMatch(method, (cursor.word,))
 
 
@@ -212,7 +214,7 @@ def _request_part(cursor: Cursor, keyword: str, text: str) -> Any:
     if keyword in {"uri", "uri-lf"} and not is_visible(text):
         raise cursor.error(f"'{text}' cannot stand in a request")
     if keyword.endswith("-lf"):
-        return cursor.parsed(parse_template, f"'{text}' invalid log-format string ({{}}).")
+        return cursor.parsed(parse_template, f"'{text}' invalid log-format string ({{}})")
     return (text,) if keyword in {"uri", "body"} else text
 
 
@@ -228,13 +230,15 @@ def _add_header(cursor: Cursor, headers: list[tuple[str, Any]]) -> None:
     cursor.position += 1
     if not TOKEN.fullmatch(name):
         raise cursor.error(f"'{name}' is not the name of a header")
-    if name.lower() == "host" and any(given.lower() == "host" for given, _ in headers):
-        raise cursor.error("'host' header already defined")
+    before = next((given for other, given in headers if name.lower() == other.lower() == "host"), None)
+    if before is not None:
+        text = "".join(part for part in before if isinstance(part, str))
+        raise cursor.error(f"'{name}' header already defined (previous value is '{text}')")
     cursor.position += 1
     if not value.isprintable():
         raise cursor.error(f"the value of '{name}' cannot stand in a request")
     if name.lower() not in {"content-length", "transfer-encoding"}:
-        headers.append((name, cursor.parsed(parse_template, f"'{value}' invalid log-format string ({{}}).")))
+        headers.append((name, cursor.parsed(parse_template, f"'{value}' invalid log-format string ({{}})")))
 
 
 def request_from(fields: Fields) -> HttpRequest:

@@ -207,7 +207,9 @@ def http_check(reading: Reading) -> None:
     check = own_rules(reading, "http")
     word = reading.words[1] if len(reading.words) > 1 else ""
     if word in {"disable-on-404", "send-state"}:
-        if reading.no_more_than(2):
+        if len(reading.words) > 2:
+            reading.error(2, f"'http-check' cannot handle unexpected argument '{reading.words[2]}'.")
+        else:
             setattr(check, word.replace("-", "_"), True)
         return
 

@@ -44,15 +44,18 @@ class Cursor:
         place = self.position + count
         return self.words[place] if place < len(self.words) else ""
 
-    def value(self, what: str) -> str:
-        """Return the word behind this one, and stand on it; ``what`` is missing otherwise."""
+    def value(self, what: str, end: str = ".") -> str:
+        """Return the word behind this one, and stand on it; ``what`` is missing otherwise.
+
+        ``end``: HAProxy ends some of these messages with one dot, and some with two.
+        """
         keyword = self.word
         self.position += 1
         if not self.word:
             hint = ""
             if "#" in self._source:
-                hint = r" (an unescaped '#' begins a comment: write '\#' or put it in quotes)"
-            raise RuleError(self.position, f"'{keyword}' expects {what} as argument.{hint}")
+                hint = r". (an unescaped '#' begins a comment: write '\#' or put it in quotes)"
+            raise RuleError(self.position, f"'{keyword}' expects {what} as argument{hint or end}")
         return self.word
 
     def error(self, message: str) -> RuleError:
@@ -131,12 +134,12 @@ def send_rule(cursor: Cursor, name: str) -> Send:
     """Read what stands behind ``send``, ``send-lf``, ``send-binary`` and ``send-binary-lf``."""
     binary = name.startswith("send-binary")
     cursor.position -= 1
-    text = cursor.value("a binary string" if name == "send-binary" else "a string")
+    text = cursor.value("a binary string" if name == "send-binary" else "a string", "")
     data: Any
     if name.endswith("-lf"):
-        data = cursor.parsed(parse_template, f"'{text}' invalid log-format string ({{}}).")
+        data = cursor.parsed(parse_template, f"'{text}' invalid log-format string ({{}})")
     elif binary:
-        data = cursor.parsed(parse_binary, f"'{text}' invalid binary string ({{}}).")
+        data = cursor.parsed(parse_binary, f"'{text}' invalid binary string ({{}})")
     else:
         data = text.encode("utf-8", "surrogateescape")
     cursor.position += 1
@@ -160,7 +163,7 @@ def parse_binary(text: str) -> bytes:
         raise ValueError("an even number of hex digit is expected")
     wrong = next((character for character in text if character not in "0123456789abcdefABCDEF"), None)
     if wrong is not None:
-        raise ValueError(f"an hex digit is expected, found '{wrong}'")
+        raise ValueError(f"an hex digit is expected (found '{wrong}')")
     return bytes.fromhex(text)
 
 
@@ -173,12 +176,12 @@ def variable_rule(cursor: Cursor, word: str) -> SetVariable | None:
     try:
         name = parse_variable(rest.removesuffix(")") if rest.endswith(")") else "")
     except ValueError as wrong:
-        raise cursor.error(f"{wrong}") from wrong
+        raise cursor.error(f"'{action}' : {wrong}") from wrong
     cursor.position += 1
     if action == "unset-var":
         value = None
     elif not cursor.word:
-        raise cursor.error("missing sample expression or log-format string")
+        raise cursor.error(f"'{action}' : missing fetch method")
     elif action == "set-var-fmt":
         value = cursor.parsed(parse_template, "invalid log-format string ({}).")
         cursor.position += 1

@@ -15,6 +15,7 @@ from tcpbalancer.model.dialogue import Sample, Template
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _VARIABLE = re.compile(r"(check|proc)\.[A-Za-z0-9_.]+")
+_SCOPES = ("proc", "sess", "txn", "req", "res", "check")
 _PIECE = re.compile(r"%%|%\[|%[^%\[]?|[^%]+", re.DOTALL)
 
 
@@ -27,10 +28,7 @@ def parse_template(text: str) -> Template:
         assert piece is not None
         position = piece.end()
         if piece[0] == "%[":
-            sample, position = _expression(text, position, "]")
-            if text[position : position + 1] != "]":
-                raise ValueError(f"missing ']' in sample expression '{text[piece.end() :]}'")
-            position += 1
+            sample, position = _bracketed(text, position)
             parts.append(sample)
         elif piece[0] == "%%":
             parts.append("%")
@@ -39,6 +37,17 @@ def parse_template(text: str) -> Template:
         else:
             parts.append(piece[0])
     return tuple(parts)
+
+
+def _bracketed(text: str, position: int) -> tuple[Sample, int]:
+    """Return the sample that begins at ``position``, and the position behind the bracket that ends it."""
+    try:
+        sample, end = _expression(text, position, "]")
+        if text[end : end + 1] != "]":
+            raise ValueError("expected ']'")
+    except ValueError as wrong:
+        raise ValueError(f"failed to parse sample expression <{text[position:]}> : {wrong}") from wrong
+    return sample, end + 1
 
 
 def parse_sample(text: str) -> Sample:
@@ -51,6 +60,11 @@ def parse_sample(text: str) -> Sample:
 
 def parse_variable(name: str) -> str:
     """Return the name of a variable; raises ValueError for one that is out of a check's reach."""
+    if not name:
+        raise ValueError("Empty variable name cannot be accepted")
+    if name.partition(".")[0] not in _SCOPES:
+        scopes = "The scope can be 'proc', 'sess', 'txn', 'req', 'res' or 'check'"
+        raise ValueError(f"invalid variable name '{name}'. A variable name must be start by its scope. {scopes}")
     if not _VARIABLE.fullmatch(name):
         raise ValueError(f"the variable '{name}' is not carried out by tcpbalancer: in checks they begin with 'check.'")
     return name
@@ -116,4 +130,4 @@ def _arguments(text: str, position: int) -> tuple[tuple[str, ...], int]:
             found.append("")
         else:
             found[-1] += character
-    raise ValueError(f"missing closing ')' after arguments in '{text}'")
+    raise ValueError("expected ')'")

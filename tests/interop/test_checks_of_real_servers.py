@@ -283,5 +283,5 @@ def test_a_file_for_tls_that_cannot_be_used_is_an_error_with_a_place(tmp_path: P
         read_texts([("f.cfg", text)], {})
     found = wrong.value.diagnostics
     assert [each.message for each in found if each.location.line == 2] == [
-        f"'server b/s' : unable to use '{tmp_path}/none.pem' (No such file or directory)."
+        f"'server b/s' : Couldn't open the ca-file '{tmp_path}/none.pem' (No such file or directory)."
     ]

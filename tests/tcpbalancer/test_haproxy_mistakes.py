@@ -88,7 +88,7 @@ MISTAKES = [
         "'option httpchk' : a header is not 'name: value'",
     ),
     (LISTEN, "http-check expect", 18, "'http-check expect' : expects at least a matching pattern as arguments."),
-    (LISTEN, "http-check expect status", 25, "'http-check expect' : 'status' expects a <pattern> as argument.."),
+    (LISTEN, "http-check expect status", 25, "'http-check expect' : 'status' expects a <pattern> as argument."),
     (
         LISTEN, "http-check expect status abc", 26,
         "'http-check expect' : invalid character 'a' in the list of status codes.",
