@@ -15,9 +15,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from tcpbalancer.model import NOWHERE, Bind, Frontend
+from tcpbalancer.opening import BACKLOG, open_listening
 
-BACKLOG = 4096
-"""Connections that may wait for ``accept``; the kernel caps it at net.core.somaxconn."""
+__all__ = ["BACKLOG", "ListenError", "ListeningSockets", "listen", "place_name"]
 
 ADVICE = {
     errno.EADDRINUSE: "Another program holds this address ('ss -tlnp' shows which): stop it, or change the bind line.",
@@ -65,7 +65,7 @@ class ListeningSockets:
                         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
                     taken_over = predecessors.get(place_name(bind))
                     if key not in known and taken_over is None:
-                        opened.append(_open(bind, shares_ports=shares_ports))
+                        opened.append(open_listening(bind, shares_ports=shares_ports))
                     self.by_address[key] = known.get(key) or taken_over or opened[-1]
                 except OSError as problem:
                     failures.append(_explain(frontend, bind, problem))
@@ -115,33 +115,22 @@ def place_name(bind: Bind) -> str:
 
 
 def _address(bind: Bind) -> Bind:
-    """Return what makes two bind lines ask for the same socket."""
-    return replace(bind, location=NOWHERE)
-
-
-def _open(bind: Bind, *, shares_ports: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares_ports)
-        if family is socket.AF_INET6 and bind.only_v6 is not None:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bind.only_v6)
-        listening.bind((bind.host, bind.port))
-        listening.listen(BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    return listening
+    """Return what makes two bind lines ask for the same socket; a descriptor may be named as often as one likes."""
+    place = replace(bind, location=NOWHERE, name=None, accept_proxy=False, id=1, backlog=0)
+    return replace(place, name=f"{bind.location} {bind.id}") if bind.host.startswith("fd@") else place
 
 
 def _explain(frontend: Frontend, bind: Bind, problem: OSError) -> str:
     place = f"{bind.location.file}:{bind.location.line}" if bind.location.line else bind.location.file
-    protocol = "tcpv6" if ":" in bind.host else "tcpv4"
     code = problem.errno or 0
-    told = (
-        f"Binding [{place}] for proxy {frontend.name}: protocol {protocol}: cannot bind socket "
-        f"({os.strerror(code)}) for [{bind.host or '0.0.0.0'}:{bind.port}]."
-    )
-    advice = ADVICE.get(code)
+    protocol = "unix_stream" if bind.has_no_port else "tcpv6" if ":" in bind.host else "tcpv4"
+    what = f"cannot bind UNIX socket ({os.strerror(code)}) [{bind.title}]."
+    if bind.host.startswith("fd@"):
+        what = f"cannot use file descriptor '{bind.host.removeprefix('fd@')}' : {os.strerror(code)}."
+    elif bind.namespace is not None and code in {errno.ENOENT, errno.EPERM}:
+        what = f"Cannot open namespace '{bind.namespace}' ({os.strerror(code)})."
+    elif not bind.has_no_port:
+        what = f"cannot bind socket ({os.strerror(code)}) for [{bind.title}]."
+    told = f"Binding [{place}] for proxy {frontend.name}: protocol {protocol}: {what}"
+    advice = None if bind.has_no_port or bind.namespace is not None else ADVICE.get(code)
     return f"{told} {advice}" if advice else told

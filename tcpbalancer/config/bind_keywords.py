@@ -8,32 +8,28 @@ Source: HAProxy's configuration manual, sections 5.1 "Bind options" and 11 "Addr
 
 from __future__ import annotations
 
-import re
-
 from tcpbalancer.config.drafts import BindDraft, Options
-from tcpbalancer.config.line_options import Given, bind_flag, bind_option, read_bind_options
+from tcpbalancer.config.line_options import read_bind_options
 from tcpbalancer.config.registry import LISTENERS, Reading, keyword
 from tcpbalancer.config.tokens import expand_address
 from tcpbalancer.config.values import parse_address
 
-bind_flag("v6only", "[::] leaves IPv4 alone.", "v4v6")
-bind_flag("accept-proxy", "Every connection begins with a PROXY header.")
-
-
-@bind_option("name <name>", "What the socket is called.")
-def name(given: Given) -> str:
-    """Read ``name``."""
-    return given.text
-
-
-@bind_option("id <id>", "The number of the socket.")
-def id_(given: Given) -> int:
-    """Read ``id``."""
-    if not re.fullmatch(r"-?\d{1,9}", given.text, re.ASCII):
-        raise ValueError(f"'id' : expects an integer argument, found '{given.text}'")
-    if int(given.text) < 1:
-        raise ValueError("'id' : custom id has to be > 0")
-    return int(given.text)
+_WITHOUT_PORT = ("/", "unix@", "abns@", "fd@")
+_NOT_DONE = (
+    "sockpair@",
+    "quic4@",
+    "quic6@",
+    "mptcp@",
+    "mptcp4@",
+    "mptcp6@",
+    "udp@",
+    "udp4@",
+    "udp6@",
+    "rhttp@",
+    "abnsz@",
+)
+LONGEST_PATH = 97
+"""Bytes of a path: HAProxy leaves room for what it puts behind it while the socket is made."""
 
 
 @keyword("bind [<address>]:<port>[,...] [<options>]", LISTENERS, "Where clients arrive.")
@@ -57,9 +53,11 @@ def bind(reading: Reading) -> None:
 
 
 def _listening(reading: Reading, text: str, options: Options) -> list[BindDraft]:
-    if text.startswith(("/", "unix@", "abns@", "fd@", "sockpair@", "quic4@", "quic6@", "mptcp@")):
+    if text.startswith(_NOT_DONE):
         reading.not_carried_out(1, f"'bind {text}'", ": nothing will listen there")
         return []
+    if text.startswith(_WITHOUT_PORT):
+        return [BindDraft(_named(text), 0, options, reading.statement)]
     address = parse_address(text)
     if address.offset:
         raise ValueError(f"port offset not permitted here in '{text}'")
@@ -72,3 +70,21 @@ def _listening(reading: Reading, text: str, options: Options) -> list[BindDraft]
         host = "::"
     ports = range(address.first_port, address.last_port + 1)
     return [BindDraft(host, port, options, reading.statement) for port in ports]
+
+
+def _named(text: str) -> str:
+    """Return an address that has no port: a path, ``abns@NAME``, ``fd@N``; raises ValueError."""
+    kind, _, rest = text.partition("@") if not text.startswith("/") else ("unix", "", text)
+    if kind == "fd":
+        if not rest.isascii() or not rest.isdigit() or len(rest) > 9:
+            raise ValueError(f"file descriptor '{rest}' is not a valid integer in '{text}'")
+        return text
+    if not rest:
+        raise ValueError(f"missing path or name in '{text}'")
+    if len(rest.encode()) > LONGEST_PATH:
+        raise ValueError(f"socket path '{rest}' too long (max {LONGEST_PATH})")
+    if kind == "abns":
+        return text
+    if not rest.startswith("/"):
+        raise ValueError(f"a path from the root on is expected in '{text}'")
+    return rest

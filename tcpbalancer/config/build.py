@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from hakit.diagnostics import Location
 from tcpbalancer.config.build_balance import balance_settings, limits_of_server, with_fullconn
+from tcpbalancer.config.build_binds import build_binds
 from tcpbalancer.config.build_log import connection_log, proxy_log
 from tcpbalancer.config.build_names import Names, Resolve, Saved
 from tcpbalancer.config.build_rules import RulesBuilder
 from tcpbalancer.config.check_servers import CheckBuilder
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
-from tcpbalancer.config.drafts import BindDraft, Drafts, ProxyDraft, ServerDraft, Settings
+from tcpbalancer.config.drafts import Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, Report, maybe
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.rule_drafts import rules_of
@@ -22,7 +23,6 @@ from tcpbalancer.config.socket_keywords import socket_options
 from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
     Backend,
-    Bind,
     Configuration,
     Frontend,
     Mode,
@@ -173,7 +173,7 @@ class _Builder:
         in_tcp = settings.mode is Mode.TCP
         return Frontend(
             name=draft.name,
-            binds=tuple(found for bind in draft.binds if (found := self._bind(bind)) is not None),
+            binds=build_binds(draft, self._report, self._resolve),
             mode=settings.mode,
             default_backend=self._default_backend(draft),
             timeouts=_timeouts(settings),
@@ -186,25 +186,6 @@ class _Builder:
             stats=None if in_tcp else settings.stats,
             rules=self._rules.front(draft),
             location=draft.section.header.location,
-        )
-
-    def _bind(self, bind: BindDraft) -> Bind | None:
-        host, place = bind.host, bind.statement.at(1)
-        if host and not is_literal(host):
-            found = self._resolve(host)
-            if found is None:
-                self._report.error(place, f"'bind' : invalid address: '{host}' in '{host}:{bind.port}'")
-                return None
-            host = found
-        only_v6 = bind.options.of("v6only", bool, default=False) if "v6only" in bind.options else None
-        return Bind(
-            host,
-            bind.port,
-            place,
-            only_v6=only_v6,
-            accept_proxy=bind.options.of("accept-proxy", bool, default=False),
-            id=bind.options.of("id", int, 1),
-            name=bind.options.of("name", str, None),
         )
 
     def _default_backend(self, draft: ProxyDraft) -> str | None:
@@ -271,7 +252,7 @@ class _Builder:
     def _called_port(self, draft: ProxyDraft, line: ServerDraft) -> int:
         """Return the port of a server that has none: the one that clients call, or 0 and a warning."""
         callers = (other for other in self._drafts.proxies if self._reaches(other, draft))
-        ports = {bind.port + line.port_offset for other in callers for bind in other.binds}
+        ports = {bind.port + line.port_offset for other in callers for bind in other.binds if bind.port}
         if len(ports) == 1 and 1 <= (port := ports.pop()) <= 65535:
             return port
         self._report.advise(

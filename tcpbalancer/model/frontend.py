@@ -19,7 +19,9 @@ class Bind:
     """One listening address: ``host`` is ``""`` for all IPv4 addresses (``*``), ``"::"`` for IPv6.
 
     ``only_v6`` says whether ``"::"`` leaves IPv4 alone; None: as the kernel is set (net.ipv6.bindv6only).
-    ``accept_proxy``: every connection begins with a PROXY header. ``id`` counts from 1 within a frontend.
+    ``/path``, ``abns@NAME`` and ``fd@N`` are a Unix socket, an abstract one, an inherited descriptor: their ``port`` is
+    0. ``accept_proxy``: every connection begins with a PROXY header. ``id`` counts from 1 within a frontend.
+    ``backlog`` 0: as large as may be. ``file_mode``, ``uid`` and ``gid`` are those of a Unix socket's file.
     """
 
     host: str
@@ -29,9 +31,30 @@ class Bind:
     accept_proxy: bool = False
     id: int = 1
     name: str | None = None
+    interface: str | None = None
+    namespace: str | None = None
+    transparent: bool = False
+    mss: int = 0
+    tcp_user_timeout: float | None = None
+    fast_open: bool = False
+    defer_accept: bool = False
+    backlog: int = 0
+    file_mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
 
     def __post_init__(self) -> None:
-        assert 1 <= self.port <= 65535
+        assert 1 <= self.port <= 65535 or (self.port == 0 and self.has_no_port)
+
+    @property
+    def has_no_port(self) -> bool:
+        """Whether it is something else than an address of IP."""
+        return self.host.startswith(("/", "abns@", "fd@"))
+
+    @property
+    def title(self) -> str:
+        """The address as HAProxy prints it."""
+        return self.host if self.has_no_port else f"{self.host or '0.0.0.0'}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,11 +119,11 @@ def test_bind_takes_every_form_of_address(address: str, binds: list[tuple[str, i
 
 
 def test_what_tcpbalancer_cannot_listen_on_is_named() -> None:
-    found = read(f"{TIMED}frontend f\n bind /run/x.sock\n bind :1 transparent name here\n")
+    found = read(f"{TIMED}frontend f\n bind quic4@:2\n bind :1 tls-tickets name here\n")
     assert [bind.port for bind in found.configuration.frontends["f"].binds] == [1]
     assert [text for text in (w.message for w in found.warnings) if "not carried out" in text] == [
-        "'bind /run/x.sock' is accepted but not carried out by tcpbalancer: nothing will listen there",
-        "'transparent' on a bind line is accepted but not carried out by tcpbalancer",
+        "'bind quic4@:2' is accepted but not carried out by tcpbalancer: nothing will listen there",
+        "'tls-tickets' on a bind line is accepted but not carried out by tcpbalancer",
     ]
     assert all(warning.advice for warning in found.warnings)
 
