@@ -20,7 +20,7 @@ from tcpbalancer.counters import DENIED_CONNECTIONS, DENIED_REQUESTS, DENIED_SES
 from tcpbalancer.doorway import Doorway, Room
 from tcpbalancer.poller import ERROR
 from tcpbalancer.pool import Pool
-from tcpbalancer.proxy_protocol import CLOSED, LONGEST, TIMED_OUT, TRUNCATED, ProxyHeaderError, parse
+from tcpbalancer.proxy_protocol import CLOSED, LONGEST, TIMED_OUT, TRUNCATED, Endpoint, ProxyHeaderError, parse
 from tcpbalancer.rules.facts import Facts
 from tcpbalancer.rules.fetches import LARGEST_PAYLOAD
 from tcpbalancer.rules.ruleset import PENDING, RuleList
@@ -121,6 +121,13 @@ class Arrival:
         """Remember the server that was reached, for whoever comes with the same key."""
         for room, key in self._keys:
             room.remember(key, slot, now)
+
+    def endpoints(self) -> tuple[Endpoint | None, Endpoint | None]:
+        """Return the client's address, and the one that it called, as far as they are known."""
+        facts = self._facts
+        source = None if facts.source is None else Endpoint(facts.source, facts.source_port or 0)
+        called = None if facts.destination is None else Endpoint(facts.destination, facts.destination_port or 0)
+        return source, called
 
     # -- the stages -------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from tcpbalancer.arrival import Arrival, Outcome, Refused, receive
 from tcpbalancer.closing import vanish
 from tcpbalancer.poller import EDGE, ERROR, HUP, PEER_CLOSED, READ
+from tcpbalancer.proxy_protocol import Endpoint
 from tcpbalancer.relay import CLIENT
 from tcpbalancer.route import Route
 from tcpbalancer.session import Session
@@ -108,3 +109,6 @@ class ArrivingSession(Session):
         assert self.target is not None
         self._arrival.established(self.target.index, now)
         super()._established(now)
+
+    def _endpoints(self) -> tuple[Endpoint | None, Endpoint | None]:
+        return self._arrival.endpoints()

@@ -2,29 +2,115 @@
 
 Laws: nothing waits. The socket that comes back is connecting, or is connected already; what is wrong with it is told by
 the number that ``connect(2)`` gives. Nothing is left open if it fails.
+
+Source: HAProxy's configuration manual, section 5.2 "Server and default-server options"; ``proto_tcp.c``.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import socket
+from collections.abc import Iterable
+from typing import Final
 
+from tcpbalancer.model import Server
+from tcpbalancer.model.reach import Source
+from tcpbalancer.namespaces import within
+from tcpbalancer.opening import abstract
 from tcpbalancer.pool import Target
+from tcpbalancer.proxy_protocol import Endpoint, make_proxy_header
+from tcpbalancer.rules.samples import parse_ip
+
+BIND_ADDRESS_NO_PORT: Final = 24
+"""IP_BIND_ADDRESS_NO_PORT (ip(7)): the port is chosen at the connect, so the same one serves several servers."""
+_turns = itertools.count()
 
 
-def open_connection(target: Target) -> socket.socket:
-    """Return a socket that connects to a server; raises OSError (EMFILE and its like: no descriptor was left)."""
-    server = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+def open_connection(target: Target, client: socket.socket) -> socket.socket:
+    """Return a socket that connects to a server; raises OSError (EMFILE and its like: no descriptor was left).
+
+    ``client``: whose called port it may be that the server is to be reached at.
+    """
+    server, reach = target.server, target.server.reach
+    with within(reach.namespace):
+        connection = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        problem = server.connect_ex((target.server.address, target.server.port))
-    except OSError:
-        server.close()
+        if target.family is socket.AF_UNIX:
+            where = abstract(server.address) if server.address.startswith("abns@") else server.address
+            problem = connection.connect_ex(where)
+        else:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if reach.tcp_user_timeout is not None:
+                patience = int(reach.tcp_user_timeout * 1000)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
+            address = (server.address, _port(server, client))
+            if reach.source is None:
+                problem = connection.connect_ex(address)
+            else:
+                problem = _connect_from(reach.source, connection, address)
+    except BaseException:
+        connection.close()
         raise
     if problem not in {0, errno.EINPROGRESS}:
-        server.close()
+        connection.close()
         raise OSError(problem, "connect")
-    return server
+    return connection
+
+
+def _port(server: Server, client: socket.socket) -> int:
+    if not server.reach.called_port or client.family is socket.AF_UNIX:
+        return server.port
+    port = int(client.getsockname()[1]) + server.reach.port_offset
+    if not 1 <= port <= 65535:
+        raise OSError(errno.EADDRNOTAVAIL, "there is no such port")
+    return port
+
+
+def _connect_from(source: Source, connection: socket.socket, address: tuple[str, int]) -> int:
+    """Bind to the address, and to each of the ports if need be, and connect; returns the number of the error."""
+    if source.interface is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, source.interface.encode())
+    if not source.first_port:
+        if source.address:
+            connection.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
+            connection.bind((source.address, 0))
+        return connection.connect_ex(address)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return _bind_to_one_of(_ports(source), source.address, connection) or connection.connect_ex(address)
+
+
+def _ports(source: Source) -> Iterable[int]:
+    """Return the ports, beginning with another one each time."""
+    count = source.last_port - source.first_port + 1
+    first = next(_turns) % count
+    return (source.first_port + (first + step) % count for step in range(count))
+
+
+def _bind_to_one_of(ports: Iterable[int], address: str, connection: socket.socket) -> int:
+    for port in ports:
+        try:
+            connection.bind((address, port))
+        except OSError as problem:
+            if problem.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return 0
+    return errno.EADDRINUSE
+
+
+def greeting(server: Server, source: Endpoint | None, destination: Endpoint | None) -> bytes:
+    """Return the PROXY header that a server wants to hear first, if it wants one."""
+    reach = server.reach
+    if not reach.proxy_version:
+        return b""
+    return make_proxy_header(reach.proxy_version, source, destination, reach.proxy_options)
+
+
+def endpoint(address: tuple[str, int] | None) -> Endpoint | None:
+    """Return an address of IP with its port; None for one that is none."""
+    ip = None if address is None else parse_ip(address[0])
+    return None if ip is None or address is None else Endpoint(ip, address[1])
 
 
 def own_end(peer: socket.socket) -> tuple[str, int] | None:

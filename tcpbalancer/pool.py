@@ -114,7 +114,8 @@ class Pool:
     def add(self, server: Server, slot: int) -> None:
         """Take note of a server that was added; whoever adds it sees to it that its slot is free."""
         block = Block(self._shared, self._worker, self._shared.layout.server(self.index, slot))
-        family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+        is_unix = server.address.startswith(("/", "abns@"))
+        family = socket.AF_UNIX if is_unix else socket.AF_INET6 if ":" in server.address else socket.AF_INET
         known = self.targets.get(slot)
         self.targets[slot] = Target(server, slot, block, family, Line(block) if known is None else known.line)
 

@@ -186,7 +186,7 @@ def _make_v2(source: Endpoint | None, destination: Endpoint | None, options: fro
     if "crc32c" in options:
         body += _tlv(TLV_CRC32C, bytes(4))
     if "ssl" in options:
-        body += _tlv(TLV_SSL, b"\0" + (1).to_bytes(4, "big"))  # the client came without TLS
+        body += _tlv(TLV_SSL, bytes(5))  # the client came without TLS
     header = SIGNATURE + bytes((command, family)) + len(body).to_bytes(2, "big") + body
     if "crc32c" in options:
         return header[:checksum_at] + crc32c(header).to_bytes(4, "big") + header[checksum_at + 4 :]

@@ -14,14 +14,15 @@ import socket
 
 from tcpbalancer.accounts import Accounts, Sight
 from tcpbalancer.arrival import Leaving, leaving, receive
-from tcpbalancer.attempt import open_connection, own_end
+from tcpbalancer.attempt import endpoint, greeting, open_connection, own_end
 from tcpbalancer.channel import Attempted
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS
-from tcpbalancer.model import LogMoment
+from tcpbalancer.model import LogMoment, Server
 from tcpbalancer.placement import Placement
 from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
 from tcpbalancer.pool import Pool, Target
+from tcpbalancer.proxy_protocol import Endpoint
 from tcpbalancer.relay import CLIENT, RECEIVED, RELAYS, SERVER, Relay, Side
 from tcpbalancer.route import Route
 from tcpbalancer.session_log import SessionRecord
@@ -122,7 +123,7 @@ class Session:
         self._placement.count(CONNECTS)
         self.phase, self._phase_since = Phase.CONNECTING, now
         try:
-            self._server = open_connection(self.target)
+            self._server = open_connection(self.target, self._client)
         except OSError as failure:
             self._observe(None if failure.errno in NO_ROOM else failure.errno)
             self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
@@ -147,7 +148,11 @@ class Session:
 
     def _established(self, now: float) -> None:
         assert self._server is not None
+        assert self.target is not None
         self._observe(0)
+        if self.target.server.reach.proxy_version and not self._greet(self._server, self.target.server):
+            self._attempt_failed("it did not take the PROXY header", now, timed_out=False)
+            return
         self._accounts.established_now = now
         self.phase = Phase.RELAYING
         self._moved_at = [now, now]
@@ -159,6 +164,18 @@ class Session:
             self._watch(side, self._relay.interest(side))
         self._note(LogMoment.ESTABLISHED, now)
         self._around.schedule(self)
+
+    def _greet(self, connection: socket.socket, server: Server) -> bool:
+        """Tell the server who the client is; returns whether that went out: there is always room for so little."""
+        header = greeting(server, *self._endpoints())
+        try:
+            return connection.send(header) == len(header)
+        except OSError:
+            return False
+
+    def _endpoints(self) -> tuple[Endpoint | None, Endpoint | None]:
+        """Return the client's address, and the one that it called."""
+        return endpoint(self._accounts.address), endpoint(own_end(self._client))
 
     # -- what happens to it -----------------------------------------------------------------------------------------
 

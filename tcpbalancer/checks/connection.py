@@ -23,6 +23,8 @@ from tcpbalancer.checks.tls import handshake_problem, secured
 from tcpbalancer.closing import close_with_reset
 from tcpbalancer.model import Check
 from tcpbalancer.model.dialogue import Connect
+from tcpbalancer.namespaces import within
+from tcpbalancer.opening import abstract
 from tcpbalancer.proxy_protocol import Endpoint, make_proxy_header
 from tcpbalancer.rules.samples import parse_ip
 
@@ -76,7 +78,8 @@ class ConnectionFailedError(Exception):
 async def touch(step: Connect, check: Check, allowance: Allowance) -> None:
     """Connect and give up, unseen; raises ConnectionFailedError."""
     with contextlib.closing(_Reset(_new_socket(step, check))) as asking:
-        asking.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        if asking.sock.family != socket.AF_UNIX:
+            asking.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
         await _connect(asking.sock, step, check, allowance)
     allowance.connected()
 
@@ -158,9 +161,11 @@ def _target(step: Connect, check: Check) -> tuple[str, int]:
 
 def _new_socket(step: Connect, check: Check) -> socket.socket:
     host = _target(step, check)[0]
-    family = socket.AF_UNIX if host.startswith("/") else socket.AF_INET6 if ":" in host else socket.AF_INET
+    is_unix = host.startswith(("/", "abns@"))
+    family = socket.AF_UNIX if is_unix else socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        with within(check.namespace):
+            sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as problem:
         raise ConnectionFailedError(connection_problem(problem)) from problem
     sock.setblocking(False)
@@ -173,6 +178,7 @@ async def _connect(sock: socket.socket, step: Connect, check: Check, allowance: 
     try:
         if check.source is not None:
             sock.bind((check.source, 0))
-        await asyncio.get_running_loop().sock_connect(sock, host if sock.family == socket.AF_UNIX else (host, port))
+        where: str | bytes = abstract(host) if host.startswith("abns@") else host
+        await asyncio.get_running_loop().sock_connect(sock, where if sock.family == socket.AF_UNIX else (host, port))
     except OSError as problem:
         raise ConnectionFailedError(connection_problem(problem)) from problem

@@ -12,7 +12,7 @@ from tcpbalancer.config.drafts import BindDraft, Options
 from tcpbalancer.config.line_options import read_bind_options
 from tcpbalancer.config.registry import LISTENERS, Reading, keyword
 from tcpbalancer.config.tokens import expand_address
-from tcpbalancer.config.values import parse_address
+from tcpbalancer.config.values import named, parse_address
 
 _WITHOUT_PORT = ("/", "unix@", "abns@", "fd@")
 _NOT_DONE = (
@@ -28,8 +28,6 @@ _NOT_DONE = (
     "rhttp@",
     "abnsz@",
 )
-LONGEST_PATH = 97
-"""Bytes of a path: HAProxy leaves room for what it puts behind it while the socket is made."""
 
 
 @keyword("bind [<address>]:<port>[,...] [<options>]", LISTENERS, "Where clients arrive.")
@@ -57,7 +55,7 @@ def _listening(reading: Reading, text: str, options: Options) -> list[BindDraft]
         reading.not_carried_out(1, f"'bind {text}'", ": nothing will listen there")
         return []
     if text.startswith(_WITHOUT_PORT):
-        return [BindDraft(_named(text), 0, options, reading.statement)]
+        return [BindDraft(named(text), 0, options, reading.statement)]
     address = parse_address(text)
     if address.offset:
         raise ValueError(f"port offset not permitted here in '{text}'")
@@ -70,21 +68,3 @@ def _listening(reading: Reading, text: str, options: Options) -> list[BindDraft]
         host = "::"
     ports = range(address.first_port, address.last_port + 1)
     return [BindDraft(host, port, options, reading.statement) for port in ports]
-
-
-def _named(text: str) -> str:
-    """Return an address that has no port: a path, ``abns@NAME``, ``fd@N``; raises ValueError."""
-    kind, _, rest = text.partition("@") if not text.startswith("/") else ("unix", "", text)
-    if kind == "fd":
-        if not rest.isascii() or not rest.isdigit() or len(rest) > 9:
-            raise ValueError(f"file descriptor '{rest}' is not a valid integer in '{text}'")
-        return text
-    if not rest:
-        raise ValueError(f"missing path or name in '{text}'")
-    if len(rest.encode()) > LONGEST_PATH:
-        raise ValueError(f"socket path '{rest}' too long (max {LONGEST_PATH})")
-    if kind == "abns":
-        return text
-    if not rest.startswith("/"):
-        raise ValueError(f"a path from the root on is expected in '{text}'")
-    return rest

@@ -17,10 +17,10 @@ from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, Report, maybe
 from tcpbalancer.config.process_keywords import process_of
+from tcpbalancer.config.reach_keywords import reach_of
 from tcpbalancer.config.rule_drafts import rules_of
 from tcpbalancer.config.runtime_keywords import MAXCONN, SOCKETS, TIMEOUT
 from tcpbalancer.config.socket_keywords import socket_options
-from tcpbalancer.config.values import is_literal
 from tcpbalancer.model import (
     Backend,
     Configuration,
@@ -231,37 +231,31 @@ class _Builder:
         found = self._names.find(draft, line)
         if found is None:
             return None
-        port = line.port if line.port is not None else self._called_port(draft, line)
+        has_port = not found.address.startswith(("/", "abns@"))
+        port = line.port if line.port is not None or not has_port else self._called_port(draft, line)
         server = Server(
             name=line.name,
             address=found.address,
-            port=port,
+            port=port or 0,
             weight=options.of("weight", int, 1),
             **limits_of_server(options),
             backup=bool(options.get("backup")),
-            disabled=bool(options.get("disabled")) or not port,
+            disabled=bool(options.get("disabled")) or found.address == _NOWHERE,
             check=self._checks.check(draft, line, found.address) if options.get("check") else None,
             agent=self._checks.agent(draft, line, found.address) if options.get("agent-check") else None,
             shutdown_sessions_when_down=bool(options.get("on-marked-down")),
             host=found.host,
             naming=found.naming,
+            reach=reach_of(draft, line, called_port=has_port and not port),
             location=line.statement.location,
         )
         return with_conduct(server, draft, line)
 
     def _called_port(self, draft: ProxyDraft, line: ServerDraft) -> int:
-        """Return the port of a server that has none: the one that clients call, or 0 and a warning."""
+        """Return the port of a server that has none: the one that clients call if that is a single one, else 0."""
         callers = (other for other in self._drafts.proxies if self._reaches(other, draft))
-        ports = {bind.port + line.port_offset for other in callers for bind in other.binds if bind.port}
-        if len(ports) == 1 and 1 <= (port := ports.pop()) <= 65535:
-            return port
-        self._report.advise(
-            line.statement.at(2),
-            f"'server {draft.name}/{line.name}' : the port that the client called is carried out by tcpbalancer only "
-            "where that is a single one: the server is disabled",
-            line.statement.source_at(2),
-        )
-        return 0
+        ports = {bind.port and bind.port + line.port_offset for other in callers for bind in other.binds}
+        return port if len(ports) == 1 and 1 <= (port := ports.pop()) <= 65535 else 0
 
     @staticmethod
     def _reaches(caller: ProxyDraft, draft: ProxyDraft) -> bool:
@@ -274,6 +268,10 @@ class _Builder:
 def _type(draft: ProxyDraft) -> str:
     """Return HAProxy's word for the kind of a proxy (proxy_type_str)."""
     return "proxy" if draft.kind == "listen" else draft.kind
+
+
+_NOWHERE = "0.0.0.0"
+"""The address of a server that is to be reached at the one that the client called: that is not carried out."""
 
 
 def _timeouts(settings: Settings) -> Timeouts:

@@ -94,7 +94,7 @@ class Names:
 
     def find(self, draft: ProxyDraft, line: ServerDraft) -> Found | None:
         """Return the address with which a server starts, or None after an error."""
-        if is_literal(line.address):
+        if is_literal(line.address) or line.address.startswith(("/", "abns@")):
             return Found(line.address)
         naming = self._naming(draft, line)
         if line.address.startswith("_"):

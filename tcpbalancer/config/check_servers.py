@@ -17,6 +17,7 @@ from tcpbalancer.config.findings import CHECKING, Report
 from tcpbalancer.config.values import is_literal, parse_address
 from tcpbalancer.model import AgentCheck, Check, Dialogue, ExternalCheck, Probe, Tls
 from tcpbalancer.model.dialogue import Connect, Kind
+from tcpbalancer.model.reach import Source
 
 _NO_CA = (
     "verify is enabled by default but no CA file specified. If you're running on a LAN where you're certain to trust "
@@ -92,8 +93,11 @@ class CheckBuilder:
         options, probe = line.options, self.probe(draft)
         host, its_port = self._where(options.of("addr", str, ""), address)
         checked_port = options.of("port", int, its_port or line.port or 0)
+        if host.startswith(("/", "abns@")):
+            checked_port = checked_port or 1  # it has no port, and needs none
         if not self._has_port(draft, line, probe, checked_port):
             return None
+        source = options.of("source", Source, draft.settings.values.of("source", Source, None))
         as_used = options.get("port") is None and options.get("addr") is None
         use_tls = bool(options.get("check-ssl")) or (as_used and bool(options.get("ssl")))
         use_tls = use_tls and options.get("check-ssl") is not False
@@ -113,6 +117,8 @@ class CheckBuilder:
             alpn=options.of("check-alpn", tuple, ()),
             send_proxy=bool(options.get("check-send-proxy")) or (as_used and _sends_proxy(options, _PROXY_OPTIONS)),
             proxy_version=2 if _sends_proxy(options, _PROXY_OPTIONS[1:]) else 1,
+            source=None if source is None else source.address or None,
+            namespace=options.of("namespace", str, None),
         )
         self._refuse_unverified(draft, line, check, probe)
         return check

@@ -15,7 +15,7 @@ from tcpbalancer.config.line_options import Given, read_server_options, server_f
 from tcpbalancer.config.registry import BACK, SERVERS, Reading, keyword
 from tcpbalancer.config.sections import invalid_character
 from tcpbalancer.config.tokens import expand_address
-from tcpbalancer.config.values import Address, TimeError, is_literal, parse_address, parse_count, parse_time
+from tcpbalancer.config.values import Address, TimeError, is_literal, named, parse_address, parse_count, parse_time
 
 server_flag("check", "Check whether the server works.", "no-check")
 server_flag("backup", "Used only while no other server can be.", "no-backup")
@@ -136,6 +136,10 @@ def server(reading: Reading) -> None:
 
 
 def _server_address(text: str) -> Address:
+    if text.startswith(("fd@", "sockpair@")):
+        raise ValueError(f"a file descriptor is not acceptable here in '{text}'")
+    if text.startswith(("/", "unix@", "abns@")):
+        return Address(named(text), 0, 0)
     address = parse_address(text)
     if address.last_port != address.first_port:
         raise ValueError(f"port range not permitted here in '{text}'")

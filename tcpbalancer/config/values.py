@@ -19,6 +19,8 @@ _TIME = re.compile(r"\d+(us|ms|s|m|h|d)?", re.ASCII)
 _UNIT_START = re.compile(r"\d*(?:us?|ms?|s|h|d)?", re.ASCII)
 _PORT = re.compile(r"\d+", re.ASCII)
 LARGEST = 2**31 - 1
+LONGEST_PATH = 97
+"""Bytes of a path: HAProxy leaves room for what it puts behind it while the socket is made."""
 
 
 class TimeError(ValueError):
@@ -99,3 +101,21 @@ def is_literal(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def named(text: str) -> str:
+    """Return an address that has no port: a path, ``abns@NAME``, ``fd@N``; raises ValueError."""
+    kind, _, rest = text.partition("@") if not text.startswith("/") else ("unix", "", text)
+    if kind == "fd":
+        if not rest.isascii() or not rest.isdigit() or len(rest) > 9:
+            raise ValueError(f"file descriptor '{rest}' is not a valid integer in '{text}'")
+        return text
+    if not rest:
+        raise ValueError(f"missing path or name in '{text}'")
+    if len(rest.encode()) > LONGEST_PATH:
+        raise ValueError(f"socket path '{rest}' too long (max {LONGEST_PATH})")
+    if kind == "abns":
+        return text
+    if not rest.startswith("/"):
+        raise ValueError(f"a path from the root on is expected in '{text}'")
+    return rest

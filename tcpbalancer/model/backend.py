@@ -14,6 +14,7 @@ from tcpbalancer.model.dialogue import PLAIN_CONNECT
 from tcpbalancer.model.log import ProxyLog
 from tcpbalancer.model.naming import Naming
 from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
+from tcpbalancer.model.reach import Reach
 from tcpbalancer.model.rule import BackRules, StickTable
 from tcpbalancer.model.sockets import SocketOptions
 
@@ -33,7 +34,9 @@ class Hashing:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of a backend. ``check`` None: not checked, always UP. ``maxconn`` and ``maxqueue`` 0: no limit.
+    """One server of a backend. ``/path`` and ``abns@NAME`` are addresses, too: then ``port`` is 0.
+
+    ``check`` None: not checked, always UP. ``maxconn`` and ``maxqueue`` 0: no limit.
 
     ``minconn`` 0: ``maxconn`` does not depend on the backend's load. ``identity`` is its ``id``, 0 for its place.
     ``track`` names the backend and the server whose state is followed; ``observe`` says whether failed connections
@@ -63,6 +66,7 @@ class Server:
     slowstart: int = 0
     host: str = ""
     naming: Naming | None = None
+    reach: Reach = Reach()
     location: Location = NOWHERE
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ class Check:
 
     ``tls``: how, wherever TLS is asked for; ``use_tls``: the connect without a rule of its own speaks it.
     ``send_proxy``: that connect begins with a PROXY header; ``proxy_version`` is that of any header it sends.
-    ``source``: the address that the connection comes from.
+    ``source``: the address that the connection comes from; ``namespace``: the network namespace in which it is made.
     """
 
     address: str
@@ -58,6 +58,7 @@ class Check:
     send_proxy: bool = False
     proxy_version: int = 1
     source: str | None = None
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,10 +168,12 @@ def test_a_server_without_a_port_gets_the_one_that_clients_call() -> None:
     assert ports == [5432, 5433]
 
 
-def test_a_server_whose_port_nobody_can_know_is_disabled_and_named() -> None:
-    text = f"{TIMED}backend b\n server s 192.0.2.1\n"
-    assert model(text).backends["b"].servers[0].disabled
-    assert "the port that the client called" in warnings(text)[0]
+def test_a_server_without_a_port_is_reached_at_the_one_that_the_client_called() -> None:
+    backend = model(
+        f"{TIMED}backend b\n server s 192.0.2.1\n server t 192.0.2.1:+10\n server u /run/u.sock\n"
+    ).backends["b"]
+    seen = [(one.port, one.reach.called_port, one.reach.port_offset, one.disabled) for one in backend.servers]
+    assert seen == [(0, True, 0, False), (0, True, 10, False), (0, False, 0, False)]
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "192.0.2.1:+10"])
@@ -514,7 +516,7 @@ def test_locations_are_those_of_the_words() -> None:
     assert Bind("", 1) == Bind("", 1)
 
 
-@pytest.mark.parametrize("line", ["bind :2 ssl crt /x", "bind :2 ssl", "server s 192.0.2.1:1 send-proxy-v2"])
+@pytest.mark.parametrize("line", ["bind :2 ssl crt /x", "bind :2 ssl", "server s 192.0.2.1:1 ssl"])
 def test_what_changes_the_bytes_on_the_wire_is_refused_rather_than_left_out(line: str) -> None:
     with pytest.raises(ConfigError, match="other bytes would flow than this file asks for"):
         read(f"{TIMED}listen l\n bind :1\n {line}\n")
