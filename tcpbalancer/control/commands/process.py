@@ -72,6 +72,7 @@ def _values(conversation: Conversation, *, precise: bool) -> info.Info:
         "Idle_pct": snapshot.idle_percent,
         "node": snapshot.node,
         "description": snapshot.description or "",
+        "Stopping": int(room.supervisor.is_stopping),
         "Jobs": snapshot.current + len(room.conversations) + _listeners(conversation),
         "Listeners": _listeners(conversation),
         "DroppedLogs": snapshot.dropped_records,
