@@ -26,7 +26,11 @@ FILE = "config : "
 NOT_SUPPORTED = ": not supported by tcpbalancer"
 """Behind what HAProxy says of a keyword that it does not know."""
 
-_SECRETS = re.compile(r"(\b(?:auth|password|users?|insecure-password)\b[\"']?\s*:?\s*[\[{]?\s*)(\S.*)")
+_SECRETS = re.compile(
+    r"((?:\b(?:auth|authorization|users?|agent-send)\b|\b\w*(?:password|passwd|secret|token)\w*\b"
+    r"|\b(?:tcp|http)-check\b.*?\bsend(?:-lf|-binary|-binary-lf)?\b)[\"']?\s*:?\s*[\[{]?\s*)(\S.*)",
+    re.IGNORECASE,
+)
 _ACCOUNT = re.compile(r"(^\s*stats\s+\S+\s+)\S*:.*")
 
 
@@ -88,7 +92,7 @@ class Report(Findings):
 
 
 def masked(source: str) -> str:
-    """Return a line of configuration without what follows ``auth`` (however spelt), ``user`` or ``password``."""
+    """Return a line of configuration without what follows ``auth``, ``user``, ``password`` or what checks send."""
     return _ACCOUNT.sub(r"\1********", _SECRETS.sub(r"\1********", source))
 
 

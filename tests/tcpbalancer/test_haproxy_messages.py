@@ -274,3 +274,25 @@ def test_a_password_is_shown_in_no_message(tmp_path: Path, capsys: pytest.Captur
         main(["-c", "-f", str(tmp_path / name)])
     out, err = capsys.readouterr()
     assert "s3cret" not in out + err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tcp-check send AUTH\\ s3cret\\r\\n bogus",
+        "tcp-check send-lf s3cret bogus",
+        "http-check send hdr Authorization s3cret bogus x",
+        "server s 192.0.2.1:1 agent-send s3cret chekc",
+        "stats auth u:s3cret\n bogus",
+        "setenv DB_PASSWORD s3cret bogus",
+        "user someone insecure-password s3cret",
+    ],
+)
+def test_a_secret_in_a_line_with_a_mistake_is_not_shown(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("f.cfg", f"listen l\n {line}\n bogus\n"), ("f.yaml", f"listens:\n  l:\n    {line}\n")):
+        (tmp_path / name).write_text(text)
+        assert main(["-c", "-f", str(tmp_path / name)]) == 1
+        out, err = capsys.readouterr()
+        assert "s3cret" not in out + err
