@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.version or options.version_details:
         sys.stdout.write(banner() + (_details() if options.version_details else ""))
         return 0
-    teller = Teller(quiet=options.quiet)
+    teller = Teller(quiet=options.quiet and not options.verbose)  # -V wins over -q
     if options.condition is not None:
         return _check(options.condition, teller)
     if options.folder is not None:

@@ -196,3 +196,11 @@ def test_what_cannot_be_converted_is_told_and_nothing_is_written(
     with pytest.raises(SystemExit) as ended:
         main(["convert", "--to", "xml", "a.cfg"])
     assert ended.value.code == 2
+
+
+def test_both_examples_of_the_reference_are_one_configuration() -> None:
+    page = (ROOT / "docs/reference/tcpbalancer-yaml.md").read_text()
+    cfg, written = (block.split("\n", 1)[1] for block in page.split("```")[1:4:2])
+    models = [read_texts([(name, text)], {}).configuration for name, text in (("f.cfg", cfg), ("f.yaml", written))]
+    assert placeless(models[0]) == placeless(models[1])
+    assert convert(written, "yaml", "haproxy", {}) == cfg
