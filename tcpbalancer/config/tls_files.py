@@ -6,6 +6,8 @@ line of the server. Where nothing speaks TLS, nothing is opened.
 
 from __future__ import annotations
 
+import sys
+
 from tcpbalancer.config.findings import SERVER, Report
 from tcpbalancer.model import Check, Configuration, Dialogue, Probe
 from tcpbalancer.model.dialogue import Connect
@@ -13,6 +15,9 @@ from tcpbalancer.model.dialogue import Connect
 
 def examine_tls(configuration: Configuration, report: Report) -> None:
     """Report what cannot be used."""
+    checks_tls = sys.modules.get("tcpbalancer.checks.tls")
+    if checks_tls is not None:  # a reload reads the files anew
+        checks_tls.context.cache_clear()
     for backend in configuration.backends.values():
         for server in backend.servers:
             if server.check is None or not _speaks_tls(server.check, backend.probe):

@@ -7,6 +7,7 @@ what is there decides.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -131,8 +132,7 @@ def _judge_content(
 
 
 def _judge_http(dialogue: Dialogue, step: Expect, facts: Facts, *, ended: bool) -> Verdict:
-    is_head = any(isinstance(each, HttpRequest) and each.method == "HEAD" for each in dialogue.steps)
-    facts.answer = answer = http.read(facts.received, ended=ended, is_head=is_head)
+    facts.answer = answer = http.read(facts.received, ended=ended, is_head=_asked(dialogue, step) == "HEAD")
     if answer is None:
         if not ended and http.begins(facts.received):
             return Going.MORE
@@ -154,6 +154,12 @@ def _judge_http(dialogue: Dialogue, step: Expect, facts: Facts, *, ended: bool) 
         return Going.NEXT
     words = "" if step.on_error else answer.reason
     return _failed(dialogue, step, facts, step.error_status or CheckStatus.L7STS, words)
+
+
+def _asked(dialogue: Dialogue, step: Expect) -> str:
+    """Return the method of the request that an expectation is about."""
+    before = itertools.takewhile(lambda each: each is not step, dialogue.steps)
+    return next((each.method for each in reversed(list(before)) if isinstance(each, HttpRequest)), "")
 
 
 def _judge_body(dialogue: Dialogue, step: Expect, facts: Facts, answer: http.Answer) -> Verdict:

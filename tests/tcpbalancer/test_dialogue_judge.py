@@ -313,6 +313,13 @@ def test_head_has_no_body() -> None:
     assert info(web(Content(b"up"), OK, method="HEAD")[0]) == "HTTP content check could not find a response body"
 
 
+def test_an_answer_is_read_as_that_of_the_request_before_it() -> None:
+    expect = Expect(number=4, pattern=Content(b"up"))
+    requests = (HttpRequest(number=1, method="HEAD"), Expect(number=2, pattern=SUCCESS), HttpRequest(number=3))
+    dialogue = Dialogue(Kind.HTTP, (IMPLICIT_CONNECT, *requests, expect))
+    assert judge(dialogue, expect, Facts(received=OK), ended=False) is Going.NEXT
+
+
 def test_the_request_is_byte_for_byte_haproxys() -> None:
     def sent(state: bool = False, **given: object) -> bytes:
         facts = Facts(server="s1", state="UP; name=b/s1")
