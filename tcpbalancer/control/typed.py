@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 from tcpbalancer.control.table import COLUMNS, Row, Value
 
@@ -127,15 +128,25 @@ def typed(rows: Iterable[Row], descriptions: Mapping[str, str] | None = None) ->
 
 def as_json(rows: Iterable[Row], descriptions: Mapping[str, str] | None = None) -> str:
     """Return an array with an array for each row, on one line."""
-    return _dumped([_row_as_json(row, descriptions) for row in rows])
+    return f"[{','.join(_row_as_json(row, descriptions) for row in rows)}]\n"
 
 
-def _row_as_json(row: Row, descriptions: Mapping[str, str] | None) -> list[dict[str, object]]:
-    who = {"objType": _KINDS[row.kind][1], "proxyId": row.values["iid"], "id": row.values["sid"]}
-    return [
-        {**who, **json_field(position, name, tags, kind, value), **_description(name, descriptions)}
+def _row_as_json(row: Row, descriptions: Mapping[str, str] | None) -> str:
+    """Return one row; put together from texts, for there are many fields and few that differ."""
+    who = f'{{"objType":"{_KINDS[row.kind][1]}","proxyId":{row["iid"]},"id":{row["sid"]},'
+    fields = [
+        f"{who}{_head(position, name, tags, kind)}{value if isinstance(value, int) else json.dumps(value)}}}"
+        f"{_description(name, descriptions)}}}"
         for position, name, tags, kind, value in _fields(row)
     ]
+    return f"[{','.join(fields)}]"
+
+
+@cache
+def _head(position: int, name: str, tags: str, kind: str) -> str:
+    """Return a field as JSON from its second member up to the value."""
+    text = json.dumps(json_field(position, name, tags, kind, 0), separators=(",", ":"))
+    return text.removeprefix("{").removesuffix("0}}")
 
 
 def json_field(position: int, name: str, tags: str, kind: str, value: Value | float) -> dict[str, object]:
@@ -152,13 +163,9 @@ def _described(name: str, descriptions: Mapping[str, str] | None) -> str:
     return "" if descriptions is None else f':"{descriptions.get(name, "")}"'
 
 
-def _description(name: str, descriptions: Mapping[str, str] | None) -> dict[str, object]:
-    return {} if descriptions is None else {"desc": descriptions.get(name, "")}
+def _description(name: str, descriptions: Mapping[str, str] | None) -> str:
+    return "" if descriptions is None else f',"desc":{json.dumps(descriptions.get(name, ""))}'
 
 
 def _flat(value: Value) -> str:
     return " ".join(str(value).splitlines())
-
-
-def _dumped(value: object) -> str:
-    return json.dumps(value, separators=(",", ":")) + "\n"
