@@ -17,11 +17,13 @@ import hmac
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from hakit.events import EventHub
 from hakit.transcript import Event
 
+PARTING = 1.0
+"""Seconds for a parting word to be sent."""
 PAUSE = 0.5
 """Seconds after which accepting is tried again when there was no descriptor left."""
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -63,36 +65,108 @@ async def _say_nothing_of_the_server(_request: web.Request, response: web.Stream
     response.headers.popall("Server", None)
 
 
-class _Visit(asyncio.Protocol):
-    """One connection: stands before aiohttp's own protocol, and ends it if it keeps us waiting."""
+class Doorkeeper:
+    """Who stands at the door of a site, and counts; this one lets everybody in and counts nobody."""
 
-    def __init__(self, inner: asyncio.Protocol, patience: float, on_end: Callable[[], None]) -> None:
+    def admits(self, _peer: socket.socket) -> bool:
+        """Whether somebody who has just connected is served; if not, the connection is closed."""
+        return True
+
+    def left(self) -> None:
+        """Take note that somebody who was admitted has gone."""
+
+    def received(self, count: int) -> None:
+        """Take note of bytes that came in."""
+
+    def misunderstood(self, _transport: asyncio.BaseTransport | None) -> web.Response | None:
+        """Return what is said to whoever sent something that is no HTTP; None: aiohttp's own words."""
+        return None
+
+    def too_late(self, _transport: asyncio.Transport, _seconds: float) -> bytes:
+        """Return what is sent, before the end, to whoever has not asked anything within these seconds."""
+        return b""
+
+
+class _Handler(web.RequestHandler):
+    __slots__ = ("doorkeeper",)
+    doorkeeper: Doorkeeper
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what aiohttp could not read, or what we could not answer."""
+        if status < 500 and not request.writer.output_size:
+            said = self.doorkeeper.misunderstood(request.transport)
+            if said is not None:
+                request._version = HttpVersion11  # noqa: SLF001 - what could not be read would be answered as 1.0
+                said.force_close()
+                return said
+        return super().handle_error(request, status, exc, message)
+
+
+class _Visit(asyncio.Protocol):
+    """One connection: stands before aiohttp's own protocol, and ends it if it keeps us waiting.
+
+    The first answer has to be under way ``patience[0]`` seconds after it came, each further one ``patience[1]`` after
+    the one before it.
+    """
+
+    def __init__(
+        self,
+        inner: asyncio.Protocol,
+        patience: tuple[float, float],
+        doorkeeper: Doorkeeper,
+        on_end: Callable[[], None],
+    ) -> None:
         self._inner = inner
         self._patience = patience
+        self._doorkeeper = doorkeeper
+        self._has_been_answered = False
         self._on_end = on_end
         self._transport: asyncio.Transport | None = None
         self._limit: asyncio.TimerHandle | None = None
 
     def answered(self) -> None:
         """Let the time run anew."""
+        self._has_been_answered = True
+        self._wait(self._patience[1])
+
+    def _wait(self, seconds: float) -> None:
         if self._limit is not None:
             self._limit.cancel()
         if self._transport is not None:
-            self._limit = asyncio.get_running_loop().call_later(self._patience, self._transport.abort)
+            self._limit = asyncio.get_running_loop().call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        transport = self._transport
+        assert transport is not None  # its end cancels the limit
+        parting = b"" if self._has_been_answered else self._doorkeeper.too_late(transport, self._patience[0])
+        if not parting:
+            transport.abort()
+            return
+        transport.write(parting)
+        transport.close()
+        self._limit = asyncio.get_running_loop().call_later(PARTING, transport.abort)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self.answered()
+        self._wait(self._patience[0])
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self.answered()
+        if self._limit is not None:
+            self._limit.cancel()
         self._inner.connection_lost(exc)
         self._on_end()
 
     def data_received(self, data: bytes) -> None:
+        self._doorkeeper.received(len(data))
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -109,18 +183,27 @@ class Site:
     """An aiohttp application on sockets that listen already.
 
     At most ``most`` connections are open at a time, further ones wait in the kernel. One that has not been answered
-    ``patience`` seconds after it came, or after its last answer began, is dropped.
+    ``patience`` seconds after it came, or after its last answer began, is dropped; ``keep_alive``: other seconds for
+    the second of these.
     """
 
     def __init__(
-        self, application: web.Application, listening: Sequence[socket.socket], *, most: int, patience: float
+        self,
+        application: web.Application,
+        listening: Sequence[socket.socket],
+        *,
+        most: int,
+        patience: float,
+        keep_alive: float | None = None,
+        doorkeeper: Doorkeeper | None = None,
     ) -> None:
         application.on_response_prepare.append(_say_nothing_of_the_server)
         application.on_response_prepare.append(self._answered)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.0)
         self._listening = tuple(listening)
         self._most = most
-        self._patience = patience
+        self._patience = (patience, patience if keep_alive is None else keep_alive)
+        self._doorkeeper = doorkeeper or Doorkeeper()
         self._visits: dict[asyncio.Protocol, _Visit] = {}
         self._admissions: set[asyncio.Task[None]] = set()
         self._is_open = False
@@ -167,10 +250,19 @@ class Site:
 
     def _admit(self, peer: socket.socket) -> None:
         assert self._runner.server is not None
-        inner = self._runner.server()
+        if not self._doorkeeper.admits(peer):
+            peer.close()
+            return
+        inner = _Handler(
+            self._runner.server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type] # as aiohttp's own runner passes it
+        )
+        inner.doorkeeper = self._doorkeeper
 
         def leave() -> None:
             del self._visits[inner]
+            self._doorkeeper.left()
             self._resume()
 
         async def connect() -> None:
@@ -180,7 +272,7 @@ class Site:
                 peer.close()
                 leave()
 
-        visit = self._visits[inner] = _Visit(inner, self._patience, leave)
+        visit = self._visits[inner] = _Visit(inner, self._patience, self._doorkeeper, leave)
         task = asyncio.create_task(connect())
         self._admissions.add(task)
         task.add_done_callback(self._admissions.discard)

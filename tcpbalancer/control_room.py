@@ -41,7 +41,7 @@ class ControlRoom:
                     from tcpbalancer.control.site import StatisticsSite  # aiohttp: only if there is a page
 
                     sockets = self._supervisor.listening(frontend)
-                    site = StatisticsSite(frontend, self._supervisor.snapshot, sockets)
+                    site = StatisticsSite(frontend, self._cli.room, sockets)
                     await site.start()
                     stack.push_async_callback(site.stop)
             self._cli.start(configuration)

@@ -38,6 +38,7 @@ from tcpbalancer.log_book import ConnectionLines, Log
 from tcpbalancer.model import Configuration, Server
 from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.oversight import Oversight
+from tcpbalancer.page_counters import Pages
 from tcpbalancer.route import all_backends, make_memory, tcp_frontends
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.snapshot import Idleness, Painter, Rates
@@ -88,7 +89,8 @@ class Generation:
         self._rates = Rates(self.tally)
         self._idleness = Idleness()
         self._lines = ConnectionLines()
-        self._painter = Painter(configuration, self.tally, self.watch, self._rates)
+        self.pages: Pages = Pages() if before is None else before.pages
+        self._painter = Painter(configuration, self.tally, self.watch, self._rates, self.pages)
 
     def _take_over(self, before: Generation) -> None:
         self.watch.follow(before.watch)
@@ -192,6 +194,7 @@ class Generation:
         """Forget the largest values, or all that was counted."""
         self.tally.clear(everything=everything)
         self._rates.clear(everything=everything)
+        self.pages.clear(everything=everything)
         for worker in self.workers.values():
             worker.order(ClearCounters(everything))
         if everything:
@@ -218,7 +221,7 @@ class Generation:
             node=configuration.node or socket.gethostname(),
             description=configuration.description,
             maxconn=configuration.maxconn,
-            current=sum(worker.current for worker in workers) + sum(older.connections() for older in self.older),
+            current=self.connections() + sum(older.connections() for older in self.older) + self.pages.current,
             idle_percent=self._idleness.percent,
             dropped_records=sum(tally.own_word(number, DROPPED_RECORDS) for number in range(len(workers))),
             workers=workers,
@@ -303,7 +306,7 @@ class Generation:
     def _reported(self, report: Noted | Ended | Attempted) -> None:
         match report:
             case Noted(record):
-                self._write_line(record)
+                self.write_line(record)
             case Ended(record):
                 self._record(record)
             case Attempted():
@@ -311,8 +314,9 @@ class Generation:
                 if server is not None and self.watch.observed(server, report):
                     self.oversight.checks.hurry(server)
 
-    def _write_line(self, record: SessionRecord) -> None:
-        found = self._lines.line(record, self.configuration.frontends[record.frontend])
+    def write_line(self, record: SessionRecord, text: str | None = None) -> None:
+        """Write the line of a connection, or of a request to a page, whose text may be known already."""
+        found = self._lines.line(record, self.configuration.frontends[record.frontend], text)
         if found is not None:
             self._premises.log(*found, record.frontend)
 
@@ -334,7 +338,7 @@ class Generation:
             retries=record.retries,
             redispatched=record.redispatched,
         )
-        self._write_line(record)
+        self.write_line(record)
         if record.server is not None:
             self.watch.session_ended(record.backend, record.server)
 

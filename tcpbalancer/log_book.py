@@ -95,13 +95,15 @@ class ConnectionLines:
         self._count: dict[str, int] = {}
         self._host = socket.gethostname()
 
-    def line(self, record: SessionRecord, frontend: Frontend) -> tuple[str, str] | None:
+    def line(self, record: SessionRecord, frontend: Frontend, text: str | None = None) -> tuple[str, str] | None:
         """Return level and text of a connection's line, or None if its frontend wants none now.
 
         With ``logasap`` that is once the connection stands; at its end only if it never stood, or if nothing was said
         then because it was normal (option dontlog-normal).
         """
         log = frontend.connection_log
+        if frontend.http is not None:
+            return self._request(record, frontend, text)
         if record.failure:
             return None if log is None else _failure(record, frontend, log)
         if log is None or (log.moment is LogMoment.ACCEPTED and not record.early):
@@ -117,6 +119,19 @@ class ConnectionLines:
         count = self._count[frontend.name] = self._count.get(frontend.name, -1) + 1
         around = Circumstances(self._host, os.getpid(), count, grows=early)
         return ("err" if log.errors_louder and not is_normal else "info", log.format.line(record, around))
+
+    def _request(self, record: SessionRecord, frontend: Frontend, text: str | None) -> tuple[str, str] | None:
+        """Return level and text of the line of a request that we have answered; ``text``: it is known already.
+
+        An answer of ours is nothing special (SF_ERR_LOCAL in strm_log): option dontlog-normal leaves it out.
+        """
+        log = frontend.connection_log
+        is_normal = record.flags == "LR"
+        if log is None or (is_normal and log.without_normal):
+            return None
+        count = self._count[frontend.name] = self._count.get(frontend.name, -1) + 1
+        around = Circumstances(self._host, os.getpid(), count)
+        return ("err" if log.errors_louder and not is_normal else "info", text or log.format.line(record, around))
 
 
 def _failure(record: SessionRecord, frontend: Frontend, log: ConnectionLog) -> tuple[str, str] | None:

@@ -44,6 +44,7 @@ from tcpbalancer.counters import (
     TOTAL_SUM_MS,
 )
 from tcpbalancer.model import Configuration, Frontend, Mode
+from tcpbalancer.page_counters import Pages
 from tcpbalancer.route import tcp_frontends
 from tcpbalancer.server_state import CheckState
 from tcpbalancer.server_watch import ServerWatch
@@ -122,8 +123,11 @@ def _processor_time(pid: int) -> int | None:
 class Painter:
     """Makes the proxies' part of a snapshot."""
 
-    def __init__(self, configuration: Configuration, memory: Tally, watch: ServerWatch, rates: Rates) -> None:
+    def __init__(
+        self, configuration: Configuration, memory: Tally, watch: ServerWatch, rates: Rates, pages: Pages
+    ) -> None:
         self._configuration = configuration
+        self._pages = pages
         self._memory = memory
         self._watch = watch
         self._rates = rates
@@ -158,7 +162,7 @@ class Painter:
 
     def _frontend(self, frontend: Frontend, status: str) -> FrontendStatistics:
         if frontend.mode is not Mode.TCP:
-            return FrontendStatistics(status, Traffic(limit=frontend.maxconn))  # the control room serves it
+            return self._pages[frontend.name].statistics(status, frontend.maxconn, time.monotonic())
         block = self._memory.layout.frontend(self._frontends[frontend.name])
         place = self._frontends[frontend.name]
         traffic = self._traffic(block, self._memory.words[self._memory.layout.frontend_setting(place, MAXCONN)])

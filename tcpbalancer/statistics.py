@@ -77,6 +77,17 @@ class CheckStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpStatistics:
+    """What a frontend in HTTP mode counts besides."""
+
+    requests: int = 0  # req_tot
+    request_rate: int = 0  # req_rate
+    request_rate_peak: int = 0  # req_rate_max
+    intercepted: int = 0  # intercepted: answered by the page, the metrics or a rule
+    answers: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)  # hrsp_1xx to hrsp_5xx
+
+
+@dataclass(frozen=True, slots=True)
 class FrontendStatistics:
     """The FRONTEND row of a proxy."""
 
@@ -92,6 +103,7 @@ class FrontendStatistics:
     denied_connections: int = 0  # dcon
     denied_sessions: int = 0  # dses
     internal_errors: int = 0  # eint
+    http: HttpStatistics | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from tcpbalancer.listening import BACKLOG, ListenError, ListeningSockets, place_
 from tcpbalancer.log_book import Log
 from tcpbalancer.model import Configuration, Frontend
 from tcpbalancer.nursery_process import NurseryProcess
-from tcpbalancer.route import tcp_frontends
 from tcpbalancer.session_log import proxy_stopped
 from tcpbalancer.statistics import Snapshot
 from tcpbalancer.takeover import Named
@@ -84,8 +83,6 @@ class Supervisor:
         """
         sockets = self._listen(configuration)
         before, new = self.current, Generation(configuration, self._premises, self.current)
-        paused = [each for each in tcp_frontends(configuration) if not all(map(_listens, sockets.of(each)))]
-        new.admissions = {each.name: Admission.PAUSED for each in paused}  # until they listen again, below
         try:
             await new.start(sockets)
         except BaseException:
@@ -97,8 +94,6 @@ class Supervisor:
         self._tell_stopped(before)
         self._sockets.close(but=sockets)
         self._sockets = sockets
-        for frontend in paused:
-            await self.admit(frontend, Admission.OPEN)
         self._spawn(self._finish_older(before))
         self._premises.hub.publish("reloaded", f"{len(self._sockets)} listeners, {len(new.workers)} workers")
 
@@ -125,13 +120,7 @@ class Supervisor:
 
     def listeners(self) -> list[Named]:
         """Return all listening sockets, each under the name by which a successor knows its place."""
-        open_ones = ((bind, each) for bind, each in self._sockets.by_address.items() if _listens(each))
-        return [(place_name(bind), each) for bind, each in open_ones]
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether it accepts no more and waits for the end."""
-        return self._stopping
+        return [(place_name(bind), listening) for bind, listening in self._sockets.by_address.items()]
 
     # -- what an operator asks for ----------------------------------------------------------------------------------
 
@@ -203,8 +192,3 @@ class Supervisor:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _listens(listening: socket.socket) -> bool:
-    """Whether a socket takes connections: one of a frontend that an operator has disabled does not."""
-    return bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

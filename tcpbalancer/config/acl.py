@@ -17,6 +17,7 @@ from tcpbalancer.config.known_samples import KNOWN_CONVERTERS, KNOWN_FETCHES
 from tcpbalancer.model.rule import Argument, Call, Condition, Expression, Ip, Term, Test
 from tcpbalancer.rules.converters import CONVERTERS
 from tcpbalancer.rules.fetches import FETCHES, Needs
+from tcpbalancer.rules.http_fetches import HTTP_FETCHES, MATCHED_BY_NAME
 from tcpbalancer.rules.patterns import BY_KIND
 from tcpbalancer.rules.samples import CASTS, Kind, parse_ip
 
@@ -28,6 +29,7 @@ ACL_KEYWORDS = {
     "req_ssl_sni": "str",
     "req_ssl_ver": "version",
     "req.ssl_ver": "version",
+    **MATCHED_BY_NAME,
 }
 """Fetch methods that have a way of matching of their own, and speak of themselves as ACL keywords."""
 PREDEFINED: Mapping[str, Sequence[str]] = {
@@ -63,11 +65,12 @@ class Reference:
 
 @dataclass(slots=True)
 class AclReader:
-    """Reads the expressions of one proxy; ``references`` is what they name."""
+    """Reads the expressions of one proxy; ``references`` is what they name, ``http``: they may look at requests."""
 
     proxy: str
     read_file: ReadFile
     references: list[Reference] = field(default_factory=list)
+    http: bool = False
 
     # -- expressions ------------------------------------------------------------------------------------------------
 
@@ -75,7 +78,7 @@ class AclReader:
         """Return an expression and the kind of sample that it yields; raises AclError."""
         name, rest = _name_of(text)
         title = "ACL keyword" if name in ACL_KEYWORDS else "fetch method"
-        if name not in FETCHES:
+        if name not in FETCHES or (name in HTTP_FETCHES and not self.http):
             raise _unknown("fetch method", name or text, KNOWN_FETCHES)
         fetch = FETCHES[name]
         try:
@@ -121,7 +124,7 @@ class AclReader:
                 raise AclError(f"expected no argument, but got '{text}'")
             extra = ",".join(given[len(needs) :])
             raise AclError(f"expected ')' before ',{extra})'")
-        if not given and needs and needs[0] in {Needs.BACKEND, Needs.FRONTEND}:
+        if not given and needs and needs[0] in {Needs.BACKEND, Needs.FRONTEND, Needs.USERLIST}:
             given = [""]
         return [
             self._argument(word, need, number, keyword)
@@ -135,6 +138,9 @@ class AclReader:
                 name = f"{self.proxy}/{word}"
             self.references.append(Reference(need, name, keyword, number))
             return name
+        if need is Needs.USERLIST:
+            self.references.append(Reference(need, word, keyword, number))
+            return word
         value = _PARSERS[need](word)
         if value is None:
             raise AclError(f"failed to parse '{word}' as type '{need.value}' at position {number}")

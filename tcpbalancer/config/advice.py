@@ -69,7 +69,7 @@ def _on_passwords(draft: ProxyDraft, report: Report) -> None:
     if stats is None or at is None:
         return
     place, source = at
-    if not stats.users:
+    if not stats.users and not any(rule.action != "allow" for rule in stats.rules):
         message = f"the statistics page of '{draft.name}' is open to everyone: add 'stats auth USER:PASSWORD'"
         report.advise(place, message, source)
     for user, password in stats.users:

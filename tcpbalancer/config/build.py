@@ -16,6 +16,7 @@ from tcpbalancer.config.check_servers import CheckBuilder
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, Report, maybe
+from tcpbalancer.config.page_drafts import USERLISTS, http_front, refuse_proxy_headers, stats_page
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.reach_keywords import reach_of
 from tcpbalancer.config.rule_drafts import rules_of
@@ -51,7 +52,9 @@ class _Builder:
 
     def build(self) -> Configuration | None:
         enabled = [draft for draft in self._drafts.proxies if not draft.settings.disabled]
-        self._rules = RulesBuilder(self._drafts.proxies, self._report)
+        self._rules = RulesBuilder(
+            self._drafts.proxies, self._report, self._drafts.whole.values.of(USERLISTS, dict, {})
+        )
         for draft in enabled:
             self._refuse_incompatible_modes(draft)
         for draft in enabled:
@@ -171,6 +174,8 @@ class _Builder:
     def _frontend(self, draft: ProxyDraft) -> Frontend:
         settings, whole = draft.settings, self._drafts.whole
         in_tcp = settings.mode is Mode.TCP
+        if not in_tcp:
+            refuse_proxy_headers(draft, self._report)
         return Frontend(
             name=draft.name,
             binds=build_binds(draft, self._report, self._resolve),
@@ -179,11 +184,12 @@ class _Builder:
             timeouts=_timeouts(settings),
             maxconn=settings.maxconn or whole.values.of("-N", int, whole.maxconn),
             session_rate=settings.values.of("rate-limit", int, 0),
-            connection_log=connection_log(settings.log, whole) if in_tcp else None,
+            connection_log=connection_log(settings.log, whole, settings.mode),
             log=proxy_log(settings.log, whole),
             sockets=socket_options(settings, "cli"),
             independent_streams=settings.values.of("independent-streams", bool, default=False),
-            stats=None if in_tcp else settings.stats,
+            stats=None if in_tcp else stats_page(draft, whole),
+            http=None if in_tcp else http_front(draft, whole),
             rules=self._rules.front(draft),
             location=draft.section.header.location,
         )

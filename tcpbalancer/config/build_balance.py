@@ -59,15 +59,8 @@ def with_fullconn(backends: Mapping[str, Backend], frontends: Mapping[str, Front
     """Return the backends with their ``fullconn``: unless it is set, a tenth of what its frontends may send there."""
     sent: Counter[str | None] = Counter()
     for frontend in frontends.values():
-        for target in _targets(frontend):
-            sent[target] += frontend.maxconn
+        sent[frontend.default_backend] += frontend.maxconn
     return {
         name: backend if backend.fullconn else replace(backend, fullconn=max((sent[name] + 9) // 10, 1))
         for name, backend in backends.items()
     }
-
-
-def _targets(frontend: Frontend) -> set[str | None]:
-    """Return the backends that a frontend may send to."""
-    chosen = () if frontend.rules is None else frontend.rules.backends
-    return {frontend.default_backend, *(choice.name for choice in chosen)}

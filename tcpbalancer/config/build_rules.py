@@ -5,7 +5,7 @@ Laws: see ``build``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from tcpbalancer.config.acl import Reference
 from tcpbalancer.config.drafts import ProxyDraft
@@ -19,7 +19,8 @@ from tcpbalancer.rules.fetches import Needs
 class RulesBuilder:
     """Looks up the names in the rules of all proxies."""
 
-    def __init__(self, proxies: Sequence[ProxyDraft], report: Report) -> None:
+    def __init__(self, proxies: Sequence[ProxyDraft], report: Report, userlists: Container[str]) -> None:
+        self._userlists = userlists
         self._report = report
         self._proxies = proxies
         self._backends = {draft.name: draft for draft in proxies if draft.has_backend}
@@ -101,6 +102,10 @@ class RulesBuilder:
     def _what_is_missing(self, reference: Reference) -> str | None:
         proxy, _, server = reference.name.partition("/")
         match reference.needs:
+            case Needs.USERLIST if not reference.name:
+                return "missing userlist name in"
+            case Needs.USERLIST if reference.name not in self._userlists:
+                return f"unable to find userlist '{reference.name}' referenced in"
             case Needs.BACKEND if proxy not in self._backends:
                 return f"unable to find backend '{proxy}' referenced in"
             case Needs.FRONTEND if proxy not in self._frontends:

@@ -82,9 +82,9 @@ PROXY = _words(
     cookie crt declare description dispatch dynamic-cookie-key email-alert errorfile errorfiles errorloc
     errorloc302 errorloc303 external-check filter-sequence force-be-switch force-persist
     guid hash-preserve-affinity http-after-response http-drop-request-header
-    http-drop-response-header http-error http-request http-response http-reuse http-send-name-header id ignore-persist
+    http-drop-response-header http-error http-response http-reuse http-send-name-header id ignore-persist
     load-server-state-from-file log-format-sd log-steps max-keep-alive-queue max-session-srv-conns
-    monitor monitor-uri quic-initial redirect server-state-file-name server-template
+    quic-initial server-state-file-name server-template
     source stick stick-table tcp-check tcp-request tcp-response
     transparent unique-id-format unique-id-header use-server use_backend
     """
@@ -96,6 +96,27 @@ ACCESS_RULES = _words("http-request tcp-request tcp-response")
 
 DENIALS = _words("auth deny reject silent-drop tarpit")
 """Actions of such a rule that are refused: without them everybody would be let in."""
+
+HTTP_ACTIONS_IN_WORDS = (
+    "'wait-for-handshake', 'set-log-level', 'set-nice', 'use-service', 'sc-inc-gpc(*)', 'sc-inc-gpc0(*)', "
+    "'sc-inc-gpc1(*)', 'sc-set-gpt(*)', 'sc-set-gpt0(*)', 'send-spoe-group', 'do-resolve(*)', 'cache-use', "
+    "'add-acl(*)', 'add-header', 'allow', 'auth', 'capture', 'del-acl(*)', 'del-header', 'del-map(*)', 'deny', "
+    "'disable-l7-retry', 'early-hint', 'normalize-uri', 'redirect', 'reject', 'replace-header', 'replace-path', "
+    "'replace-pathq', 'replace-uri', 'replace-value', 'return', 'set-header', 'set-map(*)', 'set-method', 'set-path', "
+    "'set-pathq', 'set-query', 'set-uri', 'strict-mode', 'tarpit', 'track-sc(*)', 'set-timeout', 'wait-for-body', "
+    "'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)', 'set-dst', 'set-dst-port', 'set-mark', 'set-src', "
+    "'set-src-port', 'set-tos', 'silent-drop', 'set-priority-class', 'set-priority-offset'"
+)
+_HTTP_ACTIONS = frozenset(name.strip("'").removesuffix("(*)") for name in HTTP_ACTIONS_IN_WORDS.split(", ")) | _words(
+    "add-headers-bin attach-srv del-headers-bin do-log on-error pause sc-add-gpc set-bc-mark set-bc-tos set-fc-mark "
+    "set-fc-tos set-headers-bin set-retries track-sc0 track-sc1 track-sc2"
+)
+
+
+def is_http_action(name: str) -> bool:
+    """Whether HAProxy has this action behind ``http-request``."""
+    return name in _HTTP_ACTIONS or name.startswith("lua.")
+
 
 OPTIONS = _words(
     """
@@ -111,13 +132,11 @@ OPTIONS = _words(
 )
 """Behind ``option``."""
 
-TIMEOUTS = frozenset({"handshake", "http-keep-alive", "http-request", "tarpit"})
+TIMEOUTS = frozenset({"handshake", "tarpit"})
 """Behind ``timeout``."""
 
-STATS = frozenset(
-    {"admin", "http-request", "scope", "show-desc", "show-legends", "show-modules", "show-node", "show-version"}
-)
-"""Behind ``stats`` in a proxy. The page shows the version anyway, and who it is."""
+STATS = frozenset({"show-modules"})
+"""Behind ``stats`` in a proxy."""
 
 SERVER = {
     **dict.fromkeys(
@@ -191,9 +210,7 @@ REFUSED_SERVER = {"check-proto": 1, "check-via-socks4": 0, "socks4": 1}
 """Keywords that are refused as if HAProxy did not have them: what they are for would silently be missing. Behind the
 options stands how many values each takes."""
 
-SKIPPED_SECTIONS = _words(
-    "crt-store healthcheck http-errors log-profile namespace_list program resolvers traces userlist"
-)
+SKIPPED_SECTIONS = _words("crt-store healthcheck http-errors log-profile namespace_list program resolvers traces")
 """Sections that are passed over with a warning."""
 
 REFUSED_SECTIONS = _words("acme cache dynamic-update fcgi-app log-forward mailers peers ring")

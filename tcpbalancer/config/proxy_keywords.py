@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tcpbalancer.config import known
 from tcpbalancer.config.findings import PARSING_TIGHT, maybe
+from tcpbalancer.config.page_drafts import http_of
 from tcpbalancer.config.registry import BACK, FRONT, KEYWORDS, PROXY, Reading, keyword
 from tcpbalancer.config.removed import REMOVED
 from tcpbalancer.config.values import TimeError, parse_count, parse_time
@@ -88,6 +89,10 @@ def timeout(reading: Reading) -> None:
     if len(reading.words) > 3:
         extra = f"unexpected extra argument '{reading.words[3]}' after value '{reading.words[2]}'."
         reading.error(3, f"'timeout {which}' : {extra}")
+    elif which == "http-request":
+        http_of(reading.draft).request = seconds
+    elif which == "http-keep-alive":
+        http_of(reading.draft).keep_alive = seconds
     elif which in known.TIMEOUTS:
         reading.not_carried_out(1, f"'timeout {which}'")
     else:

@@ -58,9 +58,9 @@ def rules_of(proxy: ProxyDraft) -> RulesDraft:
     return found
 
 
-def acl_reader(reading: Reading) -> AclReader:
-    """Return what reads expressions for this proxy."""
-    return AclReader(reading.draft.name, reading.whole.read_lines or _no_file)
+def acl_reader(reading: Reading, *, http: bool = False) -> AclReader:
+    """Return what reads expressions for this proxy; ``http``: they may look at requests."""
+    return AclReader(reading.draft.name, reading.whole.read_lines or _no_file, http=http)
 
 
 def keep_references(reading: Reading, reader: AclReader) -> None:

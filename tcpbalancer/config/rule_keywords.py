@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 
 from tcpbalancer.config.acl_patterns import AclError, NotCarriedOutError
+from tcpbalancer.config.page_drafts import speaks_http
 from tcpbalancer.config.registry import LISTENERS, PROXY, SERVERS, Reading, keyword
 from tcpbalancer.config.rule_drafts import ChoiceDraft, acl_reader, complain, keep_references, rules_of
 from tcpbalancer.config.sections import invalid_character
 from tcpbalancer.config.values import TimeError, parse_time
 from tcpbalancer.model.rule import Choice, Condition, Rule, Term
 from tcpbalancer.rules.fetches import FETCHES, Place
+from tcpbalancer.rules.http_fetches import http_name
 
 _PLACES = {"connection": Place.CONNECTION, "session": Place.SESSION, "content": Place.REQUEST}
 ACTIONS = {
@@ -70,7 +72,7 @@ def acl(reading: Reading) -> None:
 
 def _one_line(reading: Reading, name: str) -> None:
     lines = rules_of(reading.draft).acls.setdefault(name, [])
-    reader = acl_reader(reading)
+    reader = acl_reader(reading, http=speaks_http(reading))
     try:
         lines.append(reader.test(reading.words[2:]))
     except NotCarriedOutError as unknown:
@@ -87,9 +89,11 @@ def _one_line(reading: Reading, name: str) -> None:
 def read_condition(reading: Reading, start: int, place: Place, before: str, inside: str = "") -> Condition | None:
     """Return the condition whose ``if`` or ``unless`` is word ``start``; None after a mistake, which is reported."""
     word = reading.words[start]
-    reader = acl_reader(reading)
+    reader = acl_reader(reading, http=speaks_http(reading))
     try:
         condition = reader.condition(reading.words[start + 1 :], rules_of(reading.draft).acls, unless=word == "unless")
+        if place is not Place.HTTP and (name := http_name(condition)) is not None:
+            raise NotCarriedOutError(f"fetch method '{name}' is not carried out by tcpbalancer")
     except NotCarriedOutError as unknown:
         if place is Place.REQUEST and reading.words[0] in {"use_backend", "use-server"}:
             never = f": '{reading.words[0]} {reading.words[1]}' never applies"

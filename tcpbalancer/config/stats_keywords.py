@@ -13,9 +13,15 @@ from typing import Any
 
 from tcpbalancer.config import known
 from tcpbalancer.config.findings import PARSING_TIGHT
+from tcpbalancer.config.http_keywords import read_stats_rule
+from tcpbalancer.config.page_drafts import is_page
 from tcpbalancer.config.registry import PROXY, Reading, keyword
+from tcpbalancer.config.rule_keywords import read_condition
 from tcpbalancer.config.values import parse_time
 from tcpbalancer.model import Secret, StatsPage
+from tcpbalancer.rules.fetches import Place
+
+ANY_BUT_DEFAULTS = PROXY - {"defaults"}
 
 
 def _change(reading: Reading, **values: Any) -> None:
@@ -93,6 +99,69 @@ def stats_show_version(reading: Reading) -> None:
     """Read ``stats show-version``."""
     if reading.no_more_than(2):
         _change(reading, hide_version=False)
+
+
+@keyword("stats scope {<proxy>|.}", PROXY, "Which proxies are shown; '.' is the page's own; may be repeated.", words=2)
+def stats_scope(reading: Reading) -> None:
+    """Read ``stats scope``."""
+    if len(reading.words) < 3:
+        reading.error(2, "'scope' needs a proxy name.")
+        return
+    stats = reading.draft.settings.stats or StatsPage()
+    _change(reading, scopes=(*stats.scopes, reading.words[2]))
+
+
+@keyword("stats show-legends", PROXY, "Say more of servers and their checks.", words=2)
+def stats_show_legends(reading: Reading) -> None:
+    """Read ``stats show-legends``."""
+    _change(reading, legends=True)
+
+
+@keyword("stats show-node [<name>]", PROXY, "Show the name of the node, of 'global' unless given.", words=2)
+def stats_show_node(reading: Reading) -> None:
+    """Read ``stats show-node``."""
+    _change(reading, node=reading.words[2] if len(reading.words) > 2 else "")
+
+
+@keyword("stats show-desc [<text>]", PROXY, "Show a description, of 'global' unless given.", words=2)
+def stats_show_desc(reading: Reading) -> None:
+    """Read ``stats show-desc``."""
+    text = " ".join(reading.words[2:])
+    if not text and reading.whole.description is None:
+        message = "'show-desc' requires a parameter or 'desc' to be set in the global section."
+        reading.report.warn_as(PARSING_TIGHT, reading.at(1), message, reading.source_at(1))
+    _change(reading, description=text)
+
+
+@keyword("stats admin {if|unless} <condition>", ANY_BUT_DEFAULTS, "Who may change servers on the page.", words=2)
+def stats_admin(reading: Reading) -> None:
+    """Read ``stats admin``: several are alternatives."""
+    if len(reading.words) < 3 or reading.words[2] not in {"if", "unless"}:
+        reading.error(2, "'stats admin' requires either 'if' or 'unless' followed by a condition.")
+    elif not is_page(reading):
+        _change(reading)
+    else:
+        condition = read_condition(reading, 2, Place.HTTP, "error detected while parsing a 'stats admin' rule : ")
+        if condition is not None:
+            stats = reading.draft.settings.stats or StatsPage()
+            _change(reading, admin=(*stats.admin, condition))
+
+
+@keyword(
+    "stats http-request {allow|deny|auth [realm <realm>]} [{if|unless} <condition>]",
+    ANY_BUT_DEFAULTS,
+    "Who may see the page.",
+    words=2,
+)
+def stats_http_request(reading: Reading) -> None:
+    """Read ``stats http-request``."""
+    if not is_page(reading):
+        _change(reading)  # there is no page that anybody could see
+        return
+    rule = read_stats_rule(reading)
+    if rule is not None:
+        stats = reading.draft.settings.stats or StatsPage()
+        _change(reading, rules=(*stats.rules, rule))
 
 
 @keyword("stats <setting>", PROXY, "Settings of the statistics page.")

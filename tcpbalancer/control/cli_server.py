@@ -40,7 +40,7 @@ class CliServer:
     """Serves all stats sockets of a configuration; ``reload`` goes over to another one."""
 
     def __init__(self, room: Room, listeners: Listeners = tuple, begin: Begin = Conversation) -> None:
-        self._room = room
+        self.room = room
         self._begin = begin
         self._listeners = listeners
         self._open: dict[StatsSocket, socket.socket] = {}  # by what makes two lines ask for the same socket
@@ -54,7 +54,7 @@ class CliServer:
     def start(self, configuration: Configuration) -> None:
         """Serve the stats sockets of a configuration. Raises StatsSocketError, and then nothing has changed."""
         self.serve(configuration.stats_sockets, configuration.stats_timeout, configuration.stats_maxconn)
-        self._room.sockets = [_shown(each, self._open[_file(each)]) for each in configuration.stats_sockets]
+        self.room.sockets = [_shown(each, self._open[_file(each)]) for each in configuration.stats_sockets]
 
     reload = start
 
@@ -109,7 +109,7 @@ class CliServer:
         connection.setblocking(False)
         is_unix = connection.family == socket.AF_UNIX
         conversation = self._begin(
-            self._room,
+            self.room,
             place.level,
             self._timeout,
             source="unix:1" if is_unix else _peer(connection),
@@ -117,13 +117,13 @@ class CliServer:
             fd=connection.fileno(),
             severity=place.severity,
         )
-        self._room.conversations.add(conversation)
-        self._room.total += 1
+        self.room.conversations.add(conversation)
+        self.room.total += 1
         try:
             with connection, contextlib.suppress(OSError, TimeoutError, TooLongError):
                 await self._converse(place, conversation, connection)
         finally:
-            self._room.conversations.discard(conversation)
+            self.room.conversations.discard(conversation)
 
     async def _converse(self, place: StatsSocket, conversation: Conversation, connection: socket.socket) -> None:
         reader = Reader()

@@ -16,6 +16,7 @@ from tcpbalancer.statistics import (
     BackendStatistics,
     CheckStatistics,
     FrontendStatistics,
+    HttpStatistics,
     Outcomes,
     ProxyStatistics,
     ServerStatistics,
@@ -73,7 +74,7 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
     """Yield the rows in HAProxy's order: per proxy its frontend, its servers, its backend."""
     for proxy in snapshot.proxies:
         if proxy.frontend is not None:
-            yield Row("FRONTEND", {**_common(proxy, "FRONTEND", 0, 0), **_frontend(proxy, proxy.frontend)})
+            yield Row("FRONTEND", {**_common(proxy, "FRONTEND", 0, 0), **_frontend(proxy.frontend)})
         for server in proxy.servers:
             yield Row("SERVER", {**_common(proxy, server.name, server.identity, 2), **_server(server)})
         if proxy.backend is not None:
@@ -136,10 +137,10 @@ def _outcomes(outcomes: Outcomes) -> dict[str, Value]:
     }
 
 
-def _frontend(proxy: ProxyStatistics, frontend: FrontendStatistics) -> dict[str, Value]:
-    http = ("intercepted", "cache_lookups", "cache_hits", *_HTTP_COUNTS) if proxy.mode is Mode.HTTP else ()
+def _frontend(frontend: FrontendStatistics) -> dict[str, Value]:
     return {
-        **dict.fromkeys((*_FRONTEND_ZEROS, *http), 0),
+        **dict.fromkeys(_FRONTEND_ZEROS, 0),
+        **({} if frontend.http is None else _http(frontend.http)),
         **_traffic(frontend.traffic),
         "status": frontend.status,
         "dreq": frontend.denied_requests,
@@ -152,6 +153,17 @@ def _frontend(proxy: ProxyStatistics, frontend: FrontendStatistics) -> dict[str,
         "dcon": frontend.denied_connections,
         "dses": frontend.denied_sessions,
         "eint": frontend.internal_errors,
+    }
+
+
+def _http(http: HttpStatistics) -> dict[str, Value]:
+    return {
+        **dict.fromkeys(("cache_lookups", "cache_hits", "hrsp_other"), 0),
+        **dict(zip(_HTTP_COUNTS, http.answers, strict=False)),
+        "req_tot": http.requests,
+        "req_rate": http.request_rate,
+        "req_rate_max": http.request_rate_peak,
+        "intercepted": http.intercepted,
     }
 
 

@@ -12,9 +12,10 @@ from tcpbalancer.model.check import AgentCheck, Check, ExternalCheck, Probe, Tls
 from tcpbalancer.model.conduct import InitState, OnError
 from tcpbalancer.model.configuration import Configuration
 from tcpbalancer.model.dialogue import PLAIN_CONNECT, Dialogue
-from tcpbalancer.model.frontend import Bind, Frontend, StatsPage
+from tcpbalancer.model.frontend import Bind, Frontend
 from tcpbalancer.model.log import ConnectionLog, LogMoment, LogTarget, ProxyLog
 from tcpbalancer.model.naming import Naming, Resolvers
+from tcpbalancer.model.page import HttpFront, HttpRule, StatsPage, User, UserList
 from tcpbalancer.model.process import Identity, Process
 from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
 from tcpbalancer.model.saved import SavedServer
@@ -34,6 +35,8 @@ __all__ = [
     "ExternalCheck",
     "Frontend",
     "Hashing",
+    "HttpFront",
+    "HttpRule",
     "Identity",
     "InitState",
     "KeepAlive",
@@ -55,4 +58,6 @@ __all__ = [
     "StatsSocket",
     "Timeouts",
     "Tls",
+    "User",
+    "UserList",
 ]

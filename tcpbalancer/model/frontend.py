@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from hakit.diagnostics import Location
 from tcpbalancer.model.log import ConnectionLog, ProxyLog
-from tcpbalancer.model.proxy import NOWHERE, Mode, Secret, Timeouts
+from tcpbalancer.model.page import HttpFront, StatsPage
+from tcpbalancer.model.proxy import NOWHERE, Mode, Timeouts
 from tcpbalancer.model.rule import FrontRules
 from tcpbalancer.model.sockets import SocketOptions
 
@@ -58,17 +59,6 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
-class StatsPage:
-    """The statistics page of a proxy in HTTP mode; ``users`` empty: open to everyone."""
-
-    uri: str = "/haproxy?stats"
-    realm: str = "HAProxy Statistics"
-    users: tuple[tuple[str, Secret], ...] = ()
-    refresh: float | None = None
-    hide_version: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Frontend:
     """Where clients arrive. ``default_backend`` names a Backend of the same configuration, or is None for a page."""
 
@@ -84,5 +74,6 @@ class Frontend:
     sockets: SocketOptions = SocketOptions()
     independent_streams: bool = False
     stats: StatsPage | None = None
+    http: HttpFront | None = None  # only in HTTP mode
     rules: FrontRules | None = None
     location: Location = NOWHERE

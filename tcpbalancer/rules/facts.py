@@ -5,7 +5,8 @@ Laws: pure. Whoever evaluates rules fills this in; a value that is not known is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tcpbalancer.model.rule import Ip
@@ -47,6 +48,29 @@ class Census(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The head of an HTTP request that we answer ourselves. ``version`` is ``1.1``; header names are in small letters.
+
+    ``known_to``: the lists of users whose password whoever asks has given, each with the groups of this user.
+    """
+
+    method: str = "GET"
+    target: str = "/"
+    version: str = "1.1"
+    headers: tuple[tuple[str, str], ...] = ()
+    known_to: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def headers_named(self, name: str) -> list[str]:
+        """Return the values of all headers of this name."""
+        return [value for each, value in self.headers if each == name.lower()]
+
+    def header(self, name: str) -> str | None:
+        """Return the value of the last header of this name; None if there is none."""
+        values = self.headers_named(name)
+        return values[-1] if values else None
+
+
 @dataclass(slots=True)
 class Facts:
     """One connection. ``final``: nothing more will come, or be waited for."""
@@ -64,3 +88,4 @@ class Facts:
     socket_name: str | None = None
     data: bytes = b""
     final: bool = True
+    request: Request | None = None  # only where we answer ourselves

@@ -36,6 +36,7 @@ class Place(Enum):
     SESSION = "frontend tcp-request session rule"
     REQUEST = "frontend tcp-request content rule"
     RESPONSE = "backend tcp-response content rule"
+    HTTP = "frontend http-request header rule"
 
 
 class Needs(Enum):
@@ -49,6 +50,7 @@ class Needs(Enum):
     BACKEND = "backend"
     FRONTEND = "frontend"
     SERVER = "server"
+    USERLIST = "userlist"
 
 
 ANYWHERE = frozenset(Place)

@@ -208,6 +208,11 @@ def _regex_maker(patterns: Sequence[Pattern], ignore_case: bool) -> Matcher:  # 
     return lambda sample: any(expression.search(_text(sample)) for expression in expressions)
 
 
+def _is_among(text: bytes, pattern: bytes) -> bool:
+    """Whether a pattern is one of several texts that zeros part."""
+    return pattern in text.split(b"\0")
+
+
 def _words_between(delimiters: bytes) -> Callable[[bytes, bytes], bool]:
     """Return what finds a pattern that begins and ends where a delimiter, or the text, begins or ends."""
 
@@ -244,6 +249,7 @@ METHODS = {
         Method("len", Kind.TEXT, read_interval, _length_within),
         Method("str", Kind.TEXT, read_text, _text_maker(bytes.__eq__)),
         Method("beg", Kind.TEXT, read_text, _text_maker(bytes.startswith)),
+        Method("group", Kind.TEXT, read_text, _text_maker(_is_among)),
         Method("end", Kind.TEXT, read_text, _text_maker(bytes.endswith)),
         Method("sub", Kind.TEXT, read_text, _text_maker(bytes.__contains__)),
         Method("dir", Kind.TEXT, read_text, _text_maker(_words_between(b"/?"))),

@@ -143,12 +143,11 @@ def test_default_server_gives_limits_to_those_who_follow() -> None:
 def test_fullconn_is_a_tenth_of_what_the_frontends_may_send_unless_it_is_said() -> None:
     text = (
         f"{TIMED}frontend f\n bind :1\n maxconn 100\n default_backend b\n"
-        "frontend g\n bind :2\n maxconn 101\n use_backend e if { src 192.0.2.1 }\n use_backend b if { dst_port 2 }\n"
-        " default_backend b\nbackend b\nbackend c\n fullconn 55\nbackend d\nbackend e\n"
+        "frontend g\n bind :2\n maxconn 101\n default_backend b\nbackend b\nbackend c\n fullconn 55\nbackend d\n"
         "listen l\n bind :3\n maxconn 70\n"
     )
     backends = read(text).configuration.backends
-    assert [backends[name].fullconn for name in "bcdel"] == [21, 55, 1, 11, 7]
+    assert [backends[name].fullconn for name in "bcdl"] == [21, 55, 1, 7]
 
 
 def test_rates_of_accepts() -> None:

@@ -347,18 +347,6 @@ def test_disable_and_enable_frontend_refuse_and_accept_connections(api: RunningA
             assert read_exactly(after, 6) == b"hello\n"
 
 
-def test_a_reload_opens_what_was_disabled_and_nobody_spins(api: RunningApi) -> None:
-    assert api("disable frontend f") == ""
-    with pytest.raises(TakeoverError):
-        receive(str(api.path("operator")))
-    assert receive(str(api.path())) == [], "what does not listen is not given to a successor"
-    api.balancer.ask(partial(api.balancer.supervisor.reload, api.configuration))
-    assert status_of(api, "FRONTEND") == "OPEN"
-    for _ in range(4):
-        with api.balancer.connect() as client:
-            assert read_exactly(client, 6) == b"hello\n"
-
-
 def test_shutdown_frontend_is_for_good(api: RunningApi) -> None:
     assert api("shutdown frontend f") == ""
     assert status_of(api, "FRONTEND") == "STOP"

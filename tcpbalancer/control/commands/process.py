@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tcpbalancer.control import info
 from tcpbalancer.control.cli_commands import RefusedError, Words, command
-from tcpbalancer.control.cli_room import Conversation
+from tcpbalancer.control.cli_room import Conversation, Room
 from tcpbalancer.control.descriptions import INFO
 from tcpbalancer.counters import GLOBAL_CONNECTION_RATE, GLOBAL_MAXCONN, GLOBAL_SESSION_RATE
 from tcpbalancer.model import Level
@@ -26,7 +26,7 @@ from tcpbalancer.version import RELEASED, REPORTED
 @command("show info", "[desc|json|typed|float]*", "report information about the running process")
 def show_info(conversation: Conversation, words: Words) -> str:
     """Everything, a line each."""
-    values = _values(conversation, precise="float" in words)
+    values = process_values(conversation.room, precise="float" in words)
     descriptions = INFO if "desc" in words else None
     if "json" in words:
         return info.as_json(values, descriptions)
@@ -35,8 +35,8 @@ def show_info(conversation: Conversation, words: Words) -> str:
     return info.as_lines(values, descriptions)
 
 
-def _values(conversation: Conversation, *, precise: bool) -> info.Info:
-    room = conversation.room
+def process_values(room: Room, *, precise: bool) -> info.Info:
+    """Return what is known of the process, by HAProxy's names."""
     generation = room.supervisor.current
     snapshot = room.supervisor.snapshot()
     limits = generation.memory.view(generation.memory.layout.settings)
@@ -72,9 +72,8 @@ def _values(conversation: Conversation, *, precise: bool) -> info.Info:
         "Idle_pct": snapshot.idle_percent,
         "node": snapshot.node,
         "description": snapshot.description or "",
-        "Stopping": int(room.supervisor.is_stopping),
-        "Jobs": snapshot.current + len(room.conversations) + _listeners(conversation),
-        "Listeners": _listeners(conversation),
+        "Jobs": snapshot.current + len(room.conversations) + _listeners(room),
+        "Listeners": _listeners(room),
         "DroppedLogs": snapshot.dropped_records,
         "TotalBytesOut": sum(traffic.bytes_out for traffic in fronts),
         "Build info": REPORTED,
@@ -87,8 +86,7 @@ def _values(conversation: Conversation, *, precise: bool) -> info.Info:
     }
 
 
-def _listeners(conversation: Conversation) -> int:
-    room = conversation.room
+def _listeners(room: Room) -> int:
     frontends = room.supervisor.current.configuration.frontends.values()
     return sum(len(frontend.binds) for frontend in frontends) + len(room.sockets)
 

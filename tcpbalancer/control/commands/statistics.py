@@ -6,16 +6,15 @@ Source: HAProxy's management guide, section 9.3; ``stats.c``, ``stats-proxy.c``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from tcpbalancer.control import table, typed
 from tcpbalancer.control.cli_commands import RefusedError, Words, command
 from tcpbalancer.control.cli_room import Conversation
 from tcpbalancer.control.descriptions import COLUMNS
 from tcpbalancer.control.schema import SCHEMA
+from tcpbalancer.control.selection import working
 from tcpbalancer.control.table import Row
 from tcpbalancer.model import Level
-from tcpbalancer.statistics import ProxyStatistics, Snapshot
 
 _FRONTEND, _BACKEND, _SERVER = 1, 2, 4
 _BITS = {"FRONTEND": _FRONTEND, "BACKEND": _BACKEND, "SERVER": _SERVER}
@@ -34,7 +33,7 @@ def show_stat(conversation: Conversation, words: Words) -> str:
         rows = _selected(list(rows), words)
         words = words[3:]
     if {"up", "no-maint"} & set(words):
-        rows = _working(rows, snapshot, only_up="up" in words)
+        rows = working(rows, snapshot, only_up="up" in words)
     descriptions = COLUMNS if "desc" in words else None
     if "json" in words:
         return typed.as_json(rows, descriptions)
@@ -64,24 +63,6 @@ def _integer(text: str) -> int:
     """Return a number as ``atoi`` reads it."""
     digits = text.lstrip("-")
     return (-1 if text.startswith("-") else 1) * int(digits) if digits.isascii() and digits.isdigit() else 0
-
-
-def _working(rows: Iterable[Row], snapshot: Snapshot, *, only_up: bool) -> Iterator[Row]:
-    """Yield the rows without servers in maintenance (or: that are not up); backends say how many are up."""
-    hidden = ("MAINT", "DOWN") if only_up else ("MAINT",)
-    for row in rows:
-        if row.kind == "SERVER" and row["status"].startswith(hidden):
-            continue
-        if row.kind == "BACKEND":
-            up, all_of_them = _counted(snapshot.proxy(row["pxname"]))
-            yield replace(row, values={**row.values, "status": f"{row['status']} ({up}/{all_of_them})"})
-            continue
-        yield row
-
-
-def _counted(proxy: ProxyStatistics) -> tuple[int, int]:
-    up = sum(not server.status.startswith(("MAINT", "DOWN")) for server in proxy.servers)
-    return up, len(proxy.servers)
 
 
 @command("show schema json", "", "report schema used for stats")
