@@ -158,6 +158,8 @@ class ServerWatch:
 
     def observed(self, server: WatchedServer, attempt: Attempted) -> bool:
         """Take how traffic found a server (``observe layer4``); returns whether its next check is due sooner."""
+        if not server.state.is_up:
+            return False  # it was under way before that was known
         server.errors_in_a_row = 0 if attempt.passed else server.errors_in_a_row + 1
         if attempt.passed or server.errors_in_a_row < server.server.error_limit:
             return False
@@ -247,9 +249,11 @@ class ServerWatch:
     ) -> None:
         before, server.state = server.state, after
         now = time.monotonic()
+        weight = server.effective
         server.weigh(now)
         backend = server.backend
-        backend.write_weights(self.memory)
+        if (before.operation, before.admin, weight) != (after.operation, after.admin, server.effective):
+            backend.write_weights(self.memory)  # most checks change nothing: then no worker is woken
         for follower in self._followers:
             follower.follow(self)
         had_servers = backend.state.is_up

@@ -187,11 +187,6 @@ listen a
                     with socket.create_connection(("127.0.0.1", program.port), PATIENCE) as client:
                         assert read_to_end(client) == b""
                 program.wait_for("a/s1", check_status="HANA")
-            word = {"mark-down": "DOWN", "fail-check": "UP 1/3", "sudden-death": "UP 1/3"}[on_error]
-            for program in programs:
-                program.wait_for(
-                    "a/s1", status=word if on_error != "sudden-death" else program.rows()["a/s1"]["status"]
-                )
             seen(programs, lambda program: program.shown())
 
 
