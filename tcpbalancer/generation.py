@@ -100,6 +100,9 @@ class Generation:
             if known is not None and known[1].servers == backend.servers and known[1].balance == backend.balance:
                 turns = before.memory.view(before.memory.layout.memory(known[0]))
                 self.memory.view(self.memory.layout.memory(place))[:] = turns
+                if known[1].table == backend.table:
+                    stuck = before.memory.view(before.memory.layout.table(known[0]))
+                    self.memory.view(self.memory.layout.table(place))[:] = stuck
         self.tally.take_over(before.tally, self._same(before))
         for older in (before, *before.older):
             self.tally.stand_on(older.memory, self._same(older))

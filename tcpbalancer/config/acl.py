@@ -71,6 +71,8 @@ class AclReader:
     read_file: ReadFile
     references: list[Reference] = field(default_factory=list)
     http: bool = False
+    without_patterns: list[str] = field(default_factory=list)
+    """Expressions that nothing stands behind to be compared with: such a test never holds."""
 
     # -- expressions ------------------------------------------------------------------------------------------------
 
@@ -161,6 +163,8 @@ class AclReader:
             raise AclError(f"{wrong} in ACL expression '{text}'") from None
         name = expression.fetch.name
         method = ACL_KEYWORDS.get(name) if not expression.converters else None
+        if len(words) == 1 and (method or BY_KIND.get(kind)) and kind is not Kind.BOOL:
+            self.without_patterns.append(text)
         patterns = PatternReader(name, kind, method or BY_KIND.get(kind), self.read_file)
         return Test(expression, *patterns.read(words))
 

@@ -12,6 +12,7 @@ from tcpbalancer.config.drafts import ProxyDraft
 from tcpbalancer.config.findings import CHECKING, FILE, PARSING_TIGHT, Report, maybe
 from tcpbalancer.config.rule_drafts import RulesDraft, rules_of
 from tcpbalancer.config.tokens import Statement
+from tcpbalancer.model import Mode
 from tcpbalancer.model.rule import BackRules, Choice, FrontRules, StickRule, StickTable
 from tcpbalancer.rules.fetches import Needs
 
@@ -30,6 +31,9 @@ class RulesBuilder:
         """Return what stands before the choice of a backend; None: nothing does."""
         rules = rules_of(draft)
         self._check_references(draft, rules)
+        if draft.settings.mode is Mode.HTTP:
+            self._refuse_for_a_page(draft, rules)
+            return None
         built = FrontRules(
             connection=tuple(rules.connection),
             session=tuple(rules.session),
@@ -39,6 +43,19 @@ class RulesBuilder:
         )
         # A delay alone holds up nobody.
         return built if built != FrontRules(inspect_delay=rules.inspect_delay) else None
+
+    def _refuse_for_a_page(self, draft: ProxyDraft, rules: RulesDraft) -> None:
+        """A page is not served by those who ask rules."""
+        listed = {"connection": rules.connection, "session": rules.session, "content": rules.content}
+        for name, each in listed.items():
+            if any(rule.action != "accept" for rule in each):
+                why = "is not carried out by tcpbalancer for the statistics page: everybody would be let in"
+                message = f"Proxy '{draft.name}': 'tcp-request {name}' {why}."
+                self._report.error_as(FILE, draft.section.header.location, message)
+        for bind in draft.binds:
+            if bind.options.get("accept-proxy"):
+                why = "is not carried out by tcpbalancer for the statistics page"
+                self._error(FILE, bind.statement, 0, f"Proxy '{draft.name}': 'accept-proxy' {why}.")
 
     def back(self, draft: ProxyDraft) -> BackRules | None:
         """Return what stands before the choice of a server; None: nothing does."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tcpbalancer.config.acl import AclReader, Reference
 from tcpbalancer.config.acl_patterns import NotCarriedOutError
 from tcpbalancer.config.drafts import ProxyDraft
+from tcpbalancer.config.findings import FILE
 from tcpbalancer.config.registry import Reading
 from tcpbalancer.config.tokens import Statement
 from tcpbalancer.model.rule import Choice, Rule, StickRule, StickTable, Test
@@ -64,7 +65,16 @@ def acl_reader(reading: Reading, *, http: bool = False) -> AclReader:
 
 
 def keep_references(reading: Reading, reader: AclReader) -> None:
-    """Remember which names a statement used."""
+    """Remember which names a statement used; warn of what will never match (parse_acl_expr)."""
+    for text in reader.without_patterns:
+        message = (
+            f"parsing acl keyword '{text}' :\n"
+            "  no pattern to match against were provided, so this ACL will never match.\n"
+            "  If this is what you intended, please add '--' to get rid of this warning.\n"
+            "  If you intended to match only for existence, please use '-m found'.\n"
+            "  If you wanted to force an int to match as a bool, please use '-m bool'.\n"
+        )
+        reading.report.warn_as(FILE, reading.at(0), message, reading.source_at(0))
     rules_of(reading.draft).references += [(reference, reading.statement) for reference in reader.references]
 
 

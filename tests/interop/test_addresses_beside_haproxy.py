@@ -64,9 +64,9 @@ class Lab:
         text = f"""\
 defaults
     mode tcp
-    timeout connect 1s
-    timeout client 5s
-    timeout server 5s
+    timeout connect 5s
+    timeout client 9s
+    timeout server 9s
 listen v1
     bind 127.0.0.1:{self.ports["v1"]}
     server s 127.0.0.1:{tcp} send-proxy

@@ -326,6 +326,13 @@ def test_use_backend_by_counts(labs: list[Lab]) -> None:
 def test_tcp_request_content_reject_of_a_backend(labs: list[Lab]) -> None:
     assert both(labs, "back_reject", b"x") == "FIN"
     assert lines(labs) == ["back_reject", "refusing/<NOSRV>", "PR"]
+    seen = []
+    for lab in labs:
+        rows = lab.program.csv()[1]
+        seen.append(
+            [rows[name][key] for name in ("back_reject/FRONTEND", "refusing/BACKEND") for key in ("dreq", "stot")]
+        )
+    assert seen[0] == seen[1]
     assert both(labs, "listen_reject", b"x") == "FIN"
     assert lines(labs) == ["listen_reject", "listen_reject/<NOSRV>", "PR"]
 

@@ -253,6 +253,29 @@ def test_what_is_wrong_is_said_in_haproxy_s_words(line: str, message: str) -> No
     assert message in said(read(line))
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("tcp-request connection reject unless LOCALHOST", "'tcp-request connection' is not carried out"),
+        ("tcp-request content reject", "'tcp-request content' is not carried out"),
+        ("bind 127.0.0.1:2 accept-proxy", "'accept-proxy' is not carried out"),
+    ],
+)
+def test_rules_of_a_statistics_page_are_refused_since_nobody_would_ask_them(line: str, told: str) -> None:
+    text = f"{TIMED}listen stats\n mode http\n bind 127.0.0.1:1\n stats enable\n {line}\n"
+    assert any(told in message for message in said(text))
+    assert not any("carried out" in each for each in said(text.replace(line, "tcp-request connection accept")))
+
+
+@pytest.mark.parametrize("line", ["acl a src", "tcp-request content accept if { src_port }"])
+def test_a_test_without_patterns_is_warned_of(line: str) -> None:
+    assert any(
+        "no pattern to match against were provided, so this ACL will never match" in each for each in said(read(line))
+    )
+    for other in ("acl a src --", "acl a src -m found", "acl a always_true", "acl a src 10.0.0.1"):
+        assert not any("no pattern" in each for each in said(read(other)))
+
+
 def test_unknown_actions_are_answered_with_the_list_of_those_there_are() -> None:
     (message,) = said(read("tcp-request connection foo"))
     assert message.startswith("'tcp-request connection' expects 'accept', 'reject', 'capture', 'expect-proxy', ")
