@@ -24,12 +24,9 @@ def slowstart(given: Given) -> int:
     return -int(-seconds // 1)
 
 
-@server_option("track [<backend>/]<server>", "The server whose state this one follows.", in_default_server=True)
+@server_option("track <server>", "The server whose state this one follows.", expects="[<proxy>/]<server> as")
 def track(given: Given) -> str:
-    """Read ``track``: whom it means is looked up once everything is read."""
-    given.used = 1
-    if not given.text:
-        raise ValueError("'track' expects [<proxy>/]<server> as argument.")
+    """Read ``track``: ``server`` or ``backend/server``, looked up once everything is read."""
     return given.text
 
 
