@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -31,7 +31,7 @@ class Lineage:
         head = "".join(f" {line}\n" for line in (f"stats socket {self.stats} level admin expose-fd listeners", *lines))
         self.file.write_text(
             f"global\n{head}defaults\n timeout client 30s\n timeout server 30s\n timeout connect 5s\n"
-            f"listen l\n bind 127.0.0.1:{self.port}\n server s 127.0.0.1:{server}\n"
+            f"listen l\n bind 127.0.0.1:{self.port}\n bind unix@{self.folder}/l.sock\n server s 127.0.0.1:{server}\n"
         )
 
     def start(self, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -104,10 +104,16 @@ def test_over_takeovers_under_load_no_connection_fails(lineage: Lineage) -> None
     failures: list[BaseException] = []
     served = [0]
 
-    def knock() -> None:
+    def connect_to_the_path() -> socket.socket:
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(PATIENCE)
+        client.connect(str(lineage.folder / "l.sock"))
+        return client
+
+    def knock(connect: Callable[[], socket.socket]) -> None:
         while not ended.is_set():
             try:
-                with lineage.connect() as client:
+                with connect() as client:
                     client.sendall(b"x")
                     assert read_exactly(client, 3) == b"hix"
                     served[0] += 1
@@ -115,7 +121,8 @@ def test_over_takeovers_under_load_no_connection_fails(lineage: Lineage) -> None
                 failures.append(failure)
 
     assert lineage.start().returncode == 0
-    clients = [threading.Thread(target=knock) for _ in range(8)]
+    ways = [lineage.connect] * 6 + [connect_to_the_path] * 2
+    clients = [threading.Thread(target=knock, args=(way,)) for way in ways]
     for client in clients:
         client.start()
     for _ in range(5):
