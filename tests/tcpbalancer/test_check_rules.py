@@ -454,6 +454,15 @@ def test_a_check_goes_where_the_server_line_says() -> None:
     assert server_check("addr 192.0.2.2:82 port 83").port == 83
 
 
+def test_a_check_comes_from_where_connections_come_from_and_says_what_they_say() -> None:
+    check = server_check("source 192.0.2.9 namespace blue send-proxy-v2")
+    assert (check.source, check.namespace) == ("192.0.2.9", "blue")
+    assert (check.send_proxy, check.proxy_version) == (True, 2)
+    apart = server_check("send-proxy-v2 port 81")
+    assert (apart.send_proxy, apart.proxy_version) == (False, 2)
+    assert server_check("send-proxy port 81 check-send-proxy").send_proxy
+
+
 def test_tls_in_checks_is_as_the_server_line_says() -> None:
     check = server_check("check-ssl verify none check-sni a.example check-alpn h2,http/1.1")
     assert (check.use_tls, check.sni, check.alpn, check.tls) == (

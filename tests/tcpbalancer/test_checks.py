@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tcp_peers import PATIENCE, Script, ScriptedServer, free_port, full_backlog, read_exactly, reset
@@ -169,3 +171,41 @@ def test_the_limits_are_haproxys() -> None:
     assert Limits.of(check, Timeouts(connect=1.0)) == Limits(3.0, None)
     assert Limits.of(check, Timeouts(check=5.0)) == Limits(3.0, 5.0)
     assert Limits.of(check, Timeouts(connect=1.0, check=5.0)) == Limits(1.0, 5.0, "timeout connect")
+
+
+def test_a_check_comes_from_the_address_of_source() -> None:
+    peers: list[str] = []
+
+    def script(peer: socket.socket) -> None:
+        peers.append(peer.getpeername()[0])
+        answer(b"HTTP/1.0 200 OK\r\n")(peer)
+
+    with ScriptedServer(script) as server:
+        check = Check("127.0.0.1", server.port, source="127.0.0.7")
+        assert asyncio.run(ask(HTTP, check, Limits(2.0, None))).status is CheckStatus.L7OK
+        check = replace(check, source="192.0.2.77")
+        assert asyncio.run(ask(HTTP, check, Limits(2.0, None))).status is CheckStatus.L4CON
+    assert peers == ["127.0.0.7"]
+
+
+@pytest.mark.parametrize("probe", [PLAIN_CONNECT, HTTP])
+def test_a_server_on_a_unix_socket_is_checked_like_any_other(probe: Probe, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    missing = asyncio.run(ask(probe, Check(path, 1), Limits(2.0, None)))
+    assert (missing.status, missing.info) == (CheckStatus.L4CON, "ENOENT returned by OS (No such file or directory)")
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            peer, _ = listening.accept()
+            with peer:
+                if peer.recv(4096):
+                    peer.sendall(b"HTTP/1.0 200 OK\r\n")
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        listening.settimeout(PATIENCE)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert asyncio.run(ask(probe, Check(path, 1), Limits(2.0, None))).status.passed
+        thread.join(PATIENCE)

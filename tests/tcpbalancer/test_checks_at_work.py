@@ -31,11 +31,11 @@ def test_a_failed_step_is_told_with_its_line_and_with_expected_and_received_byte
     assert [event.get(name) for name in ("step", "line", "expected", "received")] == [2, 8, "+PONG", "-ERR no??"]
 
 
-@pytest.mark.parametrize(("more", "limit"), [("", "inter 0.3s"), (" timeout check 200ms\n", "timeout check 0.2s")])
+@pytest.mark.parametrize(("more", "limit"), [("", "inter 1s"), (" timeout check 500ms\n", "timeout check 0.5s")])
 def test_an_answer_that_does_not_come_is_told_with_the_limit_that_was_reached(more: str, limit: str) -> None:
     over = threading.Event()
     with ScriptedServer(lambda _: over.wait(PATIENCE) and None) as server:
-        config = configuration(" option httpchk\n", server.port, "inter 300ms fall 1", more)
+        config = configuration(" option httpchk\n", server.port, "inter 1s fall 1", more)
         with RunningBalancer(config) as balancer:
             assert balancer.wait_for("server", check_status="L7TOUT").get("limit") == limit
             over.set()
