@@ -38,7 +38,7 @@ from tcpbalancer.config.tokens import Statement, TokenError, Word, split
 
 KINDS = {"frontends": "frontend", "backends": "backend", "listens": "listen"}
 GROUPS = (
-    "email-alert", "external-check", "http-check", "option", "stats", "stick", "tcp-check", "tcp-request",
+    "email-alert", "external-check", "hold", "http-check", "option", "stats", "stick", "tcp-check", "tcp-request",
     "tcp-response", "timeout",
 )  # fmt: skip
 """Keys that may hold a mapping: each key in it is the second word of a statement."""

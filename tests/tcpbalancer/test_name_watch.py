@@ -242,3 +242,20 @@ def test_a_fallback_is_told(names: DnsResponder) -> None:
     assert "'server b/s' : could not resolve address 'h', falling back to configured address." in [
         warning.message for warning in loaded.warnings
     ]
+
+
+def test_yaml_has_the_same_sections(names: DnsResponder) -> None:
+    text = f"""
+resolvers r:
+  nameserver: [ns1 127.0.0.1:{names.port}, ns2 127.0.0.1:53]
+  hold: {{nx: 5s, valid: 3s}}
+  timeout: {{resolve: 2s}}
+backends:
+  a:
+    timeout: {{connect: 1s, server: 1s}}
+    server-template: db 1-2 db.test:5432 resolvers r init-addr none
+"""
+    made = read_texts([("a.yaml", text)], resolve=lambda _: None).configuration
+    assert [server.name for server in made.resolvers["r"].servers] == ["ns1", "ns2"]
+    assert (made.resolvers["r"].hold.nx, made.resolvers["r"].resolve) == (5.0, 2.0)
+    assert [server.name for server in made.backends["a"].servers] == ["db1", "db2"]
