@@ -7,7 +7,6 @@ the file may belong to a successor by then.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from collections.abc import Sequence
@@ -75,21 +74,26 @@ def _open_path(wanted: StatsSocket) -> socket.socket:
     target = Path(wanted.host)
     if target.exists() and not target.is_socket():
         raise OSError(1, "Operation not permitted")  # nobody's file or folder is taken away
-    making = f"{wanted.host}.{os.getpid()}.tmp"
-    with contextlib.suppress(FileNotFoundError):
-        Path(making).unlink()
-    listening = _bound(socket.AF_UNIX, making)
+    making = Path(f"{wanted.host}.{os.getpid()}.tmp")
+    making.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        if wanted.uid is not None or wanted.gid is not None:
-            os.chown(making, -1 if wanted.uid is None else wanted.uid, -1 if wanted.gid is None else wanted.gid)
-        if wanted.mode is not None:
-            Path(making).chmod(wanted.mode)
-        os.rename(making, target)  # noqa: PTH104 - one system call, as meant
+        listening.bind(str(making))
+        _set_rights(making, wanted)
+        listening.listen(BACKLOG)  # only now: before, nobody could have come in, whatever the rights were
+        making.rename(target)
     except BaseException:
         listening.close()
-        Path(making).unlink(missing_ok=True)
+        making.unlink(missing_ok=True)
         raise
     return listening
+
+
+def _set_rights(path: Path, wanted: StatsSocket) -> None:
+    if wanted.uid is not None or wanted.gid is not None:
+        os.chown(path, -1 if wanted.uid is None else wanted.uid, -1 if wanted.gid is None else wanted.gid)
+    if wanted.mode is not None:
+        path.chmod(wanted.mode)
 
 
 def _explain(wanted: StatsSocket, problem: OSError | ValueError) -> str:
