@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
+import select
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -82,6 +83,14 @@ class Conversation:
             return "> "
         seconds = int(self.room.uptime)
         return f"[{seconds // 86400}:{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}]> "
+
+    def has_left(self) -> bool:
+        """Whether the client is gone for good; one that has only shut down its side still wants its answer."""
+        if self.fd < 0:
+            return False
+        looking = select.poll()
+        looking.register(self.fd, 0)
+        return bool(looking.poll(0))
 
     async def answer(self, request: Request) -> str:
         """Return the whole answer to one command, the prompt included; behind ``quit`` there is none."""

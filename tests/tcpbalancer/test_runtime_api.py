@@ -231,6 +231,21 @@ def test_a_client_that_takes_no_answer_is_let_go(tmp_path: Path, backend: Script
         lazy.close()
 
 
+def test_a_client_that_leaves_while_it_waits_gives_its_place_back(tmp_path: Path, backend: ScriptedServer) -> None:
+    with RunningApi(one_way([server(backend.port)]), tmp_path, stats_maxconn=1) as api:
+        leaving = connect(api.path())
+        leaving.sendall(b"wait 1h\n")
+        leaving.shutdown(socket.SHUT_WR)
+        with connect(api.path()) as waiting:
+            waiting.sendall(b"show version\n")
+            waiting.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                waiting.recv(1)  # the other one waits for its answer, though it has shut down its side
+            waiting.settimeout(PATIENCE)
+            leaving.close()
+            assert read_to_end(waiting) == b"3.0.0\n\n"
+
+
 @pytest.mark.parametrize("junk", [b"\0\xff\xfe", b"x" * 20000, b"\x16\x03\x01\x02\0\x01", b"GET / HTTP/1.0\r\n\r"])
 def test_any_bytes_get_an_answer_or_an_end_and_hurt_nobody(asked: RunningApi, junk: bytes) -> None:
     try:

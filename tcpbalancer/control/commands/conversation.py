@@ -118,7 +118,7 @@ async def wait(conversation: Conversation, words: Words) -> str:
     if len(words) > 1 and len(words) < 3:
         raise RefusedError("Missing server name (<backend>/<server>)")
     end = asyncio.get_running_loop().time() + seconds
-    while (left := end - asyncio.get_running_loop().time()) > 0:
+    while (left := end - asyncio.get_running_loop().time()) > 0 and not conversation.has_left():
         if len(words) > 1:
             problem, may_change = why_not_removable(conversation, words[2])
             if problem is None:
