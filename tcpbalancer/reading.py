@@ -23,7 +23,7 @@ class Unfit(Exception):  # noqa: N818 (it says what the configuration is)
 
 def read(options: Options) -> Loaded:
     """Return the configuration with what is to be told of it; raises ConfigError or Unfit."""
-    flags = Flags(options.maxconn, options.proxy_maxconn, options.tolerate_unresolved)
+    flags = Flags(options.maxconn, options.proxy_maxconn, options.tolerate_unresolved, options.diagnose)
     loaded = load(options.files, flags=flags)
     # Advice is ours alone, and HAProxy would have said nothing: it does not count for -dW.
     zero_warning = options.zero_warning or loaded.configuration.process.zero_warning

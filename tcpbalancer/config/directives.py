@@ -112,6 +112,8 @@ class Directives:
             self._report.warn_as(PARSING_TIGHT, statement.at(0), text, statement.source)
         if name == ".notice":
             self._report.notice_as(PARSING_TIGHT, statement.at(0), text, statement.source)
+        if name == ".diag":
+            self._report.diag_as(PARSING_TIGHT, statement.at(0), text, statement.source)
 
     def _error(self, statement: Statement, position: int, message: str) -> None:
         self._report.error_as(PARSING_TIGHT, statement.at(position), message, statement.source)

@@ -36,10 +36,10 @@ _ACCOUNT = re.compile(r"(^\s*stats\s+\S+\s+)\S*:.*")
 
 @dataclass(frozen=True, slots=True)
 class Finding(Diagnostic):
-    """A diagnostic and how HAProxy introduces it; ``notice``: it says something, and warns of nothing."""
+    """A diagnostic and how HAProxy introduces it; ``level``, if any: it says something, and warns of nothing."""
 
     form: str = PARSING
-    notice: bool = False
+    level: str = ""
 
     def haproxy_text(self) -> str:
         """Return what HAProxy prints behind ``[ALERT]    (PID) : ``."""
@@ -50,12 +50,13 @@ class Finding(Diagnostic):
 class Report(Findings):
     """Collects findings with their forms; ``source`` is a line of the file, and masked here.
 
-    ``errors`` counts the findings so far that stop the start.
+    ``errors`` counts the findings so far that stop the start; ``diagnose``: what ``.diag`` says is one, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, diagnose: bool = False) -> None:
         super().__init__()
         self.errors = 0
+        self.diagnose = diagnose
 
     def error(self, location: Location, message: str, source: str | None = None) -> None:
         """Add an error found while parsing."""
@@ -79,7 +80,12 @@ class Report(Findings):
 
     def notice_as(self, form: str, location: Location, message: str, source: str | None = None) -> None:
         """Add something that is only said."""
-        self._add(Finding(Severity.WARNING, location, message, source, advice=True, form=form, notice=True))
+        self._add(Finding(Severity.WARNING, location, message, source, advice=True, form=form, level="NOTICE"))
+
+    def diag_as(self, form: str, location: Location, message: str, source: str | None = None) -> None:
+        """Add something that is only said to those who want to know (``-dD``)."""
+        if self.diagnose:
+            self._add(Finding(Severity.WARNING, location, message, source, advice=True, form=form, level="DIAG"))
 
     @property
     def has_errors(self) -> bool:

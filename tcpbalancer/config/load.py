@@ -57,6 +57,7 @@ class Flags:
     maxconn: int | None = None  # -n
     proxy_maxconn: int | None = None  # -N: of proxies that say nothing
     tolerates_unresolved: bool = False  # -dr
+    diagnose: bool = False  # -dD: what .diag says is told
 
     def go_before(self, drafts: Drafts) -> None:
         """Enter this into the drafts."""
@@ -81,7 +82,7 @@ class Loaded:
 
 def load(paths: Iterable[str | Path], environment: Mapping[str, str] = os.environ, flags: Flags = NO_FLAGS) -> Loaded:
     """Read files (and folders of ``*.cfg``) as one configuration; raises ConfigError."""
-    report = Report()
+    report = Report(diagnose=flags.diagnose)
     texts: list[tuple[str, str]] = []
     for path in paths:
         try:

@@ -31,7 +31,7 @@ def preamble(pid: int, version: str, program: str) -> list[str]:
 
 def is_notice(finding: Diagnostic) -> bool:
     """Whether a finding is only said, so that neither the preamble comes before it nor 'Warnings' after it."""
-    return isinstance(finding, Finding) and finding.notice
+    return isinstance(finding, Finding) and bool(finding.level)
 
 
 def messages(found: Iterable[Diagnostic], pid: int) -> list[str]:
@@ -46,7 +46,7 @@ def messages(found: Iterable[Diagnostic], pid: int) -> list[str]:
 def _level(finding: Diagnostic) -> str:
     if finding.severity is Severity.ERROR:
         return "ALERT"
-    return "NOTICE" if is_notice(finding) else "WARNING"
+    return finding.level if isinstance(finding, Finding) and finding.level else "WARNING"
 
 
 def _pointer(finding: Diagnostic) -> list[str]:

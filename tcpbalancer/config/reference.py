@@ -107,7 +107,7 @@ def _lines() -> list[Row]:
         _row("[scope]", State.DONE, "Nothing follows from it."),
         _row(".if .elif .else .endif", State.DONE, "What stands in a branch that is not taken is not read."),
         _row(".alert .warning .notice", State.DONE, "Says it; the first ends the reading."),
-        _row(".diag", State.ACCEPTED, "Says nothing."),
+        _row(".diag", State.DONE, "Says it with `-dD`."),
     ]
     takes = {0: "", 1: "(x)", 2: "(x,y)"}
     return rows + [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -241,3 +242,15 @@ def test_a_nul_ends_the_reading() -> None:
 
 def test_bytes_that_are_no_text_reach_only_those_who_take_bytes() -> None:
     assert read("global\n description a\\xffb\n").configuration.description == "a\ufffdb"
+
+
+def test_what_diag_says_is_told_to_who_wants_to_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "f.cfg"
+    path.write_text(f"{TIMED}listen l\n bind :1\n.diag 'so it is'\n")
+    assert [main(["-c", *flags, "-f", str(path)]) for flags in ([], ["-dW"])] == [0, 0]
+    assert capsys.readouterr() == ("", "")
+    assert main(["-c", "-dD", "-dW", "-f", str(path)]) == 0
+    out, err = capsys.readouterr()
+    first = err.splitlines()[0]
+    assert (out, first.partition(")")[2]) == ("", f" : config : parsing [{path}:7]: 'so it is'.")
+    assert first.startswith("[DIAG]     (")
