@@ -41,7 +41,7 @@ class Host(Protocol):
     poller: Poller
 
     def begin(
-        self, route: Route, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
+        self, entry: Entry, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
     ) -> None:
         """Start the session of a connection that was just accepted; ``arrival``: it has to arrive first."""
         ...
@@ -97,6 +97,14 @@ def _taken(route: Route) -> int:
     return route.block.current() + route.block.sum(RESERVED)
 
 
+class Entry(Protocol):
+    """What a session came through."""
+
+    route: Route
+    open: int
+    """The sessions that came through it and have not ended."""
+
+
 class Listener:
     """A listening socket, and where its connections go; ``doorway`` None: nobody asks them anything."""
 
@@ -108,7 +116,9 @@ class Listener:
         route: Route,
         frontend: int,
         doorway: Doorway | None = None,
+        limit: int = 0,
     ) -> None:
+        """``limit``: the sessions that may be open here, as far as this worker is concerned; 0: as many as come."""
         self.route = route
         self.frontend = frontend
         self.admission = Admission.OPEN
@@ -118,10 +128,18 @@ class Listener:
         self._socket = listening
         self._has_ports = listening.family != socket.AF_UNIX
         self._watched = False
+        self._limit = limit
+        self.open = 0
+
+    @property
+    def _is_full(self) -> bool:
+        return bool(self._limit) and self.open >= self._limit
 
     def resume(self, now: float) -> None:
         """Accept (again), if the limits allow it."""
-        if not self._watched and self.admission is Admission.OPEN and self._gate.has_room(self.route, now):
+        if self._watched or self._is_full:
+            return
+        if self.admission is Admission.OPEN and self._gate.has_room(self.route, now):
             self._worker.poller.register(self._socket, READ | EXCLUSIVE, self.ready)
             self._watched = True
 
@@ -152,7 +170,7 @@ class Listener:
     def ready(self, _mask: int, now: float) -> None:
         """Accept what waits, up to ``ACCEPTS``."""
         for _ in range(ACCEPTS if self._watched else 0):  # it may have been paused in this very round of events
-            if not self._gate.take(self.route, now):
+            if self._is_full or not self._gate.take(self.route, now):
                 self.pause()
                 return
             try:
@@ -175,7 +193,7 @@ class Listener:
         self.route.block.arrived(now)
         address = address[:2] if self._has_ports else UNNAMED
         if self._doorway is None:
-            self._worker.begin(self.route, client, address, now)
+            self._worker.begin(self, client, address, now)
         elif (arrival := enter(self._doorway, client, address, now)) is not None:
-            self._worker.begin(self.route, client, address, now, arrival)
+            self._worker.begin(self, client, address, now, arrival)
         return True

@@ -116,7 +116,7 @@ def place_name(bind: Bind) -> str:
 
 def _address(bind: Bind) -> Bind:
     """Return what makes two bind lines ask for the same socket; a descriptor may be named as often as one likes."""
-    place = replace(bind, location=NOWHERE, name=None, accept_proxy=False, id=1, backlog=0)
+    place = replace(bind, location=NOWHERE, name=None, accept_proxy=False, id=1, backlog=0, maxconn=0)
     return replace(place, name=f"{bind.location} {bind.id}") if bind.host.startswith("fd@") else place
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tcpbalancer.accepting import Entry
 from tcpbalancer.channel import SessionView
 from tcpbalancer.session import Session
 
@@ -20,6 +21,7 @@ class Begun:
     client_port: int
     accepted_at: float  # seconds since 1970
     now: float  # the same moment on the monotonic clock
+    entry: Entry
 
 
 def view(session: Session, begun: Begun, worker: int, now: float) -> SessionView:

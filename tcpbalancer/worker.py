@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from hakit.logtarget import LONGEST, Console
-from tcpbalancer.accepting import Gate, Listener
+from tcpbalancer.accepting import Entry, Gate, Listener
 from tcpbalancer.arrival import Arrival
 from tcpbalancer.arriving_session import ArrivingSession
 from tcpbalancer.channel import (
@@ -50,7 +50,7 @@ from tcpbalancer.handover import Handover
 from tcpbalancer.poller import HUP, READ, WRITE, Poller
 from tcpbalancer.pool import Pool
 from tcpbalancer.relay import PipePool
-from tcpbalancer.route import Route, make_layout, make_pools, make_routes
+from tcpbalancer.route import make_layout, make_pools, make_routes
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.session_view import Begun, view
@@ -92,9 +92,10 @@ class Worker:
         self._listeners = []
         binds = [iter(route.frontend.binds) for route in self._routes]  # the descriptors are in their order
         for index, descriptor in handover.listeners:
-            doorway = keeper.doorway(self._routes[index], next(binds[index]))
-            listening = socket.socket(fileno=descriptor)
-            self._listeners.append(Listener(self, self._gate, listening, self._routes[index], index, doorway))
+            route, bind = self._routes[index], next(binds[index])
+            listening, share = socket.socket(fileno=descriptor), -(-bind.maxconn // configuration.nbthread)
+            doorway = keeper.doorway(route, bind)
+            self._listeners.append(Listener(self, self._gate, listening, route, index, doorway, share))
         self._channel = socket.socket(fileno=handover.channel)
         self._channel.setblocking(False)
         self._sessions: dict[Session, Begun] = {}
@@ -127,7 +128,9 @@ class Worker:
 
     def ended(self, session: Session, record: SessionRecord | None) -> None:
         """Take a session's record, if there is one, and the room that it leaves."""
-        self._sessions.pop(session, None)
+        begun = self._sessions.pop(session, None)
+        if begun is not None:
+            begun.entry.open -= 1
         session.alarm = None
         self._forget_alarms()
         if record is not None and not self.report(Ended(record)):
@@ -155,15 +158,16 @@ class Worker:
     # -- listeners --------------------------------------------------------------------------------------------------
 
     def begin(
-        self, route: Route, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
+        self, entry: Entry, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
     ) -> None:
         """Start the session of a connection that was just accepted."""
         accepted_at = time.time()
         if arrival is None:
-            session = Session(self, route, client, address, accepted_at)
+            session = Session(self, entry.route, client, address, accepted_at)
         else:
-            session = ArrivingSession(self, route, client, address, accepted_at, arrival)
-        self._sessions[session] = Begun(next(self._ids), *address, accepted_at, now)
+            session = ArrivingSession(self, entry.route, client, address, accepted_at, arrival)
+        entry.open += 1
+        self._sessions[session] = Begun(next(self._ids), *address, accepted_at, now, entry)
         self._tell(session.start, now)
 
     def _resume_listeners(self, now: float) -> None:

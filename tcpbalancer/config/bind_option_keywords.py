@@ -72,3 +72,13 @@ def backlog(given: Given) -> int:
     if not _NUMBER.fullmatch(given.text) or int(given.text) < 0:
         raise ValueError(f"'backlog' : invalid value {given.text}, must be > 0")
     return int(given.text)
+
+
+@bind_option("maxconn <count>", "How many connections may be open here.")
+def maxconn(given: Given) -> int:
+    """Read ``maxconn`` of a listening address; 0 is no limit."""
+    if not _NUMBER.fullmatch(given.text):
+        raise ValueError(f"'maxconn' : expects a number, not '{given.text}'")
+    if int(given.text) < 0:
+        raise ValueError(f"'maxconn' : invalid value {given.text}, must be >= 0")
+    return int(given.text)

@@ -64,6 +64,7 @@ def _bind(bind: BindDraft, host: str, number: int, options: Options) -> Bind:
         fast_open=options.of("tfo", bool, default=False),
         defer_accept=options.of("defer-accept", bool, default=False),
         backlog=options.of("backlog", int, 0),
+        maxconn=options.of("maxconn", int, 0),
         file_mode=options.of("mode", int, None),
         uid=options.of("uid", int, None),
         gid=options.of("gid", int, None),

@@ -22,7 +22,8 @@ class Bind:
     ``only_v6`` says whether ``"::"`` leaves IPv4 alone; None: as the kernel is set (net.ipv6.bindv6only).
     ``/path``, ``abns@NAME`` and ``fd@N`` are a Unix socket, an abstract one, an inherited descriptor: their ``port`` is
     0. ``accept_proxy``: every connection begins with a PROXY header. ``id`` counts from 1 within a frontend.
-    ``backlog`` 0: as large as may be. ``file_mode``, ``uid`` and ``gid`` are those of a Unix socket's file.
+    ``backlog`` 0: as large as may be. ``maxconn`` 0: no limit of its own. ``file_mode``, ``uid`` and ``gid`` are those
+    of a Unix socket's file.
     """
 
     host: str
@@ -40,6 +41,7 @@ class Bind:
     fast_open: bool = False
     defer_accept: bool = False
     backlog: int = 0
+    maxconn: int = 0
     file_mode: int | None = None
     uid: int | None = None
     gid: int | None = None

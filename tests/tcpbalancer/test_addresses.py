@@ -83,6 +83,8 @@ def test_an_id_that_is_taken_is_not_given_again() -> None:
         ("bind :1 id x", "'id' : expects an integer argument, found 'x'"),
         ("bind :1 id 0", "'id' : custom id has to be > 0"),
         ("bind :1 backlog x", "'backlog' : invalid value x, must be > 0"),
+        ("bind :1 maxconn -1", "'maxconn' : invalid value -1, must be >= 0"),
+        ("bind :1 maxconn x", "'maxconn' : expects a number, not 'x'"),
     ],
 )
 def test_what_is_wrong_with_a_bind_line_is_said_in_haproxy_s_words(line: str, message: str) -> None:
@@ -160,3 +162,18 @@ def test_the_options_of_a_socket_are_set() -> None:
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2500
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) >= 1
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN) == 9
+
+
+def test_maxconn_of_a_bind_line_lets_the_rest_wait() -> None:
+    with ScriptedServer(echo()) as peer:
+        bind = Bind("127.0.0.1", free_port(), maxconn=1)
+        with arriving_at(bind, port=peer.port) as balancer:
+            first, second = balancer.connect(), balancer.connect()
+            first.sendall(b"x")
+            assert read_exactly(first, 7) == b"hello\nx"
+            second.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                second.recv(1)
+            second.settimeout(PATIENCE)
+            first.close()
+            assert read_exactly(second, 6) == b"hello\n"

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 from running_balancer import one_way, server
@@ -34,7 +35,7 @@ from tcpbalancer.handover import Handover, for_workers
 from tcpbalancer.model import Secret, Server, StatsPage
 from tcpbalancer.poller import HUP, READ
 from tcpbalancer.pool import Pool, Shortage, Target
-from tcpbalancer.route import make_memory
+from tcpbalancer.route import Route, make_memory
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.session_view import Begun
@@ -45,6 +46,14 @@ RECORD = SessionRecord(
     "127.0.0.1", 1, 0.0, "f", "b", None, 0, 0, 0, 0, 0, "--", "", actconn=0, feconn=0, beconn=0, srvconn=0, retries=0,
     redispatched=False,
 )  # fmt: skip
+
+
+@dataclass
+class Through:
+    """What a session came through."""
+
+    route: Route
+    open: int = 0
 
 
 def last_record(worker: Worker) -> SessionRecord:
@@ -146,7 +155,7 @@ def test_an_error_at_the_very_beginning_leaves_no_session_behind(
     monkeypatch.setattr(Pool, "pick", fails)
     near, far = connect()
     with far:
-        worker.begin(worker._routes[0], near, ("127.0.0.1", 1), 0.0)
+        worker.begin(Through(worker._routes[0]), near, ("127.0.0.1", 1), 0.0)
         assert far.recv(1) == b""
     assert (worker._sessions, current(worker)) == ({}, [0, 0, 0])
     assert last_record(worker).flags == "ID"
@@ -164,7 +173,7 @@ def test_an_error_while_the_queue_is_served_costs_one_session(
     monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.FULL)
     pairs = [connect() for _ in range(2)]
     for near, _ in pairs:
-        worker.begin(worker._routes[0], near, ("127.0.0.1", 1), 0.0)
+        worker.begin(Through(worker._routes[0]), near, ("127.0.0.1", 1), 0.0)
     assert len(pool.line) == 2
     open_to_all(worker, pool)
     monkeypatch.setattr(Pool, "take", fails)
@@ -188,7 +197,7 @@ def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_a
     monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.FULL)
     pairs = [connect() for _ in range(3)]
     for at, (near, _) in enumerate(pairs):
-        worker.begin(worker._routes[0], near, ("127.0.0.1", 1), float(at))
+        worker.begin(Through(worker._routes[0]), near, ("127.0.0.1", 1), float(at))
     before = [(waiter, waiter.deadline) for waiter in pool.line.waiters if isinstance(waiter, Session)]
     open_to_all(worker, pool)
     monkeypatch.setattr(Pool, "take", lambda *_: False)  # it was taken since this worker looked
@@ -239,7 +248,7 @@ def test_sessions_that_have_ended_do_not_stay_until_their_deadline(worker: Worke
 
     for _ in range(1000):
         session = Over()
-        worker._sessions[session] = Begun(1, "", 0, 0.0, 0.0)  # type: ignore[index]
+        worker._sessions[session] = Begun(1, "", 0, 0.0, 0.0, Through(worker._routes[0]))  # type: ignore[index]
         worker.schedule(session)  # type: ignore[arg-type]
     kept = session
     for each in list(worker._sessions):
