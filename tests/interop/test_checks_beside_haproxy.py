@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from balancer_process import TCPBALANCER, BalancerProcess, haproxy, until
-from tcp_peers import ScriptedServer, free_port, reset
+from tcp_peers import ScriptedServer, free_port, full_backlog, reset
 
 pytestmark = pytest.mark.interop
 
@@ -297,8 +297,8 @@ class Stage:
         self.rows = [_settled(program) for program in self.programs]
 
 
-def _configuration(ports: dict[str, int], stats: int, closed: int) -> str:
-    head = f"""\
+def _head(stats: int) -> str:
+    return f"""\
 defaults
     mode tcp
     timeout connect 5s
@@ -311,13 +311,16 @@ listen stats
     stats uri /stats
     stats auth admin:secret
 """
+
+
+def _configuration(ports: dict[str, int], stats: int, closed: int) -> str:
     sections = []
     for number, case in enumerate(CASES):
         lines = "".join(f"    {line.strip()}\n" for line in case.lines.replace("{closed}", str(closed)).split("; "))
         options = case.options.replace("{closed}", str(closed))
         server = f"    server s 127.0.0.1:{ports[case.name]} check inter 1500ms fall 1 rise 1 {options}\n"
         sections.append(f"backend c{number}\n{lines}{server}")
-    return head + "".join(sections)
+    return _head(stats) + "".join(sections)
 
 
 def _settled(program: BalancerProcess) -> dict[str, dict[str, str]]:
@@ -358,3 +361,37 @@ def test_a_check_says_what_haproxys_says(stage: Stage, case: Case) -> None:
     ours, real = (actors[case.name] for actors in stage.actors)
     until(lambda: bool(ours.heard and real.heard), "both servers have heard something")
     assert ours.heard[0] == real.heard[0]
+
+
+LIMITS = [
+    ("httpchk silent", HTTP, "timeout connect 5s", "inter 800ms", "L7TOUT", 800),
+    ("timeout check", HTTP, "timeout connect 5s; timeout check 500ms", "inter 3s", "L7TOUT", 500),
+    ("no connection", HTTP, "timeout connect 300ms", "inter 800ms", "L4TOUT", 800),
+    ("timeout connect and check", HTTP, "timeout connect 400ms; timeout check 5s", "inter 3s", "L4TOUT", 400),
+    ("plain connect", "balance roundrobin", "timeout connect 400ms; timeout check 5s", "inter 3s", "L4TOUT", 400),
+]
+
+
+def test_the_limits_of_a_check_are_haproxys(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(ScriptedServer(Actor((None, "hold")))).port
+        nobody = stack.enter_context(full_backlog())
+        rows = []
+        for number, command in enumerate(([*TCPBALANCER, "-db", "--control", str(tmp_path / "c")], [haproxy(), "-db"])):
+            stats = free_port()
+            text = _head(stats)
+            for place, (_, lines, timeouts, options, code, _) in enumerate(LIMITS):
+                port = silent if code == "L7TOUT" else nobody
+                body = "".join(f"    {line.strip()}\n" for line in [lines, *timeouts.split(";")])
+                text += f"backend l{place}\n{body}    server s 127.0.0.1:{port} check fall 1 {options}\n"
+            home = tmp_path / str(number)
+            home.mkdir()
+            with BalancerProcess(command, text, home, stats) as program:
+                found = [program.wait_for_status(f"l{place}/s", "DOWN", row[4]) for place, row in enumerate(LIMITS)]
+                rows.append([int(row["check_duration"]) for row in found])
+    limits = [row[-1] for row in LIMITS]
+    for program, seen in enumerate(rows):
+        late = [took - limit for took, limit in zip(seen, limits, strict=True)]
+        if program:
+            late[1] = 0  # 2.6 notices timeout check only when the time for the connection would be over
+        assert all(-20 <= each < 400 for each in late), rows
