@@ -1,8 +1,8 @@
 """TLS in checks, with the standard library.
 
-Laws: a context is made once for each way of speaking; a file that cannot be read is our own lack and says nothing of
-the server (the configuration reader has looked before). A name is verified where one is given; without one the chain
-alone is, as in HAProxy.
+Laws: a context is made once for each way of speaking, when the configuration is read: later, in a chroot, its files may
+be out of reach. A file that cannot be read after all is our own lack and says nothing of the server. A name is verified
+where one is given; without one the chain alone is, as in HAProxy.
 
 Source: HAProxy's configuration manual, ``check-ssl``, ``check-sni``, ``check-alpn``, ``verify``, ``ca-file``, ``crt``.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from functools import lru_cache
+from functools import cache
 
 from tcpbalancer.check_status import CheckResult, CheckStatus
 from tcpbalancer.model import Check, Tls
@@ -32,7 +32,7 @@ class UnreadableError(OSError):
     """A file that TLS needs cannot be used."""
 
 
-@lru_cache(maxsize=256)
+@cache
 def context(tls: Tls, alpn: tuple[str, ...], *, has_name: bool) -> ssl.SSLContext:
     """Return how TLS is spoken; raises UnreadableError."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -71,14 +71,19 @@ async def secured(
     sock: socket.socket, step: Connect, check: Check
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Agree on TLS over a connection; raises OSError (ssl.SSLError is one)."""
+    made, name = spoken(step, check)
+    return await asyncio.open_connection(
+        sock=sock, ssl=made, server_hostname=name, limit=LONGEST, ssl_handshake_timeout=3600
+    )
+
+
+def spoken(step: Connect, check: Check) -> tuple[ssl.SSLContext, str]:
+    """Return how a step speaks TLS, and with whom; raises UnreadableError."""
     default = step.default
     name = step.sni or (check.sni if default else None)
     alpn = step.alpn or (check.alpn if default else ())
     verified = check.tls.verify_host or name
-    made = context(check.tls, alpn, has_name=bool(verified))
-    return await asyncio.open_connection(
-        sock=sock, ssl=made, server_hostname=verified or "", limit=LONGEST, ssl_handshake_timeout=3600
-    )
+    return context(check.tls, alpn, has_name=bool(verified)), verified or ""
 
 
 def handshake_problem(problem: OSError) -> CheckResult:

@@ -20,16 +20,19 @@ def examine_tls(configuration: Configuration, report: Report) -> None:
         checks_tls.context.cache_clear()
     for backend in configuration.backends.values():
         for server in backend.servers:
-            if server.check is None or not _speaks_tls(server.check, backend.probe):
+            steps = [] if server.check is None else _speaking(server.check, backend.probe)
+            if server.check is None or not steps:
                 continue
-            from tcpbalancer.checks.tls import UnreadableError, context
+            from tcpbalancer.checks.tls import UnreadableError, spoken
 
             try:
-                context(server.check.tls, (), has_name=False)
+                for step in steps:
+                    spoken(step, server.check)
             except UnreadableError as wrong:
                 report.error_as(SERVER, server.location, f"'server {backend.name}/{server.name}' : {wrong}.")
 
 
-def _speaks_tls(check: Check, probe: Probe) -> bool:
-    steps = probe.steps if isinstance(probe, Dialogue) else ()
-    return check.use_tls or any(isinstance(step, Connect) and step.tls for step in steps)
+def _speaking(check: Check, probe: Probe) -> list[Connect]:
+    """Return the connects of a check that speak TLS."""
+    steps = [step for step in probe.steps if isinstance(step, Connect)] if isinstance(probe, Dialogue) else []
+    return [step for step in steps if step.tls or (step.default and check.use_tls)]
