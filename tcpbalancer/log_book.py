@@ -43,7 +43,7 @@ class LogBook:
 
     def __call__(self, level: str, text: str, proxy: str | None = None, /) -> None:
         """Write a line of a proxy, or of the process; ``level`` is one of ``hakit.logtarget.LEVELS``."""
-        targets, tag = (self._of_process, "") if proxy is None else self._of_proxies.get(proxy, ((), ""))
+        targets, tag = (self._of_process, "") if proxy is None else self._of_proxies.get(proxy, (self._of_process, ""))
         for target in targets:
             target.log(level, text, tag=tag)
 

@@ -254,7 +254,13 @@ class Program:
             microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
             self._service_manager.tell(f"RELOADING=1\nSTATUS=Reloading Configuration.\nMONOTONIC_USEC={microseconds}")
             self._teller.tell(*master.RELOADING)
-            good = await self._reload()
+            try:
+                good = await self._reload()
+            except Exception as wrong:  # noqa: BLE001 - whatever it is, connections go on, and so do later reloads
+                self._teller.tell(
+                    "ALERT", f"[{self._teller.program}.main()] the reload met an error of ours: {wrong!r}"
+                )
+                good = False
             self.reloads += good
             self.failed_reloads = 0 if good else self.failed_reloads + 1
             self._teller.tell(*(master.LOADED if good else master.FAILED))

@@ -5,6 +5,7 @@ Laws: what the command line says goes before what the files say. Nothing is told
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,7 +25,8 @@ class Unfit(Exception):  # noqa: N818 (it says what the configuration is)
 def read(options: Options) -> Loaded:
     """Return the configuration with what is to be told of it; raises ConfigError or Unfit."""
     flags = Flags(options.maxconn, options.proxy_maxconn, options.tolerate_unresolved, options.diagnose)
-    loaded = load(options.files, flags=flags)
+    peer = {} if options.local_peer is None else {"HAPROXY_LOCALPEER": options.local_peer}
+    loaded = load(options.files, {**os.environ, **peer}, flags)
     # Advice is ours alone, and HAProxy would have said nothing: it does not count for -dW.
     zero_warning = options.zero_warning or loaded.configuration.process.zero_warning
     if zero_warning and any(not found.advice for found in loaded.warnings):

@@ -192,3 +192,35 @@ def test_an_address_that_is_gone_from_the_file_is_given_back(configuration: LabC
         told(running, "Former worker (")
         with socket.create_server(("127.0.0.1", port)):
             pass
+
+
+def test_a_file_that_is_away_is_told_and_the_next_reload_succeeds(
+    configuration: LabConfiguration, tmp_path: Path
+) -> None:
+    with master(configuration, tmp_path) as running:
+        running.file.chmod(0o644)
+        running.file.rename(tmp_path / "away.cfg")
+        running.process.send_signal(signal.SIGUSR2)
+        told(running, "Loading failure!")
+        assert f"Cannot open configuration file/directory {running.file} : No such file" in running.output.read_text()
+        (tmp_path / "away.cfg").rename(running.file)
+        running.process.send_signal(signal.SIGUSR2)
+        told(running, "Loading success.", 2)
+
+
+def test_log_lines_of_a_proxy_that_is_gone_reach_the_log_as_long_as_it_has_connections(
+    configuration: LabConfiguration, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
+        log.bind(("127.0.0.1", 0))
+        log.settimeout(PATIENCE)
+        whole = configuration.text.replace("global\n", f"global\n    log 127.0.0.1:{log.getsockname()[1]} local0\n")
+        configuration.text = whole.replace("defaults\n", "defaults\n    log global\n    option tcplog\n")
+        with master(configuration, tmp_path) as running:
+            with connect(configuration.swarm_port) as held:
+                assert read_exactly(held, 4) == b"pg1\n"
+                running.file.write_text(configuration.text.split("listen swarm", maxsplit=1)[0])
+                running.process.send_signal(signal.SIGUSR2)
+                told(running, "Loading success.", 2)
+            while b" swarm swarm/m1 " not in log.recv(4096):
+                pass
