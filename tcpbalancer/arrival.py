@@ -98,6 +98,7 @@ class Arrival:
         self.deadline: float | None = None
         self.pool: Pool | None = None
         self.bound: int | None = None
+        self.key: bytes | None = None  # what ``balance hash`` hashes
         self.socket = doorway.socket
         self._client = client
         self._doorway = doorway
@@ -192,6 +193,9 @@ class Arrival:
         self._facts.final = True
         self.bound, keys = room.choose(self._facts, now)
         self._keys = [(room, key) for key in keys]
+        if room.hashes:
+            self._facts.data = self._peek(LARGEST_PAYLOAD)
+            self.key = room.key(self._facts)
         return Outcome.GOES_ON
 
     # -- looking at what has come -------------------------------------------------------------------------------------

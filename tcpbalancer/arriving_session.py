@@ -79,7 +79,7 @@ class ArrivingSession(Session):
         else:
             self.phase = Phase.WAITING
             self._watch(CLIENT, None)
-            self._arrived(now, self._arrival.bound)
+            self._arrived(now, self._arrival.bound, self._arrival.key)
 
     def _refuse(self, refused: Refused, now: float) -> None:
         self._silently = refused.silently

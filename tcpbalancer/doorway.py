@@ -19,7 +19,7 @@ from tcpbalancer.route import Route
 from tcpbalancer.rules.conditions import Outcome, make_condition, make_expression
 from tcpbalancer.rules.facts import Facts
 from tcpbalancer.rules.ruleset import ChoiceList, RuleList
-from tcpbalancer.rules.samples import parse_ip
+from tcpbalancer.rules.samples import Kind, cast, parse_ip
 from tcpbalancer.rules.stick_table import Table, key_of
 
 FIRST_ID = 2
@@ -40,8 +40,21 @@ class Room:
             (make_condition(rule.condition), make_expression(rule.expression), rule.match, rule.store)
             for rule in rules.stick
         ]
+        self._hashed = None if rules.hashed is None else make_expression(rules.hashed)
+        self._hashed_as = Kind.TEXT if pool.backend.hashing.function == "none" else Kind.BINARY
         table = pool.backend.table
         self._table = None if table is None else Table(table, memory.view(memory.layout.table(pool.index)))
+
+    @property
+    def hashes(self) -> bool:
+        """Whether ``key`` tells something."""
+        return self._hashed is not None
+
+    def key(self, facts: Facts) -> bytes | None:
+        """Return what ``balance hash`` hashes, None if there is no such thing here."""
+        sample = None if self._hashed is None else self._hashed(facts).sample
+        found = None if sample is None else cast(sample, self._hashed_as)
+        return found if isinstance(found, bytes) else None
 
     def choose(self, facts: Facts, now: float) -> tuple[int | None, list[int]]:
         """Return the slot of the server that a rule or the table names, and the keys under which one is remembered."""
@@ -64,14 +77,14 @@ class Room:
         """Return the slot of a server that is up."""
         for slot, target in self._pool.targets.items():
             if target.server.name == name:
-                return slot if self._pool.is_running(slot) else None
+                return slot if self._pool.takes_bound(slot) else None
         return None
 
     def _remembered(self, key: int, now: float) -> int | None:
         assert self._table is not None
         with self._locked():
             slot = self._table.find(key, int(now * 1000))
-        return slot if slot in self._pool.targets and self._pool.is_running(slot) else None
+        return slot if slot in self._pool.targets and self._pool.takes_bound(slot) else None
 
     def remember(self, key: int, slot: int, now: float) -> None:
         """Keep the server that was reached under a key."""

@@ -41,6 +41,10 @@ class Placement:
         self.pool = pool
         self.target: Target | None = None
         self.bound_to: int | None = None
+        rules = pool.backend.rules
+        by_address = pool.hashes and (rules is None or rules.hashed is None)
+        self.key = packed_address(accounts.address[0]) if by_address else None
+        """What is hashed, if the algorithm hashes something."""
         self._left: Target | None = None  # the server that it was on before, until another one is chosen
         self._traveller = traveller
         self._accounts = accounts
@@ -69,8 +73,7 @@ class Placement:
         self._go_on(self._choose(now) if picked is None else picked, now)
 
     def _choose(self, now: float, avoid: int | None = None) -> Picked:
-        key = packed_address(self._accounts.address[0]) if self.pool.hashes else None
-        return self.pool.pick(now, avoid, key)
+        return self.pool.pick(now, avoid, self.key)
 
     def _go_on(self, picked: Picked, now: float) -> None:
         if isinstance(picked, Target):
@@ -137,7 +140,7 @@ class Placement:
                 retries=backend.retries,
                 interval=backend.redispatch,
                 timed_out=timed_out,
-                server_runs=self.pool.runs(self.target),
+                server_runs=self.pool.is_running(self.target.index),
                 bound=self.bound_to is not None,
                 hashed=self.pool.hashes,
                 active=self.pool.active(),

@@ -152,7 +152,7 @@ class Pool:
         down does with ``option persist`` only.
         """
         target = self.targets.get(slot)
-        if target is None or not (self._running[slot] or self.backend.persist):
+        if target is None or not self.takes_bound(slot):
             return None
         with self._locked():
             return self._take_or_wait(target, now)
@@ -237,8 +237,12 @@ class Pool:
             yield held
 
     def is_running(self, slot: int) -> bool:
-        """Whether a server is up, and may get what is bound to it."""
+        """Whether a server is up."""
         return bool(self._running[slot])
+
+    def takes_bound(self, slot: int) -> bool:
+        """Whether a server may get what is bound to it: it is up, or (``option persist``) tried all the same."""
+        return self.backend.persist or self.is_running(slot)
 
     def usable(self) -> int:
         """Return how many servers may be picked now."""
@@ -256,10 +260,6 @@ class Pool:
         return free
 
     # -- what a retry wants to know ---------------------------------------------------------------------------------
-
-    def runs(self, target: Target) -> bool:
-        """Whether a server is up."""
-        return bool(self._running[target.index])
 
     def active(self) -> int:
         """Return how many servers that are no backups could be picked now."""

@@ -84,7 +84,7 @@ class Session:
             self.pool.block.opened(now)
         self._arrived(now)
 
-    def _arrived(self, now: float, bound_to: int | None = None) -> None:
+    def _arrived(self, now: float, bound_to: int | None = None, key: bytes | None = None) -> None:
         """Go on to the choice of a server; ``bound_to``: the slot of one that is named already."""
         tune(self._client, self.route.frontend.sockets)
         log = self.route.frontend.connection_log
@@ -98,6 +98,7 @@ class Session:
         self._watch(CLIENT, PEER_CLOSED)
         self._way = Placement(self, self.pool, self._accounts)
         self._way.bound_to = bound_to
+        self._way.key = key or self._way.key
         self._placement.find(now)
 
     def turn_came(self, target: Target, now: float) -> None:

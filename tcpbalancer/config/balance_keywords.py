@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 
 from tcpbalancer.balance.hashing import FUNCTIONS
+from tcpbalancer.config.acl_patterns import AclError
 from tcpbalancer.config.line_options import Given, server_option
 from tcpbalancer.config.proxy_keywords import in_words
 from tcpbalancer.config.registry import BACK, FRONT, GLOBAL, Reading, keyword
+from tcpbalancer.config.rule_drafts import acl_reader, complain, keep_references
 from tcpbalancer.config.server_keywords import number
 from tcpbalancer.config.values import parse_count
 from tcpbalancer.model import Hashing
@@ -22,8 +24,6 @@ PLAIN = ("roundrobin", "static-rr", "leastconn", "first", "source")
 """Algorithms whose whole definition is their name."""
 NEEDS_HTTP = ("uri", "url_param", "hdr")
 NEEDS_LOG = ("log-hash", "sticky")
-HASHED = ("src",)
-"""What ``balance hash`` can hash."""
 _ALL_ALGORITHMS = (
     "roundrobin", "static-rr", "leastconn", "source", "uri", "url_param", "hash", "hdr(name)", "rdp-cookie(name)",
     "log-hash", "sticky",
@@ -54,7 +54,7 @@ _OTHER_FAILURES = frozenset(
 @keyword(
     "balance <algorithm>",
     BACK,
-    "How a server is chosen: roundrobin, static-rr, leastconn, first, source, random[(<draws>)], hash src.",
+    "How a server is chosen: roundrobin, static-rr, leastconn, first, source, random[(<draws>)], hash <sample>.",
 )
 def balance(reading: Reading) -> None:
     """Read ``balance``; without a word behind it HAProxy means its default."""
@@ -96,13 +96,21 @@ def _hash(reading: Reading) -> None:
     values = reading.draft.settings.values
     if len(reading.words) < 3:
         reading.error(2, "balance : hash requires a sample expression.")
-    elif len(reading.words) > 3:
+        return
+    if len(reading.words) > 3:
         reading.error(3, f"balance : hash takes no other argument (got '{reading.words[3]}').")
-    elif reading.words[2] in HASHED:
-        values["balance"] = "hash"
-    else:
-        values["balance"] = "roundrobin"
-        reading.not_carried_out(2, f"'balance hash {reading.words[2]}'", ": roundrobin is used instead")
+        return
+    reader = acl_reader(reading)
+    try:
+        expression, _ = reader.expression(reading.words[2])
+    except AclError as wrong:
+        complain(reading, 2, wrong, f"failed to parse 'balance hash' expression '{reading.words[2]}' in : ", ".")
+        return
+    keep_references(reading, reader)
+    values["balance"] = "hash"
+    values.pop("hash", None)
+    if reading.words[2] != "src":
+        values["hash"] = expression
 
 
 @keyword(

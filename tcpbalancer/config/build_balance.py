@@ -14,6 +14,7 @@ from tcpbalancer.config.balance_keywords import NEEDS_HTTP, NEEDS_LOG
 from tcpbalancer.config.drafts import Options, ProxyDraft
 from tcpbalancer.config.findings import CHECKING, Report
 from tcpbalancer.model import Backend, Frontend, Hashing
+from tcpbalancer.model.rule import Expression
 
 
 def balance_settings(draft: ProxyDraft, report: Report) -> dict[str, Any]:
@@ -42,6 +43,12 @@ def balance_settings(draft: ProxyDraft, report: Report) -> dict[str, Any]:
         "fullconn": values.of("fullconn", int, 0),
         "retries": draft.settings.retries if values.of("retry-on", bool, True) else 0,
     }
+
+
+def hashed_sample(draft: ProxyDraft) -> Expression | None:
+    """Return what ``balance hash`` hashes, unless it is the client's address, or another algorithm was named later."""
+    values = draft.settings.values
+    return values.of("hash", Expression, None) if values.get("balance") == "hash" else None
 
 
 def limits_of_server(options: Options) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from tcpbalancer.config.acl import Reference
+from tcpbalancer.config.build_balance import hashed_sample
 from tcpbalancer.config.drafts import ProxyDraft
 from tcpbalancer.config.findings import CHECKING, FILE, PARSING_TIGHT, Report, maybe
 from tcpbalancer.config.rule_drafts import RulesDraft, rules_of
@@ -67,6 +68,7 @@ class RulesBuilder:
             inspect_delay=rules.inspect_delay,
             servers=tuple(self._use_server(draft, rules)),
             stick=tuple(self._stick(draft, rules)),
+            hashed=hashed_sample(draft),
         )
         return built if built != BackRules(inspect_delay=rules.inspect_delay) else None
 

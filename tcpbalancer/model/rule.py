@@ -138,3 +138,4 @@ class BackRules:
     inspect_delay: float | None = None
     servers: tuple[Choice, ...] = ()
     stick: tuple[StickRule, ...] = ()
+    hashed: Expression | None = None  # ``balance hash``; None for ``src``, which needs no rules

@@ -201,6 +201,9 @@ def test_each_client_gets_the_server_that_haproxy_gives_it(tmp_path: Path, serve
             for function in ("sdbm", "djb2", "wt6", "crc32")
             for kind, modifier in (("map-based", ""), ("consistent", "avalanche"))
         },
+        "hash_of_a_net": lines(servers, "hash src,ipmask(16)", *weights),
+        "hash_of_a_name": lines(servers, "hash fe_name", *weights, more="hash-type consistent crc32"),
+        "hash_of_a_number": lines(servers, "hash fe_id", *weights),
     }
 
     def scenario(program: Program) -> dict[str, list[str]]:

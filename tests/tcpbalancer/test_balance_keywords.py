@@ -7,6 +7,7 @@ import pytest
 from hakit.diagnostics import ConfigError
 from tcpbalancer.config.load import Loaded, read_texts
 from tcpbalancer.model import Backend, Hashing, Server
+from tcpbalancer.model.rule import Call, Expression
 
 TIMED = "defaults\n timeout connect 1s\n timeout client 2s\n timeout server 3s\n"
 
@@ -59,7 +60,15 @@ def test_balance_of_logs_falls_back_to_round_robin_in_haproxys_words() -> None:
     assert warnings("balance sticky") == warnings("balance log-hash") == [expected]
 
 
-@pytest.mark.parametrize("name", ["rdp-cookie", "rdp-cookie(x)", "hash dst"])
+def test_balance_hash_hashes_any_sample() -> None:
+    rules = backend("balance hash src,ipmask(24)").rules
+    assert rules is not None
+    assert rules.hashed == Expression(Call("src"), (Call("ipmask", (0xFFFFFF00,)),))
+    assert backend("balance hash src,ipmask(24)", "balance hash src").rules is None
+    assert backend("balance hash dst", "balance roundrobin").rules is None
+
+
+@pytest.mark.parametrize("name", ["rdp-cookie", "rdp-cookie(x)"])
 def test_what_is_not_carried_out_is_named(name: str) -> None:
     assert warnings(f"balance {name}") == [
         f"'balance {name}' is accepted but not carried out by tcpbalancer: roundrobin is used instead"
@@ -191,6 +200,7 @@ MISTAKES = [
     ("balance random(2x)", "balance : random : unexpected character 'x' after argument."),
     ("balance random(0)", "balance : random : number of draws must be at least 1."),
     ("balance hash", "balance : hash requires a sample expression."),
+    ("balance hash bogus", "failed to parse 'balance hash' expression 'bogus' in : unknown fetch method 'bogus'."),
     ("balance hash src dst", "balance : hash takes no other argument (got 'dst')."),
     ("hash-type", "'hash-type' only supports 'consistent' and 'map-based'."),
     ("hash-type ring", "'hash-type' only supports 'consistent' and 'map-based'."),

@@ -298,7 +298,7 @@ def test_setenv_acts_on_the_lines_that_follow() -> None:
     "line",
     [
         "option forwardfor", "cookie SERVERID insert indirect", "errorfile 503 /x", "acl a hdr(host) x",
-        "balance rdp-cookie", "balance hash dst", "timeout tarpit 1s",
+        "balance rdp-cookie", "timeout tarpit 1s",
         "tcp-request connection set-mark 1", "http-request set-header X y",
         "server s 192.0.2.1:1 cookie a tfo slowstart 3s",
     ],

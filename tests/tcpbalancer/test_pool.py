@@ -186,7 +186,7 @@ def test_slowstart_lets_only_a_part_of_maxconn_in(make: Make) -> None:
 
 def test_a_retry_knows_how_many_active_servers_there_are_and_which_of_them_run(make: Make) -> None:
     pool = make()
-    assert (pool.active(), pool.runs(pool.targets[0])) == (2, True)
+    assert (pool.active(), pool.is_running(0)) == (2, True)
     say(pool, 0, WEIGHT, 0)
     say(pool, 0, RUNNING, 0)
-    assert (pool.active(), pool.runs(pool.targets[0])) == (1, False)
+    assert (pool.active(), pool.is_running(0)) == (1, False)
