@@ -149,7 +149,8 @@ def cut(name: str, text: str, environment: Mapping[str, str]) -> list[Section]:
 
 def condition_holds(text: str, environment: Mapping[str, str] = os.environ) -> bool:
     """Return whether the condition behind ``-cc`` holds; raises TokenError or ConditionError."""
-    words = split(text, surroundings([], environment), comments=False)
+    environment = surroundings([], environment)
+    words = split(text, environment, comments=False)
     return holds(" ".join(word.text for word in words), environment, CAPABILITIES)
 
 

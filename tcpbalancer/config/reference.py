@@ -71,6 +71,45 @@ def _row(name: str, state: State, about: str, sections: str = "") -> Row:
     return Row(name, sections, state.value, about)
 
 
+_REASONS = tuple(
+    (re.compile(pattern), reason)
+    for pattern, reason in (
+        ("^(51degrees|deviceatlas|wurfl)", "Tells devices by their HTTP requests."),
+        ("quic", "Of QUIC."),
+        (r"lua|spoe|\btrace", "Of a part of HAProxy that is not part of this program."),
+        (
+            (
+                r"ssl|tls|crt|\bca-|ciphers|curves|sigalgs|alpn|npn|ecdhe|\bech\b|verify|sni\b|sni-|ocsp|renegotiate|0rtt"
+                "|issuers|key-base"
+            ),
+            "Of TLS, which is for checks only.",
+        ),
+        (
+            (
+                r"^tune|^no(epoll|poll|evports|kqueue|splice|getaddrinfo)|polling|profiling|memory|prealloc|maxpipes|fd-hard"
+                "|warn-blocked|expose-|debug|force-cfg|stats-file|anonkey|cluster"
+            ),
+            "Of HAProxy's own works: nothing follows from it here.",
+        ),
+        (
+            (
+                r"http|\bh[12][.-]|cookie|comp|error|redir|capture|\bws\b|forward|originalto|unique-id|keep-alive|checkcache"
+                "|pool|reuse|tarpit|small-buffers|idle-ping|redirect"
+            ),
+            "Of HTTP.",
+        ),
+        ("thread|cpu|numa|shard|process|nice", "Of threads and processors: workers are processes of one thread."),
+        (r"set-var|sc-|track-|\bgpc|declare|set-priority", "Variables and counters are not kept."),
+        ("mark|tos", "Packets are not marked."),
+    )
+)
+
+
+def _why(name: str) -> str:
+    """Return why a keyword is not carried out, as far as its name says it."""
+    return next((reason for pattern, reason in _REASONS if pattern.search(name)), "")
+
+
 def _registered(entries: Iterable[Keyword | LineOption]) -> list[Row]:
     rows = []
     for entry in entries:
@@ -85,7 +124,7 @@ def _sections(entry: Keyword | LineOption) -> Collection[str]:
 
 
 def _accepted(names: Iterable[str], having: Collection[str], prefix: str = "") -> list[Row]:
-    return [_row(prefix + name, State.ACCEPTED, "") for name in names if prefix + name not in having]
+    return [_row(prefix + name, State.ACCEPTED, _why(name)) for name in names if prefix + name not in having]
 
 
 def _refused(names: Iterable[str], having: Collection[str], about: str = "Not supported.") -> list[Row]:
@@ -166,7 +205,9 @@ def _of_lines(registered: Mapping[str, LineOption], others: Mapping[str, int], r
             syntax = f"{name}{' <value>' * values}"
             is_refused = name in refused or name in known.CHANGES_THE_STREAM
             about = "Other bytes would flow without it." if name in known.CHANGES_THE_STREAM else "Not supported."
-            rows.append(_row(syntax, State.REFUSED if is_refused else State.ACCEPTED, about if is_refused else ""))
+            rows.append(
+                _row(syntax, State.REFUSED if is_refused else State.ACCEPTED, about if is_refused else _why(name))
+            )
     return rows
 
 
@@ -187,7 +228,7 @@ def _of_actions() -> list[Row]:
             if action in carried_out:
                 rows.append(_row(name, State.DONE, ""))
             elif rule_keywords.WITHOUT_EFFECT.fullmatch(action):
-                rows.append(_row(name, State.ACCEPTED, ""))
+                rows.append(_row(name, State.ACCEPTED, _why(action)))
             else:
                 rows.append(_row(name, State.REFUSED, ""))
     denials = sorted(known.DENIALS)
