@@ -19,9 +19,12 @@ from hakit.service import AlreadyRunning, PidFile, detach, die_by, set_process_n
 from tcpbalancer.model import Configuration
 from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.options import Options
+from tcpbalancer.privileges import who_am_i, whose
 from tcpbalancer.program import PROCESS_NAME, Program, StartError, Telling, exit_status
 from tcpbalancer.worker import allow_all_descriptors
 
+LEAST = 64
+"""Descriptors without which not even the first connection could be served."""
 RESERVE = 16
 """Descriptors of a process beside two for each connection and one for each address: log, channel, counters."""
 
@@ -70,6 +73,9 @@ def provide_descriptors(configuration: Configuration, teller: Telling) -> None:
         teller.warning(problem)
         allow_all_descriptors()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit < LEAST:
+        problem = f"FD limit ({limit}) too low to start at all: please raise 'ulimit -n' to {LEAST} or more."
+        raise StartError([f"[{teller.program}.main()] {problem}"])
     if process.promises_maxconn and limit < needed:
         promise = f"maxconn={configuration.maxconn}/maxsock={needed}"
         problem = f"FD limit ({limit}) too low for {promise}. Please raise 'ulimit-n' to {needed} or more to avoid any"
@@ -124,4 +130,6 @@ class Launch:
             raise StartError([f"[{self._teller.program}.main()] {other}"]) from other
         except OSError as failed:
             problem = f"Cannot create pidfile {self._pid_file.path} : {failed.strerror}"
+            if isinstance(failed, PermissionError):
+                problem = f"{problem}. {whose(str(self._pid_file.path.parent))}; this is {who_am_i()}"
             raise StartError([f"[{self._teller.program}.main()] {problem}"]) from failed

@@ -104,6 +104,14 @@ def test_what_is_said_twice_holds_as_it_was_said_first(lines: list[str], told: s
     assert (identity.uid, identity.gid, identity.chroot) in {(1, None, None), (None, 1, None), (None, None, "/a")}
 
 
+def test_an_identity_changes_something_unless_it_only_keeps_capabilities() -> None:
+    assert not Identity().changes
+    assert not Identity(capabilities=frozenset({"cap_net_raw"})).changes
+    assert Identity(uid=1).changes
+    assert Identity(gid=1).changes
+    assert Identity(chroot="/").changes
+
+
 def worker(**values: object) -> Event:
     return Event(0.0, "tcpbalancer", "worker", values={"worker": 0, "pid": 7, **values})  # type: ignore[arg-type]
 

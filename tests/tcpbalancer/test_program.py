@@ -73,7 +73,7 @@ def test_the_page_asks_for_a_password_and_knows_csv_and_json(configuration: LabC
 def test_what_would_change_something_is_not_taken(configuration: LabConfiguration, tmp_path: Path) -> None:
     with program(configuration, tmp_path), socket.create_connection(("127.0.0.1", configuration.stats_port)) as client:
         client.sendall(b"POST /stats HTTP/1.0\r\nAuthorization: Basic YWRtaW46c2VjcmV0\r\nContent-Length: 0\r\n\r\n")
-        assert b" 405 " in read_exactly(client, 20)
+        assert b" 303 " in read_exactly(client, 20)  # to the page, which says that nothing is allowed
 
 
 def test_whoever_listens_hears_the_end(configuration: LabConfiguration, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def refused(tmp_path: Path, hard: int, *lines: str) -> str:
     [
         (["maxconn 2000"], "Cannot raise FD limit to 4017, limit is 200."),
         (["ulimit-n 5000"], "Cannot raise FD limit to 5000, limit is 200."),
+        (["ulimit-n 20"], "FD limit (20) too low to start at all: please raise 'ulimit -n' to 64 or more."),
     ],
 )
 def test_too_few_descriptors_are_told_in_haproxys_words(tmp_path: Path, lines: list[str], told: str) -> None:

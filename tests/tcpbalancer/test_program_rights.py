@@ -141,6 +141,26 @@ def test_a_privileged_port_without_the_right_is_told_in_haproxys_words(tmp_path:
     assert "CAP_NET_BIND_SERVICE" in told
 
 
+def test_a_pid_file_without_the_right_is_told_with_its_folder_and_its_owner(tmp_path: Path) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "f.cfg"
+    folder.mkdir()
+    folder.chmod(0o500)
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    file.write_text(text(free_port(), 1, free_port()))
+    command = [
+        "setpriv",
+        "--bounding-set=-dac_override,-dac_read_search",
+        *TCPBALANCER,
+        "-W",
+        "-p",
+        str(folder / "x.pid"),
+    ]
+    done = subprocess.run([*command, "-f", str(file)], capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 1
+    owner = f"{folder} belongs to user nobody, mode 0500; this is user root"
+    assert f"Cannot create pidfile {folder}/x.pid : Permission denied. {owner}" in done.stderr
+
+
 def test_who_and_whose_are_said_in_words(tmp_path: Path) -> None:
     assert who_am_i() == "user root"
     tmp_path.chmod(0o750)
