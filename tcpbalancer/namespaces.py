@@ -37,6 +37,15 @@ def within(name: str | None) -> Iterator[None]:
         os.close(ours)
 
 
+def exists(name: str) -> bool:
+    """Return whether there is such a namespace, and we may look at it."""
+    try:
+        descriptor_of(name)
+    except OSError:
+        return False
+    return True
+
+
 @cache
 def descriptor_of(name: str) -> int:
     """Return the descriptor of a namespace, the same one each time; raises OSError."""

@@ -8,6 +8,10 @@ Source: HAProxy's configuration manual, sections 5.1 "Bind options" and 11 "Addr
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
+
 from tcpbalancer.config.drafts import BindDraft, Options
 from tcpbalancer.config.line_options import read_bind_options
 from tcpbalancer.config.registry import LISTENERS, Reading, keyword
@@ -50,12 +54,26 @@ def bind(reading: Reading) -> None:
         reading.draft.binds.extend(binds)
 
 
+def _look_at_descriptor(number: str) -> None:
+    """Raise ValueError unless a descriptor is an inherited socket."""
+    try:
+        is_socket = stat.S_ISSOCK(os.fstat(int(number)).st_mode)
+        problem = None if is_socket else os.strerror(errno.ENOTSOCK)
+    except OSError as failed:
+        problem = failed.strerror
+    if problem is not None:
+        raise ValueError(f"cannot use file descriptor '{number}' : {problem}.")
+
+
 def _listening(reading: Reading, text: str, options: Options) -> list[BindDraft]:
     if text.startswith(_NOT_DONE):
         reading.not_carried_out(1, f"'bind {text}'", ": nothing will listen there")
         return []
     if text.startswith(_WITHOUT_PORT):
-        return [BindDraft(named(text), 0, options, reading.statement)]
+        place = named(text)
+        if place.startswith("fd@"):
+            _look_at_descriptor(place.removeprefix("fd@"))
+        return [BindDraft(place, 0, options, reading.statement)]
     address = parse_address(text)
     if address.offset:
         raise ValueError(f"port offset not permitted here in '{text}'")

@@ -1,6 +1,6 @@
 """The options of ``bind`` that say what the socket is like.
 
-Laws: pure; parsers raise ValueError in HAProxy's words and nothing else.
+Laws: parsers raise ValueError in HAProxy's words and nothing else. A network namespace is looked at at once.
 
 Source: HAProxy's configuration manual, section 5.1 "Bind options"; ``cfgparse-tcp.c``, ``cfgparse.c``.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from tcpbalancer import namespaces
+from tcpbalancer.config.findings import FILE
 from tcpbalancer.config.line_options import Given, bind_flag, bind_option
 from tcpbalancer.config.values import TimeError, parse_time
 
@@ -45,7 +47,11 @@ def interface(given: Given) -> str:
 
 @bind_option("namespace <name>", "The network namespace in which it listens.")
 def namespace(given: Given) -> str:
-    """Read ``namespace``."""
+    """Read ``namespace``; HAProxy, too, opens it at once."""
+    if not namespaces.exists(given.text):
+        place = given.reading.at(given.position + 1)
+        given.reading.report.error_as(FILE, place, f"Cannot open namespace '{given.text}'.")
+        raise ValueError("error encountered while processing 'namespace'")
     return given.text
 
 

@@ -1,6 +1,7 @@
 """How servers are reached: ``source``, the options ``source``, ``send-proxy`` and its relatives, ``namespace``.
 
-Laws: pure; handlers report and never raise, parsers raise ValueError in HAProxy's words and nothing else.
+Laws: handlers report and never raise, parsers raise ValueError in HAProxy's words and nothing else. Whether a network
+namespace is there is seen at once, as HAProxy does it.
 
 Source: HAProxy's configuration manual, sections 4.2 "source" and 5.2 "Server and default-server options"; ``server.c``.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tcpbalancer import namespaces
 from tcpbalancer.config.drafts import Options, ProxyDraft, ServerDraft
 from tcpbalancer.config.line_options import Given, server_flag, server_option
 from tcpbalancer.config.registry import BACK, Reading, keyword
@@ -51,6 +53,8 @@ def namespace(given: Given) -> str:
     """Read ``namespace``."""
     if given.text == "*":
         raise ValueError("'namespace *' is not supported by tcpbalancer: name the namespace")
+    if not namespaces.exists(given.text):
+        raise ValueError(f"Cannot open namespace '{given.text}'")
     return given.text
 
 

@@ -32,6 +32,7 @@ PLACE = re.compile(r"^\[ALERT\] *\(\d+\) : (config : )?(([Pp]arsing )?\[f\.cfg:\
 OPENLY = re.compile(r"not carried out by tcpbalancer")
 
 STRICTER = {
+    r"bind :80 (backlog|maxconn) abc": "no number: 2.6 takes it for 0",
     r"(maxconn|retries) (abc|-5|x|3x|99999999999)": "no number: 2.6 takes it for 0, or for what stands before",
     r"default-server (maxconn|weight|port) \w+": "the same",
     r"server .* (weight|maxconn|port)( abc| x| 0| 99999)?": "the same",

@@ -12,6 +12,7 @@ from running_balancer import RunningBalancer, one_way, server
 from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly
 
 from hakit.diagnostics import ConfigError
+from tcpbalancer import namespaces
 from tcpbalancer.config.load import read_texts
 from tcpbalancer.listening import ListenError, ListeningSockets
 from tcpbalancer.model import Bind, Frontend
@@ -42,7 +43,6 @@ def said(line: str) -> str:
         ("bind 127.0.0.1:80-82", ["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:82"]),
         ("bind /run/a.sock,unix@/run/b.sock", ["/run/a.sock", "/run/b.sock"]),
         ("bind abns@door", ["abns@door"]),
-        ("bind fd@3,fd@${OTHER}", ["fd@3", "fd@7"]),
     ],
 )
 def test_bind_takes_addresses_of_every_kind(line: str, places: list[str]) -> None:
@@ -51,7 +51,14 @@ def test_bind_takes_addresses_of_every_kind(line: str, places: list[str]) -> Non
     assert [bind.id for bind in found] == list(range(1, len(places) + 1))
 
 
-def test_bind_options_are_kept() -> None:
+def test_bind_takes_inherited_descriptors_by_number_and_by_variable() -> None:
+    with socket.socket() as one, socket.socket() as other:
+        found = binds(f"bind fd@{one.fileno()},fd@${{OTHER}}", {"OTHER": str(other.fileno())})
+        assert [bind.title for bind in found] == [f"fd@{one.fileno()}", f"fd@{other.fileno()}"]
+
+
+def test_bind_options_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespaces, "exists", lambda _: True)
     (found,) = binds(
         "bind 127.0.0.1:80 name n id 7 interface lo namespace blue transparent mss 1400 tcp-ut 30s tfo defer-accept "
         "backlog 17 v6only mode 660 uid 1 gid 2 accept-proxy"
@@ -71,6 +78,9 @@ def test_an_id_that_is_taken_is_not_given_again() -> None:
     [
         ("bind fd@", "'bind' : file descriptor '' is not a valid integer in 'fd@'"),
         ("bind fd@x", "'bind' : file descriptor 'x' is not a valid integer in 'fd@x'"),
+        ("bind fd@999", "'bind' : cannot use file descriptor '999' : Bad file descriptor."),
+        ("bind :1 namespace nope", "Cannot open namespace 'nope'."),
+        ("bind :1 namespace nope", "'bind :1' in section 'listen' : error encountered while processing 'namespace'."),
         ("bind unix@", "'bind' : missing path or name in 'unix@'"),
         ("bind unix@x", "'bind' : a path from the root on is expected in 'unix@x'"),
         (f"bind /{'x' * 100}", f"'bind' : socket path '/{'x' * 100}' too long (max 97)"),

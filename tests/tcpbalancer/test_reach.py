@@ -12,6 +12,7 @@ from running_balancer import RunningBalancer, one_way, server
 from tcp_peers import ScriptedServer, free_port, read_to_end
 
 from hakit.diagnostics import ConfigError
+from tcpbalancer import namespaces
 from tcpbalancer.config.load import read_texts
 from tcpbalancer.model import Server
 from tcpbalancer.model.reach import Reach, Source
@@ -72,7 +73,8 @@ def test_source_of_a_proxy_holds_for_servers_that_have_none() -> None:
     assert found["t"].reach.source == Source("10.0.0.2")
 
 
-def test_a_check_comes_from_the_same_source_and_namespace() -> None:
+def test_a_check_comes_from_the_same_source_and_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespaces, "exists", lambda _: True)
     check = servers("server s 127.0.0.1:2 check source 10.0.0.1 namespace blue tcp-ut 5s")["s"].check
     assert check is not None
     assert (check.source, check.namespace) == ("10.0.0.1", "blue")
@@ -92,6 +94,7 @@ def test_a_check_comes_from_the_same_source_and_namespace() -> None:
         ("server s 127.0.0.1:2 proxy-v2-options foo", "'foo' : proxy v2 option not implemented"),
         ("server s 127.0.0.1:2 tcp-ut x", "'tcp-ut' : expects a positive delay in milliseconds"),
         ("server s 127.0.0.1:2 namespace *", "'namespace *' is not supported by tcpbalancer"),
+        ("server s 127.0.0.1:2 namespace nope", "'server l/s' : Cannot open namespace 'nope'."),
         ("server s fd@5", "a file descriptor is not acceptable here in 'fd@5'"),
         ("server s 127.0.0.1:1-5", "port range not permitted here in '127.0.0.1:1-5'"),
     ],
