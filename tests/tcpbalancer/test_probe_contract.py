@@ -93,14 +93,17 @@ def test_a_server_that_closes_at_once_has_failed(probe: Dialogue) -> None:
 
 @pytest.mark.parametrize("probe", SPEAKING.values(), ids=SPEAKING)
 def test_a_server_that_resets_has_failed_by_a_fault_of_its_own(probe: Dialogue) -> None:
+    waits = not isinstance(probe.steps[1], Expect)
+
     def script(peer: socket.socket) -> None:
-        if not isinstance(probe.steps[1], Expect):
+        if waits:
             peer.recv(1)
         reset(peer)
 
     with ScriptedServer(script) as server:
         result = asked(server.port, probe)
-    assert result.status is CheckStatus.SOCKERR
+    # Who resets at once may do so before we know that the connection stood.
+    assert result.status in {CheckStatus.SOCKERR, CheckStatus.SOCKERR if waits else CheckStatus.L4CON}
     assert result.info.startswith("ECONNRESET returned by OS (Connection reset by peer)")
     assert not result.is_ours
 
