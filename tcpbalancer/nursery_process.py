@@ -32,7 +32,9 @@ from tcpbalancer.nursery import (
 )
 
 PATIENCE = 10.0
-"""Seconds for an answer; the first comes when everything is loaded."""
+"""Seconds for the first answer, which comes when everything is loaded."""
+PROMPT = 5.0
+"""Seconds for each later one: who needs longer is frozen, and holds us up."""
 AFTERWARDS = 1.0
 """Seconds for the status of a worker that is known to have ended."""
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +63,7 @@ class NurseryProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ended: dict[int, int] = {}
+        self._patience = PATIENCE
 
     @property
     def identity(self) -> Identity | None:
@@ -84,6 +87,7 @@ class NurseryProcess:
         finally:
             theirs.close()
         self._control = ours
+        self._patience = PATIENCE
 
     def become(self, identity: Identity) -> None:
         """Have all workers from now on be this; raises NurseryError with HAProxy's sentence."""
@@ -132,7 +136,7 @@ class NurseryProcess:
             try:
                 return self._asked(request, descriptors)
             except TimeoutError:
-                how = f"has not answered within {PATIENCE:g} s"
+                how = f"has not answered within {self._patience:g} s"
             except OSError:
                 how = f"has ended: {self._how()}"
             self.end()
@@ -150,7 +154,7 @@ class NurseryProcess:
 
     def _asked(self, request: Request, descriptors: Sequence[int] = ()) -> Reply:
         assert self._control is not None
-        self._control.settimeout(PATIENCE)
+        self._control.settimeout(self._patience)
         send(self._control, pickle.dumps(request), descriptors[:PER_MESSAGE])
         for start in range(PER_MESSAGE, len(descriptors), PER_MESSAGE):
             send(self._control, b"-", descriptors[start : start + PER_MESSAGE])
@@ -159,6 +163,7 @@ class NurseryProcess:
             if reply is None:
                 raise BrokenPipeError
             if not isinstance(reply, Died):
+                self._patience = PROMPT
                 return reply
 
     def _receive(self) -> Reply | None:

@@ -48,6 +48,20 @@ def test_a_nursery_that_has_died_is_replaced(nursery: NurseryProcess) -> None:
         os.close(empty)
 
 
+def test_a_nursery_that_is_frozen_is_replaced(nursery: NurseryProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tcpbalancer.nursery_process.PROMPT", 0.2)
+    empty = os.memfd_create("empty")
+    try:
+        os.close(nursery.fork([empty]).pidfd)
+        assert nursery._process is not None
+        frozen = nursery._process.pid
+        os.kill(frozen, signal.SIGSTOP)
+        os.close(nursery.fork([empty]).pidfd)
+        assert nursery._process.pid != frozen
+    finally:
+        os.close(empty)
+
+
 def test_what_cannot_be_had_is_said(nursery: NurseryProcess) -> None:
     with pytest.raises(NurseryError, match=r"^Cannot chroot\(/nonexistent\)"):
         nursery.become(Identity(chroot="/nonexistent"))
