@@ -388,3 +388,19 @@ def test_samples_are_worth_something_as_another_kind() -> None:
     assert cast(True, Kind.TEXT) == b"1"
     assert cast(b"x", Kind.BINARY) == b"x"
     assert cast(ip("::1"), Kind.TEXT) == b"::1"
+
+
+WORDS = """
+    { } ! || or src dst_port req.payload(0,2) req.payload( req.ssl_ver str(a,b) str('x ipv4(1.2.3.4) nbsrv(b)
+    src,ipmask(24) src,lower,hex -i -m -f -u -- str beg reg int ip len bin found eq gt lt 1 1:2 -5 10.0.0.0/8 ::1 3.1 (
+    16 \\ , ) TRUE
+"""
+
+
+@given(st.lists(st.sampled_from(WORDS.split()) | st.text(max_size=8), max_size=8), st.binary(max_size=30))
+def test_any_words_are_a_condition_that_can_be_asked_or_an_error(words: list[str], data: bytes) -> None:
+    try:
+        condition = AclReader("b", no_file).condition([word for word in words if word], {}, unless=False)
+    except AclError:
+        return
+    make_condition(condition)(replace(FACTS, data=data, final=False))
