@@ -17,7 +17,7 @@ import hmac
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from hakit.events import EventHub
 from hakit.transcript import Event
@@ -78,9 +78,9 @@ class Doorkeeper:
     def received(self, count: int) -> None:
         """Take note of bytes that came in."""
 
-    def misunderstood(self, _transport: asyncio.BaseTransport | None) -> web.Response | None:
-        """Return what is said to whoever sent something that is no HTTP; None: aiohttp's own words."""
-        return None
+    def misunderstood(self, _transport: asyncio.BaseTransport) -> bytes:
+        """Return what is sent to whoever sent something that is no HTTP; nothing: aiohttp's own words."""
+        return b""
 
     def too_late(self, _transport: asyncio.Transport, _seconds: float) -> bytes:
         """Return what is sent, before the end, to whoever has not asked anything within these seconds."""
@@ -99,12 +99,13 @@ class _Handler(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what aiohttp could not read, or what we could not answer."""
-        if status < 500 and not request.writer.output_size:
-            said = self.doorkeeper.misunderstood(request.transport)
-            if said is not None:
-                request._version = HttpVersion11  # noqa: SLF001 - what could not be read would be answered as 1.0
-                said.force_close()
-                return said
+        transport = request.transport
+        if status < 500 and isinstance(transport, asyncio.Transport) and not request.writer.output_size:
+            said = self.doorkeeper.misunderstood(transport)
+            if said:
+                transport.write(said)
+                transport.close()
+                return web.Response(status=status)  # it finds nobody any more
         return super().handle_error(request, status, exc, message)
 
 

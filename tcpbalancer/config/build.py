@@ -16,7 +16,7 @@ from tcpbalancer.config.check_servers import CheckBuilder
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, Report, maybe
-from tcpbalancer.config.page_drafts import USERLISTS, http_front, refuse_proxy_headers, stats_page
+from tcpbalancer.config.page_drafts import USERLISTS, http_front, stats_page
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.reach_keywords import reach_of
 from tcpbalancer.config.rule_drafts import rules_of
@@ -174,8 +174,6 @@ class _Builder:
     def _frontend(self, draft: ProxyDraft) -> Frontend:
         settings, whole = draft.settings, self._drafts.whole
         in_tcp = settings.mode is Mode.TCP
-        if not in_tcp:
-            refuse_proxy_headers(draft, self._report)
         return Frontend(
             name=draft.name,
             binds=build_binds(draft, self._report, self._resolve),

@@ -66,7 +66,8 @@ def with_fullconn(backends: Mapping[str, Backend], frontends: Mapping[str, Front
     """Return the backends with their ``fullconn``: unless it is set, a tenth of what its frontends may send there."""
     sent: Counter[str | None] = Counter()
     for frontend in frontends.values():
-        sent[frontend.default_backend] += frontend.maxconn
+        own = frontend.name if frontend.http is not None else None  # a page passes nothing on, but has its own side
+        sent[frontend.default_backend or own] += frontend.maxconn
     return {
         name: backend if backend.fullconn else replace(backend, fullconn=max((sent[name] + 9) // 10, 1))
         for name, backend in backends.items()

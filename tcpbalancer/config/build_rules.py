@@ -34,7 +34,6 @@ class RulesBuilder:
         self._check_references(draft, rules)
         if draft.settings.mode is Mode.HTTP:
             self._refuse_for_a_page(draft, rules)
-            return None
         built = FrontRules(
             connection=tuple(rules.connection),
             session=tuple(rules.session),
@@ -46,13 +45,10 @@ class RulesBuilder:
         return built if built != FrontRules(inspect_delay=rules.inspect_delay) else None
 
     def _refuse_for_a_page(self, draft: ProxyDraft, rules: RulesDraft) -> None:
-        """A page is not served by those who ask rules."""
-        listed = {"connection": rules.connection, "session": rules.session, "content": rules.content}
-        for name, each in listed.items():
-            if any(rule.action != "accept" for rule in each):
-                why = "is not carried out by tcpbalancer for the statistics page: everybody would be let in"
-                message = f"Proxy '{draft.name}': 'tcp-request {name}' {why}."
-                self._report.error_as(FILE, draft.section.header.location, message)
+        """Nobody takes a PROXY header away from a page."""
+        if any(rule.action == "expect-proxy" for rule in rules.connection):
+            message = f"Proxy '{draft.name}': 'expect-proxy' is not carried out by tcpbalancer for the statistics page."
+            self._report.error_as(FILE, draft.section.header.location, message)
         for bind in draft.binds:
             if bind.options.get("accept-proxy"):
                 why = "is not carried out by tcpbalancer for the statistics page"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from tcpbalancer.config.drafts import GlobalDraft, ProxyDraft
-from tcpbalancer.config.findings import Report
 from tcpbalancer.config.registry import Reading
 from tcpbalancer.model import HttpFront, HttpRule, Mode, StatsPage, UserList
 from tcpbalancer.model.rule import Condition
@@ -70,14 +69,6 @@ def http_front(draft: ProxyDraft, whole: GlobalDraft) -> HttpFront:
         keep_alive_timeout=http.keep_alive or None,
         httplog=draft.settings.log.httplog_at is not None,
     )
-
-
-def refuse_proxy_headers(draft: ProxyDraft, report: Report) -> None:
-    """Report addresses of a page whose connections begin with a PROXY header: nobody here would take it away."""
-    for bind in draft.binds:
-        if bind.options.get("accept-proxy"):
-            message = "'bind' : 'accept-proxy' is not supported by tcpbalancer for a proxy in HTTP mode"
-            report.error(bind.statement.at(1), message, bind.statement.source_at(1))
 
 
 def stats_page(draft: ProxyDraft, whole: GlobalDraft) -> StatsPage | None:

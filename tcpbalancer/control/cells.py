@@ -148,7 +148,7 @@ def _throttle(row: Row) -> Cell:
 
 
 COLUMNS = (
-    Column("State", "State", _state, "state", is_badge=True),
+    Column("State", "Now", _state, "state", is_badge=True),
     Column("State", "Since", _since),
     Column("State", "Last check", _check, "check"),
     Column("State", "Wght", _weight),

@@ -28,6 +28,8 @@ CHECK_CODES = (
 _CODES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
 _KINDS = (("frontend", "FRONTEND", FRONTEND), ("backend", "BACKEND", BACKEND), ("server", "SERVER", SERVER))
 
+_HTTP_ONLY = frozenset({"req_rate_max", "req_tot", "intercepted", "cache_lookups", "cache_hits", "cache_hint_hits"})
+
 Labels = tuple[tuple[str, str], ...]
 Series = tuple[Labels, float | int | str]
 
@@ -129,13 +131,21 @@ def _of_row(family: Family, row: Row, servers: Mapping[str, Sequence[Row]]) -> I
 
 
 def _plain(family: Family, row: Row) -> Iterator[Series]:
-    if family.source in row.values:
-        yield (), row.values[family.source]
+    """Yield the value; what is empty is not a number, or not there where it makes no sense."""
+    value = row.values.get(family.source)
+    if value is not None:
+        yield (), value
+    elif family.source == "check_code":
+        yield from [((), 0)] if _check_code(row) else []
+    elif family.source not in _HTTP_ONLY or row["mode"] == "http":
+        yield (), "NaN"
 
 
 def _milliseconds(family: Family, row: Row) -> Iterator[Series]:
     if family.source in row.values:
-        yield (), f"{int(row.values[family.source]) / 1000:f}".rstrip("0").rstrip(".")
+        yield (), f"{int(row.values[family.source]) / 1000:.3f}".rstrip("0").rstrip(".")
+    elif _check_code(row):
+        yield (), "NaN"
 
 
 def _codes(_: Family, row: Row) -> Iterator[Series]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from hakit.web import Doorkeeper, Site
 from tcpbalancer.control import metrics, page, table, typed
@@ -138,18 +138,24 @@ class StatisticsSite:
         order = self._supervisor.configuration.order
         return order.index(self._frontend.name) + FIRST_PROXY if self._frontend.name in order else 0
 
-    def sent_away(self, transport: asyncio.BaseTransport | None, reply: Reply, waited: float) -> None:
+    def sent_away(self, transport: asyncio.BaseTransport, reply: Reply, waited: float) -> None:
         """Take note of somebody whose request could not be read, or did not come in time."""
         self.counters.errors += 1
         self.counters.requests.count(time.monotonic())
         self.counters.answered(reply.status)
-        peer = _address(None if transport is None else transport.get_extra_info("peername"))
+        peer = _address(transport.get_extra_info("peername"))
         self._log(_Visit(peer, time.time() - waited, None), reply, 0)
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         counters = self.counters
+        if request.version < HttpVersion10 and isinstance(request.transport, asyncio.Transport):
+            reply = standard(400)
+            self.sent_away(request.transport, reply, 0.0)
+            request.transport.write(reply.to_bytes())
+            request.transport.close()
+            raise ConnectionResetError
         counters.requests.count(time.monotonic())
         own = ("", 0) if request.transport is None else request.transport.get_extra_info("sockname")
         peer = ("", 0) if request.transport is None else request.transport.get_extra_info("peername")
@@ -223,7 +229,7 @@ class StatisticsSite:
     def _statistics(self, shown: StatsPage, asked: Asked, *, is_admin: bool) -> Reply:
         refresh = shown.refresh if asked.refresh else None
         if asked.form == "json-schema":
-            return document(_KINDS[asked.form], SCHEMA)
+            return document(_KINDS[asked.form], SCHEMA, refresh=refresh)
         snapshot = self._supervisor.snapshot()
         rows = in_scope(table.rows(snapshot), shown.scopes, self._frontend.name, asked.scope)
         if asked.up or asked.no_maint:
@@ -287,12 +293,10 @@ class _Counting(Doorkeeper):
     def received(self, count: int) -> None:
         self._site.counters.bytes_in += count
 
-    def misunderstood(self, transport: asyncio.BaseTransport | None) -> web.Response:
+    def misunderstood(self, transport: asyncio.BaseTransport) -> bytes:
         reply = standard(400)
         self._site.sent_away(transport, reply, 0.0)
-        response = _as_response(reply)
-        response.headers["content-length"] = str(len(reply.body))
-        return response
+        return reply.to_bytes()
 
     def too_late(self, transport: asyncio.Transport, seconds: float) -> bytes:
         reply = standard(408, flags="cR")

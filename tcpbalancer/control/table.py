@@ -158,7 +158,7 @@ def _frontend(frontend: FrontendStatistics) -> dict[str, Value]:
 
 def _http(http: HttpStatistics) -> dict[str, Value]:
     return {
-        **dict.fromkeys(("cache_lookups", "cache_hits", "hrsp_other"), 0),
+        **dict.fromkeys(("cache_lookups", "cache_hits", "cache_hint_hits", "hrsp_other"), 0),
         **dict(zip(_HTTP_COUNTS, http.answers, strict=False)),
         "req_tot": http.requests,
         "req_rate": http.request_rate,
@@ -228,7 +228,9 @@ def _agent(agent: CheckStatistics) -> dict[str, Value]:
 
 
 def _backend(proxy: ProxyStatistics, backend: BackendStatistics) -> dict[str, Value]:
-    http = (*_HTTP_COUNTS, "req_tot", "cache_lookups", "cache_hits") if proxy.mode is Mode.HTTP else ()
+    http = (
+        (*_HTTP_COUNTS, "req_tot", "cache_lookups", "cache_hits", "cache_hint_hits") if proxy.mode is Mode.HTTP else ()
+    )
     return {
         **dict.fromkeys((*_BACKEND_ZEROS, *http), 0),
         **_traffic(backend.traffic),

@@ -231,13 +231,16 @@ def test_stats_admin_needs_a_condition_that_holds() -> None:
 
 def test_rules_of_tcp_request_hold_for_pages_too() -> None:
     made = frontend(
-        "tcp-request connection reject if { src 192.0.2.1 }\ntcp-request content reject if { src 192.0.2.2 }"
+        "tcp-request connection reject if { src 192.0.2.1 }\ntcp-request content reject if { src 192.0.2.2 }\n"
+        "tcp-request session silent-drop if { src 192.0.2.4 }"
     )
 
     def facts(source: str) -> Facts:
         return Facts(Nobody(), parse_ip(source), request=Request())  # type: ignore[arg-type] # asks nothing
 
-    assert [Gate(made).admits(facts(f"192.0.2.{number}")) for number in (1, 2, 3)] == [False, True, True]
+    assert [Gate(made).admits(facts(f"192.0.2.{number}")) for number in (1, 2, 3, 4)] == [
+        False, True, True, False,
+    ]  # fmt: skip
     assert Gate(made).before(facts("192.0.2.2")) is DROPPED
     assert Gate(made).before(facts("192.0.2.3")) is None
 
@@ -385,5 +388,8 @@ def test_where_bytes_are_relayed_rules_for_requests_are_not_carried_out_and_nobo
 
 
 def test_a_page_takes_no_proxy_header() -> None:
-    with pytest.raises(ConfigError, match="'accept-proxy' is not supported by tcpbalancer for a proxy in HTTP mode"):
+    assert errors("tcp-request connection expect-proxy layer4") == [
+        "Proxy 'l': 'expect-proxy' is not carried out by tcpbalancer for the statistics page."
+    ]
+    with pytest.raises(ConfigError, match="'accept-proxy' is not carried out by tcpbalancer for the statistics page"):
         read(f"{TIMED}listen l\n bind 127.0.0.1:1 accept-proxy\n stats enable\n")

@@ -256,12 +256,11 @@ def test_what_is_wrong_is_said_in_haproxy_s_words(line: str, message: str) -> No
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("tcp-request connection reject unless LOCALHOST", "'tcp-request connection' is not carried out"),
-        ("tcp-request content reject", "'tcp-request content' is not carried out"),
+        ("tcp-request connection expect-proxy layer4", "'expect-proxy' is not carried out"),
         ("bind 127.0.0.1:2 accept-proxy", "'accept-proxy' is not carried out"),
     ],
 )
-def test_rules_of_a_statistics_page_are_refused_since_nobody_would_ask_them(line: str, told: str) -> None:
+def test_a_statistics_page_that_should_take_proxy_headers_is_refused(line: str, told: str) -> None:
     text = f"{TIMED}listen stats\n mode http\n bind 127.0.0.1:1\n stats enable\n {line}\n"
     assert any(told in message for message in said(text))
     assert not any("carried out" in each for each in said(text.replace(line, "tcp-request connection accept")))
