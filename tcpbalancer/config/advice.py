@@ -5,8 +5,10 @@ Laws: pure. Advice never changes anything and never stops a start. Each one says
 
 from __future__ import annotations
 
+from tcpbalancer.config.build_log import proxy_log
 from tcpbalancer.config.drafts import Drafts, ProxyDraft
 from tcpbalancer.config.findings import Report
+from tcpbalancer.config.inheritance import kind_of
 from tcpbalancer.model import Mode
 
 WELL_KNOWN = frozenset(
@@ -39,8 +41,10 @@ def advise(drafts: Drafts, report: Report) -> None:
             _on_patroni(drafts, draft, report)
         if draft.has_frontend and draft.settings.mode is Mode.HTTP:
             _on_passwords(draft, report)
-        if draft.has_frontend and (log := draft.settings.log).tcplog and not (log.use_global or log.targets):
-            message = f"log format ignored for proxy '{draft.name}' since it has no log address."
+        log = draft.settings.log
+        nowhere = not proxy_log(log, drafts.whole).targets
+        if draft.has_frontend and nowhere and (log.tcplog or log.format is not None):
+            message = f"log format ignored for {kind_of(draft.section)} '{draft.name}' since it has no log address."
             report.warn_as("", draft.section.header.location, message)
 
 

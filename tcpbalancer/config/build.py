@@ -16,6 +16,7 @@ from tcpbalancer.config.check_servers import CheckBuilder
 from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, Report, maybe
+from tcpbalancer.config.http_only import warn_of_http
 from tcpbalancer.config.page_drafts import USERLISTS, http_front, stats_page
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.reach_keywords import reach_of
@@ -120,23 +121,10 @@ class _Builder:
                     "relays bytes as in 'mode tcp'"
                 )
                 self._report.advise(place, message, source)
-        if settings.mode is Mode.TCP:
-            self._warn_of_http_settings(draft)
-
-    def _warn_of_http_settings(self, draft: ProxyDraft) -> None:
-        settings = draft.settings
-        if settings.log.httplog_at is not None and draft.has_frontend:
-            place, source = settings.log.httplog_at
-            message = (
-                f"'option httplog' not usable with proxy '{draft.name}' (needs 'mode http'). "
-                "Falling back to 'option tcplog'."
-            )
-            self._report.warn_as("parsing [{}] : ", place, message, source)
+        elif settings.mode is Mode.TCP:
+            warn_of_http(draft, self._report)
+        if settings.mode is Mode.TCP and settings.log.httplog_at is not None:
             settings.log.tcplog = True
-        if settings.stats is not None and settings.stats_at is not None and draft.has_frontend:
-            place, source = settings.stats_at
-            message = f"'stats' statement ignored for proxy '{draft.name}' as it requires HTTP mode."
-            self._report.warn_as("parsing [{}] : ", place, message, source)
 
     def _proxy(self, draft: ProxyDraft) -> None:
         self._warn_of_missing_timeouts(draft)

@@ -18,6 +18,7 @@ from hakit.diagnostics import Diagnostic, Findings, Location, Severity
 PARSING = "config : parsing [{}] : "
 PARSING_TIGHT = "config : parsing [{}]: "
 DUPLICATE = "config : Parsing [{}]: "
+PARSING_OF_PROXY = "parsing [{}] : "
 SERVER = "config : [{}] : "
 RESOLVING = "[{}] : "
 CHECKING = ""

@@ -196,7 +196,8 @@ _LOG_FORMAT, _ERROR_LOG_FORMAT = _format("log-format"), _format("error-log-forma
 def log_format(reading: Reading) -> None:
     """Read ``log-format``."""
     if (found := _LOG_FORMAT(reading)) is not None:
-        reading.draft.settings.log.format = found
+        draft = reading.draft.settings.log
+        draft.format, draft.httplog_at = found, None
 
 
 @keyword(
@@ -217,13 +218,14 @@ def option_tcplog(reading: Reading) -> None:
         reading.warn(0, f"backend '{reading.draft.name}' : 'option tcplog' directive is ignored in backends.")
     elif reading.no_more_than(2):
         draft = reading.draft.settings.log
-        draft.tcplog, draft.format = True, None
+        draft.tcplog, draft.format, draft.httplog_at = True, None, None  # the last format holds
 
 
 @keyword("option httplog", PROXY, "In TCP mode the same as tcplog.", words=2)
 def option_httplog(reading: Reading) -> None:
     """Read ``option httplog``; the warning comes once per proxy, at the end."""
-    reading.draft.settings.log.httplog_at = (reading.at(1), reading.source_at(1))
+    draft = reading.draft.settings.log
+    draft.tcplog, draft.format, draft.httplog_at = False, None, (reading.at(1), reading.source_at(1))
 
 
 def _switch(name: str, field: str, summary: str) -> None:

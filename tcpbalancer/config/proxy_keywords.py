@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tcpbalancer.config import known
 from tcpbalancer.config.findings import PARSING_TIGHT, maybe
+from tcpbalancer.config.http_only import remember_option
 from tcpbalancer.config.page_drafts import http_of
 from tcpbalancer.config.registry import BACK, FRONT, KEYWORDS, PROXY, Reading, keyword
 from tcpbalancer.config.removed import REMOVED
@@ -122,6 +123,7 @@ def option(reading: Reading) -> None:
         return
     name = reading.words[1]
     if name in known.OPTIONS:
+        remember_option(reading)
         if not reading.negated:
             reading.not_carried_out(1, f"'option {name}'")
     elif f"option {name}" in REMOVED:

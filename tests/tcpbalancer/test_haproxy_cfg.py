@@ -305,8 +305,8 @@ def test_setenv_acts_on_the_lines_that_follow() -> None:
 )  # fmt: skip
 def test_what_haproxy_knows_and_is_not_carried_out_is_named_and_lets_the_program_start(line: str) -> None:
     found = read(f"{TIMED}listen l\n bind :1\n {line}\n").warnings
-    assert found
-    assert all("not carried out" in warning.message and warning.advice for warning in found)
+    assert any("not carried out" in warning.message and warning.advice for warning in found)
+    assert all(warning.advice or "HTTP mode." in warning.message for warning in found)  # HAProxy warns of that, too
 
 
 @pytest.mark.parametrize(
@@ -517,3 +517,44 @@ def test_locations_are_those_of_the_words() -> None:
 def test_what_changes_the_bytes_on_the_wire_is_refused_rather_than_left_out(line: str) -> None:
     with pytest.raises(ConfigError, match="other bytes would flow than this file asks for"):
         read(f"{TIMED}listen l\n bind :1\n {line}\n")
+
+
+HTTP_IN_TCP = """\
+defaults
+ timeout connect 1s
+ timeout client 1s
+ timeout server 1s
+ option forwardfor
+ option checkcache
+ option idle-close-on-response
+ option httplog
+frontend f
+ bind :1
+ capture request header X len 3
+ default_backend b
+backend b
+ no option checkcache
+ http-response set-nice 1
+listen own
+ bind :2
+ option tcplog
+ log stdout local0
+"""
+
+
+def test_what_is_for_http_only_is_warned_of_in_haproxys_words_where_the_file_says_tcp() -> None:
+    said = [found.message for found in read(HTTP_IN_TCP).warnings if not found.advice]
+    assert said == [
+        "'option httplog' not usable with frontend 'f' (needs 'mode http'). Falling back to 'option tcplog'.",
+        "'capture' statement ignored for frontend 'f' as it requires HTTP mode.",
+        "'option forwardfor' ignored for frontend 'f' as it requires HTTP mode.",
+        "'option idle-close-on-response' ignored for frontend 'f' as it requires HTTP mode.",
+        "'http-response' rules ignored for backend 'b' as they require HTTP mode.",
+        "'option forwardfor' ignored for backend 'b' as it requires HTTP mode.",
+        "'option forwardfor' ignored for proxy 'own' as it requires HTTP mode.",
+        "'option checkcache' ignored for proxy 'own' as it requires HTTP mode.",
+        "'option idle-close-on-response' ignored for proxy 'own' as it requires HTTP mode.",
+        "log format ignored for frontend 'f' since it has no log address.",
+    ]
+    http = HTTP_IN_TCP.replace("defaults\n", "defaults\n mode http\n")
+    assert not any("HTTP mode." in found.message for found in read(http).warnings)
