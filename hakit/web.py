@@ -100,6 +100,8 @@ class _Handler(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what aiohttp could not read, or what we could not answer."""
         transport = request.transport
+        if isinstance(exc, ConnectionError):
+            return web.Response(status=status)  # whoever asked has gone: that is no error of ours
         if status < 500 and isinstance(transport, asyncio.Transport) and not request.writer.output_size:
             said = self.doorkeeper.misunderstood(transport)
             if said:

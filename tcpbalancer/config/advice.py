@@ -10,7 +10,10 @@ from tcpbalancer.config.drafts import Drafts, ProxyDraft
 from tcpbalancer.config.findings import Report
 from tcpbalancer.config.inheritance import kind_of
 from tcpbalancer.model import Mode
+from tcpbalancer.model.rule import Call, Condition, Expression, Term, Test
 
+ALWAYS = Condition(((Term((Test(Expression(Call("always_true")), "bool"),)),),))
+"""What ``if TRUE`` is."""
 WELL_KNOWN = frozenset(
     {
         "admin",
@@ -75,6 +78,8 @@ def _on_passwords(draft: ProxyDraft, report: Report) -> None:
     place, source = at
     if not stats.users and not any(rule.action != "allow" for rule in stats.rules):
         message = f"the statistics page of '{draft.name}' is open to everyone: add 'stats auth USER:PASSWORD'"
+        if any(each == ALWAYS for each in stats.admin):
+            message += "; whoever reaches it may take servers out: 'stats admin if LOCALHOST' would be safer"
         report.advise(place, message, source)
     for user, password in stats.users:
         if password.value.lower() in WELL_KNOWN or password.value == user or len(password.value) == 0:

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion10, web
+from aiohttp.typedefs import Handler
 
 from hakit.web import Doorkeeper, Site
 from tcpbalancer.control import metrics, page, table, typed
@@ -85,8 +86,7 @@ class StatisticsSite:
 
     async def start(self) -> None:
         """Answer whoever comes."""
-        application = web.Application(client_max_size=LARGEST_FORM)
-        application.router.add_route("*", "/{anything:.*}", self._answer)
+        application = web.Application(client_max_size=LARGEST_FORM, middlewares=[self._whatever_it_is])
         application.on_response_prepare.append(_plain_headers)
         client = self._frontend.timeouts.client or PATIENCE
         first = min(self._http.request_timeout or client, PATIENCE)
@@ -145,6 +145,11 @@ class StatisticsSite:
         self.counters.answered(reply.status)
         peer = _address(transport.get_extra_info("peername"))
         self._log(_Visit(peer, time.time() - waited, None), reply, 0)
+
+    @web.middleware
+    async def _whatever_it_is(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Answer before aiohttp looks for a route: what is asked for need not be a path."""
+        return await self._answer(request)
 
     # -- requests ---------------------------------------------------------------------------------------------------
 

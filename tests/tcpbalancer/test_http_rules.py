@@ -393,3 +393,41 @@ def test_a_page_takes_no_proxy_header() -> None:
     ]
     with pytest.raises(ConfigError, match="'accept-proxy' is not carried out by tcpbalancer for the statistics page"):
         read(f"{TIMED}listen l\n bind 127.0.0.1:1 accept-proxy\n stats enable\n")
+
+
+def test_yaml_says_the_same_of_users_and_pages() -> None:
+    yaml = """\
+userlist people:
+  user: [ann insecure-password one groups dev]
+  group: [ops users ann, dev]
+defaults: {mode: http, timeout: {connect: 1s, client: 1s, server: 1s, http-request: 2s}}
+listen l:
+  bind: 127.0.0.1:1
+  stats:
+    uri: /stats
+    auth: ["a:b", "c:d"]
+    admin: if TRUE
+    http-request: ["auth unless { http_auth(people) }"]
+    scope: [stats, "."]
+    show-legends: true
+  monitor-uri: /up
+  http-request: ["use-service prometheus-exporter if { path /metrics }"]
+"""
+    users = "userlist people\n user ann insecure-password one groups dev\n group ops users ann\n group dev\n"
+    lines = "stats uri /stats\nstats auth a:b\nstats auth c:d\nstats admin if TRUE\n"
+    lines += (
+        "stats http-request auth unless { http_auth(people) }\nstats scope stats\nstats scope .\nstats show-legends\n"
+    )
+    lines += (
+        "monitor-uri /up\nhttp-request use-service prometheus-exporter if { path /metrics }\ntimeout http-request 2s"
+    )
+    made = read_texts([("f.yaml", yaml)], {}).configuration.frontends["l"]
+    same = frontend(lines, users)
+    assert (made.stats, made.http) == (same.stats, same.http)
+
+
+def test_a_page_that_everybody_can_change_is_warned_of() -> None:
+    said = warnings("stats admin if TRUE")
+    assert any("whoever reaches it may take servers out" in each for each in said)
+    for safer in ("stats admin if LOCALHOST", "stats admin if TRUE\n stats auth n:longer"):
+        assert not any("whoever reaches it" in each for each in warnings(safer))
