@@ -75,7 +75,9 @@ def parse_address(text: str) -> Address:
     low, dash, high = ports.removeprefix("+").partition("-")
     last = _port(high, text) if dash else None  # first, as HAProxy does
     first = _port(low, text)
-    return Address(_host(host, text), first, first if last is None else max(first, last), offset)
+    if last is not None and last < first:
+        raise ValueError(f"invalid port range '{ports}'")
+    return Address(_host(host, text), first, first if last is None else last, offset)
 
 
 def _port(text: str, whole: str) -> int:
@@ -89,7 +91,8 @@ def _port(text: str, whole: str) -> int:
 
 def _host(host: str, whole: str) -> str:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if "%" in bare or any(character in bare for character in " \t[]/@,\0"):
+    wrong_family = is_literal(bare) and whole.startswith("ipv4@" if ":" in bare else "ipv6@")
+    if wrong_family or "%" in bare or any(character in bare for character in " \t[]/@,\0"):
         raise ValueError(f"invalid address: '{host}' in '{whole}'")
     return bare
 
