@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hakit.logtarget import FACILITIES, FORMATS, LEVELS
 from tcpbalancer.config.findings import DUPLICATE, maybe
+from tcpbalancer.config.page_drafts import speaks_http
 from tcpbalancer.config.registry import FRONT, GLOBAL, PROXY, Reading, keyword
 from tcpbalancer.config.values import parse_address
 from tcpbalancer.log_format import FormatError, LogFormat, parse_log_format
@@ -183,6 +184,10 @@ def _format(name: str) -> Callable[[Reading], LogFormat | None]:
         try:
             return parse_log_format(reading.words[1])
         except FormatError as wrong:
+            if "reserved for HTTP mode" in str(wrong) and speaks_http(reading):
+                reading.not_carried_out(1, f"'{name}' with variables of HTTP", ": lines are those of 'option tcplog'")
+                reading.draft.settings.log.tcplog = True
+                return None
             reading.error(1, f"failed to parse {name} : {wrong}.", DUPLICATE)
             return None
 

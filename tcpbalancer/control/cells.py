@@ -149,7 +149,7 @@ def _throttle(row: Row) -> Cell:
 
 COLUMNS = (
     Column("State", "Now", _state, "state", is_badge=True),
-    Column("State", "Since", _since),
+    Column("State", "Since", _since, "age"),
     Column("State", "Last check", _check, "check"),
     Column("State", "Wght", _weight),
     Column("State", "Act", _number("act")),
@@ -162,7 +162,7 @@ COLUMNS = (
     Column("Sessions", "Limit", _limit("slim")),
     Column("Sessions", "Total", _total),
     Column("Sessions", "LbTot", _number("lbtot")),
-    Column("Sessions", "Last", _last),
+    Column("Sessions", "Last", _last, "age"),
     Column("Session rate", "Cur", _number("rate")),
     Column("Session rate", "Max", _number("rate_max")),
     Column("Session rate", "Limit", _limit("rate_lim")),
@@ -182,7 +182,7 @@ COLUMNS = (
     Column("Average ms", "Total", _time("ttime")),
     Column("Health", "Chk", _trouble("chkfail")),
     Column("Health", "Dwn", _trouble("chkdown")),
-    Column("Health", "Dwntme", lambda row: Cell(age(row["downtime"]))),
+    Column("Health", "Dwntme", lambda row: Cell(age(row["downtime"])), "age"),
     Column("Health", "Thrtle", _throttle),
 )
 

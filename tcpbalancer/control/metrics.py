@@ -30,8 +30,8 @@ _KINDS = (("frontend", "FRONTEND", FRONTEND), ("backend", "BACKEND", BACKEND), (
 
 _HTTP_ONLY = frozenset({"req_rate_max", "req_tot", "intercepted", "cache_lookups", "cache_hits", "cache_hint_hits"})
 
-Labels = tuple[tuple[str, str], ...]
-Series = tuple[Labels, float | int | str]
+Series = tuple[str, float | int | str]
+"""What stands between the braces, and the value."""
 
 
 class ChoiceError(ValueError):
@@ -74,9 +74,9 @@ def render(rows: Sequence[Row], info: Info, choice: Choice) -> str:
     for scope, kind, families in _KINDS:
         if scope not in choice.scopes:
             continue
-        shown = [row for row in rows if row.kind == kind and not _is_hidden(row, choice)]
+        shown = [(row, _who(row)) for row in rows if row.kind == kind and not _is_hidden(row, choice)]
         for family in families:
-            lines += _family(scope, family, [series for row in shown for series in _of_row(family, row, servers)])
+            lines += _family(scope, family, [each for row, who in shown for each in _of_row(family, row, who, servers)])
     return "\n".join([*lines, ""])
 
 
@@ -92,8 +92,7 @@ def _family(scope: str, family: Family, series: Iterable[Series]) -> Iterator[st
             begun = True
             yield f"# HELP {name} {_described(family)}"
             yield f"# TYPE {name} {family.type}"
-        inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
-        yield f"{name}{{{inside}}} {value}" if labels else f"{name} {value}"
+        yield f"{name}{{{labels}}} {value}" if labels else f"{name} {value}"
 
 
 def _described(family: Family) -> str:
@@ -101,8 +100,15 @@ def _described(family: Family) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+def _label(name: str, text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+    return f'{name}="{escaped}"'
+
+
+def _who(row: Row) -> str:
+    """Return the labels that all series of a row have; they are many, so it is done once."""
+    proxy = _label("proxy", row["pxname"])
+    return f"{proxy},{_label('server', row['svname'])}" if row.kind == "SERVER" else proxy
 
 
 def _of_process(family: Family, info: Info) -> Iterator[Series]:
@@ -110,15 +116,12 @@ def _of_process(family: Family, info: Info) -> Iterator[Series]:
     match family.shape:
         case Shape.NAMED:
             if value:
-                yield ((family.label, str(value)),), 1
+                yield _label(family.label, str(value)), 1
         case _:
-            yield (), value
+            yield "", value
 
 
-def _of_row(family: Family, row: Row, servers: Mapping[str, Sequence[Row]]) -> Iterator[Series]:
-    who: Labels = (("proxy", row["pxname"]),)
-    if row.kind == "SERVER":
-        who += (("server", row["svname"]),)
+def _of_row(family: Family, row: Row, who: str, servers: Mapping[str, Sequence[Row]]) -> Iterator[Series]:
     own = servers.get(row["pxname"], ())
     match family.shape:
         case Shape.SERVER_COUNTS:
@@ -127,36 +130,37 @@ def _of_row(family: Family, row: Row, servers: Mapping[str, Sequence[Row]]) -> I
             found = _counted(CHECK_CODES, map(_check_code, own)) if own else []
         case shape:
             found = list(_SHAPES[shape](family, row))
-    yield from ((who + labels, value) for labels, value in found)
+    for labels, value in found:
+        yield f"{who},{labels}" if labels else who, value
 
 
 def _plain(family: Family, row: Row) -> Iterator[Series]:
     """Yield the value; what is empty is not a number, or not there where it makes no sense."""
     value = row.values.get(family.source)
     if value is not None:
-        yield (), value
+        yield "", value
     elif family.source == "check_code":
-        yield from [((), 0)] if _check_code(row) else []
+        yield from [("", 0)] if _check_code(row) else []
     elif family.source not in _HTTP_ONLY or row["mode"] == "http":
-        yield (), "NaN"
+        yield "", "NaN"
 
 
 def _milliseconds(family: Family, row: Row) -> Iterator[Series]:
     if family.source in row.values:
-        yield (), f"{int(row.values[family.source]) / 1000:.3f}".rstrip("0").rstrip(".")
+        yield "", f"{int(row.values[family.source]) / 1000:.3f}".rstrip("0").rstrip(".")
     elif _check_code(row):
-        yield (), "NaN"
+        yield "", "NaN"
 
 
 def _codes(_: Family, row: Row) -> Iterator[Series]:
     for code in _CODES:
         if f"hrsp_{code}" in row.values:
-            yield (("code", code),), row.values[f"hrsp_{code}"]
+            yield _label("code", code), row.values[f"hrsp_{code}"]
 
 
 def _states(states: Sequence[str], now: str) -> Iterator[Series]:
     for state in states:
-        yield (("state", state),), int(state == now)
+        yield _label("state", state), int(state == now)
 
 
 def _proxy_state(_: Family, row: Row) -> Iterator[Series]:
@@ -185,7 +189,7 @@ def _check_code(row: Row) -> str:
 
 def _counted(names: Iterable[str], present: Iterable[str]) -> list[Series]:
     seen = list(present)
-    return [((("state", name),), seen.count(name)) for name in names]
+    return [(_label("state", name), seen.count(name)) for name in names]
 
 
 _SHAPES: Mapping[Shape, Callable[[Family, Row], Iterator[Series]]] = {

@@ -13,9 +13,11 @@
     const shown = cell.querySelector("[data-text]") || cell;
     if (shown.textContent !== text) {
       shown.textContent = text;
-      cell.classList.remove("changed");
-      void cell.offsetWidth; // so that the animation begins anew
-      cell.classList.add("changed");
+      if (!cell.matches(".age, .check")) { // those change all the time
+        cell.classList.remove("changed");
+        void cell.offsetWidth; // so that the animation begins anew
+        cell.classList.add("changed");
+      }
     }
     if (cell.title !== title) cell.title = title;
     const target = shown === cell ? cell : shown;

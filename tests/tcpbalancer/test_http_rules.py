@@ -431,3 +431,10 @@ def test_a_page_that_everybody_can_change_is_warned_of() -> None:
     assert any("whoever reaches it may take servers out" in each for each in said)
     for safer in ("stats admin if LOCALHOST", "stats admin if TRUE\n stats auth n:longer"):
         assert not any("whoever reaches it" in each for each in warnings(safer))
+
+
+def test_a_log_format_of_http_is_no_reason_not_to_start_in_http_mode() -> None:
+    assert any("'log-format' with variables of HTTP is accepted" in each for each in warnings("log-format '%TR %ST'"))
+    assert errors("log-format '%TR'", mode="tcp") == [
+        "failed to parse log-format : format variable 'TR' is reserved for HTTP mode."
+    ]

@@ -152,6 +152,7 @@ def test_standard_answers_are_haproxys_to_the_byte() -> None:
     page = document("text/html", "x", ("a", "b"), refresh=0.2)
     assert page.headers == (("cache-control", "no-cache"), ("content-type", "text/html"), ("a", "b"), ("refresh", "1"))
     assert (page.chunked, page.who, page.reason) == (True, "<STATS>", "OK")
+    assert document("text/plain", "x").headers == (("cache-control", "no-cache"), ("content-type", "text/plain"))
     assert see_other("/s;st=DONE").headers[1:] == (("content-type", "text/plain"), ("location", "/s;st=DONE"))
     assert redirect(302, "/x").headers == (("cache-control", "no-cache"), ("location", "/x"))
 
