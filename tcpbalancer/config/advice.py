@@ -44,6 +44,7 @@ def advise(drafts: Drafts, report: Report) -> None:
             _on_patroni(drafts, draft, report)
         if draft.has_frontend and draft.settings.mode is Mode.HTTP:
             _on_passwords(draft, report)
+        _on_pages_behind_others(draft, report)
         log = draft.settings.log
         nowhere = not proxy_log(log, drafts.whole).targets
         if draft.has_frontend and nowhere and (log.tcplog or log.format is not None):
@@ -69,6 +70,14 @@ def _on_patroni(drafts: Drafts, draft: ProxyDraft, report: Report) -> None:
             "replicas and fail there; check '/primary' for writing, '/replica' or '/read-only' for reading"
         )
         report.advise(place, message, source)
+
+
+def _on_pages_behind_others(draft: ProxyDraft, report: Report) -> None:
+    """A page in a backend would be reached through a frontend that speaks HTTP: ours pass bytes on."""
+    own = (line for line in draft.section.statements if line.words[0].text == "stats")
+    if draft.kind == "backend" and (line := next(own, None)) is not None:
+        message = f"the statistics page of backend '{draft.name}' is not served: put 'stats' into the frontend itself"
+        report.advise(line.at(0), message, line.source)
 
 
 def _on_passwords(draft: ProxyDraft, report: Report) -> None:

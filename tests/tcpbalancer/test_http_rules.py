@@ -438,3 +438,10 @@ def test_a_log_format_of_http_is_no_reason_not_to_start_in_http_mode() -> None:
     assert errors("log-format '%TR'", mode="tcp") == [
         "failed to parse log-format : format variable 'TR' is reserved for HTTP mode."
     ]
+
+
+def test_a_page_in_a_backend_is_said_not_to_be_served() -> None:
+    text = f"{TIMED} stats enable\n stats auth n:longer\nfrontend f\n bind 127.0.0.1:1\n default_backend b\nbackend b\n"
+    told = "the statistics page of backend 'b' is not served: put 'stats' into the frontend itself"
+    assert told in [each.message for each in read(f"{text} stats uri /s\n").warnings]
+    assert told not in [each.message for each in read(text).warnings]
