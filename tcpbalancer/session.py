@@ -311,8 +311,8 @@ class Session:
         self._watch(CLIENT, None)
         self._accounts.close(self.chosen, self.target, flags, now)
         record = self._record(flags, reason, now)
-        self._close_client()
         self.route.block.closed()
+        self._close_client()  # who sees the end finds it counted
         self._around.ended(self, record)
 
     def _close_client(self) -> None:

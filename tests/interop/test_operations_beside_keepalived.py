@@ -84,8 +84,8 @@ vrrp_instance SECOND {
 IN_TURN = ("keepalived", "pyvrrp")
 OURS_ALONE = re.compile(r"^This is pyvrrp |^/etc/keepalived/keepalived.conf:\d+:\d+: warning: ")
 """Lines that only we write: our own version, and advice about the configuration."""
-THEIRS_ALONE = re.compile(r"^Script `\w+` now returning")
-"""Lines that make no sense of us: a script's every exit status."""
+THEIRS_ALONE = re.compile(r"^Script `\w+` now returning|^A thread timer expired")
+"""Lines that make no sense of us: a script's every exit status, and that the machine was too busy for its timers."""
 
 
 def dumps_of(pair: Pair, program: str) -> dict[str, str]:

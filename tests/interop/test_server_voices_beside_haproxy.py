@@ -51,6 +51,14 @@ def agent_columns(program: Watched) -> list[str]:
     return [row[column].removeprefix("* ") for column in AGENT.split()]
 
 
+def settled(programs: Sequence[Watched], line: str) -> None:
+    """Return when both show the same; an agent's word may come just before or just behind a check of the server."""
+    end = time.monotonic() + PATIENCE
+    while (shown := [agent_columns(program) for program in programs])[0] != shown[1]:
+        assert time.monotonic() < end, f"{line}: ours {shown[0]}, real {shown[1]}"
+        select.select([], [], [], 0.05)
+
+
 LINES = (
     "up",
     "50%",
@@ -94,8 +102,7 @@ backend a
         for line in LINES:
             for agent in agents:
                 agent.say(line)
-            ours, real = (agent_columns(program) for program in programs)
-            assert ours == real, line
+            settled(programs, line)
         for command in ("set server a/s1 agent down", "disable agent a/s1", "set server a/s1 agent up"):
             ours, real = ((program.ask(command).strip(), agent_columns(program)) for program in programs)
             assert ours[0] == real[0], command
