@@ -232,7 +232,8 @@ def _of_actions() -> list[Row]:
             else:
                 rows.append(_row(name, State.REFUSED, ""))
     denials = sorted(known.DENIALS)
-    rows += [_row(f"http-request {action}", State.REFUSED, "Everybody would be let in.") for action in denials]
+    why = "Where bytes are relayed everybody would be let in; on a page it is done."
+    rows += [_row(f"http-request {action}", State.REFUSED, why) for action in denials]
     return rows
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from hakit.diagnostics import ConfigError
+from tcpbalancer import namespaces
 from tcpbalancer.check_status import CheckStatus
 from tcpbalancer.config.load import Loaded, read_texts
 from tcpbalancer.dialogue import protocols
@@ -250,6 +251,13 @@ def test_tcp_check_sends_texts_binaries_and_templates() -> None:
     )
 
 
+def test_http_check_comment_stands_for_the_expectation_behind_it() -> None:
+    lines = """option httpchk
+    http-check comment "who leads"
+    http-check expect status 200"""
+    assert steps(lines)[-1] == Expect(number=2, pattern=StatusCodes(((200, 200),)), comment="who leads")
+
+
 def test_a_comment_stands_for_the_rules_behind_it_up_to_the_next_connect() -> None:
     lines = """option tcp-check
     tcp-check comment one
@@ -454,7 +462,10 @@ def test_a_check_goes_where_the_server_line_says() -> None:
     assert server_check("addr 192.0.2.2:82 port 83").port == 83
 
 
-def test_a_check_comes_from_where_connections_come_from_and_says_what_they_say() -> None:
+def test_a_check_comes_from_where_connections_come_from_and_says_what_they_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(namespaces, "exists", lambda _: True)
     check = server_check("source 192.0.2.9 namespace blue send-proxy-v2")
     assert (check.source, check.namespace) == ("192.0.2.9", "blue")
     assert (check.send_proxy, check.proxy_version) == (True, 2)

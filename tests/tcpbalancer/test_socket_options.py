@@ -57,6 +57,14 @@ def test_options_of_keep_alive_and_linger_reach_the_model(
     assert not seen.warnings
 
 
+def test_option_independent_streams_reaches_both_sides_and_option_socket_stats_is_named_as_not_carried_out() -> None:
+    seen = loaded(" option independent-streams\n").configuration
+    assert seen.frontends["l"].independent_streams
+    assert seen.backends["l"].independent_streams
+    (warning,) = loaded(" option socket-stats\n").warnings
+    assert warning.message.startswith("'option socket-stats' is accepted but not carried out")
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
