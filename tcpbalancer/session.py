@@ -218,12 +218,15 @@ class Session:
     def _move(self, side: Side, mask: int, now: float) -> None:
         relay = self._relay
         assert relay is not None
-        ends = relay.has_ended(CLIENT) + relay.has_ended(SERVER)
+        was_calm = relay.is_calm
+        ends = 0 if was_calm else relay.has_ended(CLIENT) + relay.has_ended(SERVER)
         moved = relay.ready(side, mask)
         if moved & self._activity[CLIENT]:
             self._moved_at[CLIENT] = now
         if moved & self._activity[SERVER]:
             self._moved_at[SERVER] = now
+        if was_calm and relay.is_calm and not mask & (HUP | ERROR):
+            return  # as nearly always: what was watched before is watched on
         if relay.is_over:
             self._relay_over(relay, now)
             return

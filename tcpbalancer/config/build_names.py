@@ -94,9 +94,9 @@ class Names:
 
     def find(self, draft: ProxyDraft, line: ServerDraft) -> Found | None:
         """Return the address with which a server starts, or None after an error."""
+        naming = self._naming(draft, line)
         if is_literal(line.address) or line.address.startswith(("/", "abns@")):
             return Found(line.address)
-        naming = self._naming(draft, line)
         if line.address.startswith("_"):
             place, source = line.statement.at(2), line.statement.source_at(2)
             message = f"'server {draft.name}/{line.name}' : SRV records are not carried out by tcpbalancer"

@@ -25,6 +25,9 @@ __all__ = ["CLIENT", "RECEIVED", "RELAYS", "SERVER", "PipePool", "Relay", "Side"
 class Relay(Protocol):
     """One connection in each direction."""
 
+    is_calm: bool
+    """Nothing waits, nothing has ended, nobody has failed: both sides are watched for READ and nothing else."""
+
     @property
     def bytes_from_client(self) -> int:
         """What the server's socket has taken."""

@@ -29,11 +29,13 @@ class AdaptiveRelay(SpliceRelay):
         self._bulk = [False, False]  # by the side from which the bytes come
         self._evidence = [0, 0]  # turns in a row that speak for the other way
 
-    def _wants_pipe(self, side: Side) -> bool:
-        return self._bulk[side]
+    def _receive(self, side: Side) -> int:
+        return super()._receive(side) if self._bulk[side] else super(SpliceRelay, self)._receive(side)
 
     def _copied(self, side: Side, count: int) -> None:
-        self._weigh(side, speaks_against=not self._bulk[side] and count == len(self._buffer))
+        fills = count == len(self._buffer)
+        if fills or self._evidence[side]:
+            self._weigh(side, speaks_against=fills and not self._bulk[side])
 
     def _moved_pages(self, side: Side, count: int, pipe: Pipe) -> None:
         self._weigh(side, speaks_against=count < min(LITTLE, pipe.size))

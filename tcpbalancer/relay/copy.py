@@ -33,13 +33,14 @@ class Flow:
 class CopyRelay:
     """Moves bytes with recv and send."""
 
-    __slots__ = ("_buffer", "_failed", "_flows", "_sent")
+    __slots__ = ("_buffer", "_failed", "_flows", "_sent", "is_calm")
 
     def __init__(self, client: socket.socket, server: socket.socket, buffer: memoryview, _pipes: PipePool) -> None:
         self._buffer = buffer
         self._flows = (Flow(client, server), Flow(server, client))  # by the side they come from
         self._sent = [0, 0]
         self._failed: Side | None = None
+        self.is_calm = True
 
     @property
     def bytes_from_client(self) -> int:
@@ -91,6 +92,7 @@ class CopyRelay:
         moved = 0
         if mask & (WRITE | ERROR) and self._flows[other(side)].waiting:
             moved |= self._flush(other(side))
+            self.is_calm = self._failed is None and not any(flow.waiting or flow.at_end for flow in self._flows)
         if mask & (READ | HUP | ERROR):
             moved |= self._receive(side)
         flow = self._flows[side]
@@ -112,7 +114,7 @@ class CopyRelay:
             self._fail(side)
             return came
         if not count:
-            flow.at_end = True
+            flow.at_end, self.is_calm = True, False
             if self._failed is None:
                 self._pass_end(side)
             return came
@@ -122,6 +124,7 @@ class CopyRelay:
         moved = self._flush(side)
         if flow.waiting:
             flow.kept = memoryview(bytes(flow.kept))  # the buffer belongs to the next call
+            self.is_calm = False
         return moved | came
 
     def _flush(self, side: Side) -> int:
@@ -135,8 +138,9 @@ class CopyRelay:
             self._fail(other(side))
             return 0
         self._sent[side] += count
-        flow.kept = flow.kept[count:]
         flow.waiting -= count
+        if flow.waiting:
+            flow.kept = flow.kept[count:]
         return 1 << other(side)
 
     def _pass_end(self, side: Side) -> None:
@@ -152,6 +156,7 @@ class CopyRelay:
         """Note that a side was reset: nothing goes there any more, what it had sent is still delivered."""
         if self._failed is None:
             self._failed = side
+        self.is_calm = False
         towards = self._flows[other(side)]
         towards.at_end = True
         self._drop(other(side), towards)

@@ -42,7 +42,7 @@ class SpliceRelay(CopyRelay):
         flow = self._flows[side]
         if flow.at_end or flow.waiting:
             return 0
-        pipe = self._pipes.take() if self._wants_pipe(side) else None
+        pipe = self._pipes.take()
         if pipe is None:
             return super()._receive(side)
         try:
@@ -58,7 +58,10 @@ class SpliceRelay(CopyRelay):
         flow.waiting = count
         self._used[side] = pipe
         self._moved_pages(side, count, pipe)
-        return self._flush(side) | 1 << side | 1 << side + RECEIVED
+        moved = self._flush(side)
+        if flow.waiting:
+            self.is_calm = False
+        return moved | 1 << side | 1 << side + RECEIVED
 
     def _flush(self, side: Side) -> int:
         pipe = self._used[side]
@@ -87,10 +90,6 @@ class SpliceRelay(CopyRelay):
             self._used[side] = None
             self._pipes.lose(pipe)
         super()._drop(side, flow)
-
-    def _wants_pipe(self, _side: Side) -> bool:
-        """Return whether what comes next from a side should go through a pipe."""
-        return True
 
     def _moved_pages(self, side: Side, count: int, pipe: Pipe) -> None:
         """Take note of how much one turn has moved."""
