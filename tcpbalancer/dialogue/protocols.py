@@ -139,6 +139,7 @@ def smtp(greeting: str) -> Dialogue:
                 number=2,
                 pattern=_match(rb"^[0-9]{3}[ \r]"),
                 min_recv=4,
+                whole_line=True,
                 error_status=CheckStatus.L7RSP,
                 on_error=_LINE,
             ),

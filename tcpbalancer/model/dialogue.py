@@ -146,6 +146,7 @@ class Expect(Rule):
 
     ``min_recv``: judge as soon as so many bytes are there; -1: wait for a match until the end of the answer.
     ``head``: how many steps back to begin anew when more has come (an ``inverse`` expectation before this one).
+    ``whole_line``: judged at the end of a line, so that none of it is taken for the next answer.
     """
 
     pattern: Pattern
@@ -158,6 +159,7 @@ class Expect(Rule):
     on_error: Template = ()
     code: Sample | None = None
     head: int = 0
+    whole_line: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
