@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import suppress
 
 from tcpbalancer.accounts import Accounts, Sight
 from tcpbalancer.arrival import Leaving, leaving, receive
@@ -107,6 +108,7 @@ class Session:
 
     def turned_away(self, now: float) -> None:
         """Leave the queue of a server that has gone."""
+        self.phase, self._phase_since = Phase.WAITING, now  # else its end would look for it in the queue
         self._placement.turned_away(now)
 
     def rest(self, phase: Phase, now: float) -> None:
@@ -209,7 +211,7 @@ class Session:
             case Leaving.ASKS if self.pool.backend.abort_on_close:
                 self._end("CQ" if queued else "CC", "the client closed (option abortonclose)", now)
             case Leaving.ASKS:
-                self._watch(CLIENT, NOTHING)
+                self._watch(CLIENT, None if mask & HUP else NOTHING)  # epoll would tell of a HUP again without end
             case Leaving.LEFT:
                 self._end("CQ" if queued else "CC", "the client left before a server was reached", now)
             case Leaving.STAYS:
@@ -251,6 +253,16 @@ class Session:
         """End it from outside: both sides see the end at once."""
         if self.phase is not Phase.ENDED:
             self._end(flags, reason, now)
+
+    def drop(self) -> None:
+        """Let go of the sockets, since its end has met an error of ours; what was counted may stay counted."""
+        self.phase = Phase.ENDED
+        sides: tuple[tuple[Side, socket.socket | None], ...] = ((CLIENT, self._client), (SERVER, self._server))
+        for side, peer in sides:
+            with suppress(OSError, LookupError, ValueError):  # whatever the error has left
+                self._watch(side, None)
+            if peer is not None:
+                peer.close()
 
     # -- time -------------------------------------------------------------------------------------------------------
 
@@ -303,10 +315,10 @@ class Session:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _end(self, flags: str, reason: str, now: float) -> None:
-        if self.phase is Phase.QUEUED:
+        before, self.phase = self.phase, Phase.ENDED
+        if before is Phase.QUEUED:
             self._placement.leave_queue()
             self._accounts.assigned_now = now  # Tw is the time spent in the queue, though it led nowhere
-        self.phase = Phase.ENDED
         self.report_bytes()
         if self._relay is not None:
             self._relay.close()

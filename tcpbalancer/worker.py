@@ -66,7 +66,7 @@ SPARE_ALARMS = 64
 MAX_PENDING = 4096
 """Reports that may wait for the supervisor."""
 PER_DATAGRAM = 64
-"""Reports sent at once."""
+"""Reports sent at once, but for those that are longer together than ``BUFFER``: a datagram has its limits."""
 REPORT_DELAY = 0.02
 """Seconds for which the report of a session may wait for others: one call then tells of all of them."""
 
@@ -227,7 +227,17 @@ class Worker:
             self._stderr.write(traceback.format_exc().encode()[-LONGEST + 1 :])
             session = getattr(handler, "__self__", None)
             if isinstance(session, Session):
-                session.cut("ID", "internal error, see the trace on stderr", now)
+                self._give_up(session, now)
+
+    def _give_up(self, session: Session, now: float) -> None:
+        """End a session that has met an error of ours, whatever else goes wrong."""
+        try:
+            session.cut("ID", "internal error, see the trace on stderr", now)
+        except Exception:  # noqa: BLE001 - as above
+            self._stderr.write(traceback.format_exc().encode()[-LONGEST + 1 :])
+        if session in self._sessions:  # the error was in its end
+            session.drop()
+            self.ended(session, None)
 
     def _ring(self, now: float) -> None:
         """Wake the sessions whose alarm has come."""
@@ -305,7 +315,7 @@ class Worker:
         """End the sessions that are meant; returns their number."""
         meant = [session for session, begun in self._sessions.items() if _is_meant(cut, session, begun)]
         for session in meant:
-            session.cut(cut.flags, cut.reason, now)
+            self._tell(session.cut, now, cut.flags, cut.reason)
         return len(meant)
 
     def _close_listeners(self) -> None:
@@ -325,7 +335,7 @@ class Worker:
         """Hand reports to the supervisor as far as it takes them."""
         self._reports_due = None
         while self._reports:
-            batch = list(itertools.islice(self._reports, PER_DATAGRAM))
+            batch = self._next_reports()
             try:
                 self._channel.send(b"\n".join(batch))
             except BlockingIOError:
@@ -337,6 +347,12 @@ class Worker:
                 self._reports.popleft()
         if self.poller.get_map()[self._channel.fileno()].events & WRITE:
             self.poller.modify(self._channel, READ, self._channel_ready)
+
+    def _next_reports(self) -> list[bytes]:
+        """Return the first reports that wait, as many as fit a datagram; at least one."""
+        lengths = itertools.accumulate(len(report) + 1 for report in self._reports)
+        fitting = sum(1 for length in itertools.islice(lengths, PER_DATAGRAM) if length <= BUFFER)
+        return list(itertools.islice(self._reports, max(fitting, 1)))
 
 
 def _is_meant(cut: Cut, session: Session, begun: Begun) -> bool:

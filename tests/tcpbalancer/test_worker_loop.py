@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from unittest.mock import Mock
 
 import pytest
 from running_balancer import one_way, server
-from tcp_peers import free_port, tcp_pair
+from tcp_peers import PATIENCE, free_port, tcp_pair
 
-from tcpbalancer.channel import Ended, unpack_reports
+from tcpbalancer.channel import Answer, Ended, SessionView, answers, pack_report, unpack_reports
 from tcpbalancer.counters import (
     CURRENT,
     DROPPED_RECORDS,
@@ -34,12 +35,13 @@ from tcpbalancer.counters import (
 from tcpbalancer.handover import Handover, for_workers
 from tcpbalancer.model import Secret, Server, StatsPage
 from tcpbalancer.poller import HUP, READ
-from tcpbalancer.pool import Pool, Shortage, Target
+from tcpbalancer.pool import Pool, Shortage, Target, Wait
 from tcpbalancer.route import Route, make_memory
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.session_view import Begun
-from tcpbalancer.worker import SPARE_ALARMS, TICK, Worker
+from tcpbalancer.waiting import Line
+from tcpbalancer.worker import BUFFER, SPARE_ALARMS, TICK, Worker
 
 CONFIGURATION = one_way([server(free_port(), disabled=True)], nbthread=2)
 RECORD = SessionRecord(
@@ -209,6 +211,71 @@ def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_a
     for session in list(worker._sessions):
         session.cut("KC", "the end of the test", 7.0)
     assert [(record.backend_queue, record.wait_ms) for record in records(worker)] == [(1, 6000), (2, 5000), (3, 4000)]
+
+
+def test_who_waits_for_a_server_that_goes_down_while_nobody_else_is_up_ends_and_the_worker_goes_on(
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pool = worker._routes[0].pool
+    assert pool is not None
+    monkeypatch.setattr(pool, "backend", replace(pool.backend, redispatch=-1))
+    monkeypatch.setattr(Pool, "pick", lambda *_: Wait(pool.targets[0]))
+    near, far = connect()
+    worker.begin(Through(worker._routes[0]), near, ("127.0.0.1", 1), 0.0)
+    assert len(pool.targets[0].line) == 1
+    monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.NONE)
+    pool.serve_queues(worker._tell, 1.0)  # it is not running, and its weight is 0
+    assert (len(pool.targets[0].line), worker._sessions, current(worker)) == (0, {}, [0, 0, 0])
+    assert (last_record(worker).flags, far.recv(1), capfd.readouterr().err) == ("SC", b"", "")
+
+
+def test_an_error_of_ours_in_the_end_of_a_session_costs_that_session_only(
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_arguments: object, **_named: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.FULL)
+    monkeypatch.setattr(Line, "leave", fails)
+    near, far = connect()
+    worker.begin(Through(worker._routes[0]), near, ("127.0.0.1", 1), 0.0)
+    (session,) = worker._sessions
+    monkeypatch.setattr(Session, "on_deadline", fails)
+    worker._tell(session.on_deadline, 1.0, 0)
+    assert (worker._sessions, far.recv(1)) == ({}, b"")
+    assert all(key.fileobj is not near for key in worker.poller.get_map().values()), "it would be told of without end"
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_an_answer_about_thousands_of_sessions_goes_up_in_datagrams_that_the_supervisor_can_take(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = SessionView(1 << 60, "f" * 30, "b" * 30, "s" * 30, "2001:db8::1", 40000, "relaying", 1 / 3, 1 / 3)
+    worker._reports.extend(pack_report(part) for part in answers(7, [view] * 5000, 0))
+    sent: list[bytes] = []
+    channel = worker._channel
+    worker.poller.register(channel, READ, worker._channel_ready)
+    monkeypatch.setattr(worker, "_channel", Mock(send=sent.append, fileno=channel.fileno))
+    worker._send_reports()
+    monkeypatch.undo()
+    assert max(map(len, sent)) <= BUFFER
+    parts = [part for datagram in sent for part in unpack_reports(datagram)]
+    assert sum(len(part.sessions) for part in parts if isinstance(part, Answer)) == 5000
+
+
+def test_a_client_on_a_unix_socket_that_asks_and_closes_does_not_keep_the_worker_awake_while_it_waits(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.FULL)
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with near:
+        worker.begin(Through(worker._routes[0]), near, ("unix", 0), 0.0)
+        far.sendall(b"question")
+        far.close()
+        ((key, mask),) = worker.poller.select(PATIENCE)
+        worker._tell(key.data, 1.0, mask)
+        assert len(worker._sessions) == 1, "it wants an answer to its question"
+        assert worker.poller.select(0.0) == []
 
 
 def test_weights_that_change_while_they_are_read_do_not_hurt(worker: Worker) -> None:
