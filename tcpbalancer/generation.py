@@ -27,7 +27,6 @@ from tcpbalancer.channel import (
     Noted,
     Order,
     SetFrontend,
-    SetServer,
     SoftStop,
     Stop,
 )
@@ -258,8 +257,6 @@ class Generation:
         listeners = self._sockets.numbered(tcp_frontends(self.configuration))
         worker = WorkerProcess(self._premises.nursery, number, self._reported, self._worker_ended)
         worker.start(for_workers(self.configuration), self.memory, listeners)
-        for order in self.watch.changed_definitions():
-            worker.order(order)  # it takes them before it accepts
         self.workers[number] = worker
         self._bring_up_to_date(worker)
         self._premises.hub.publish("worker", worker=number, action="started", pid=worker.pid)
@@ -269,11 +266,8 @@ class Generation:
         for place, frontend in enumerate(tcp_frontends(self.configuration)):
             if frontend.name in self.admissions:
                 worker.order(SetFrontend(place, self.admissions[frontend.name]))
-        for backend in self.watch.backends:
-            for server in backend.servers:
-                in_file = backend.backend.servers[server.place : server.place + 1]
-                if (server.server,) != in_file:
-                    worker.order(SetServer(backend.place, server.place, server.server))
+        for order in self.watch.changed_definitions():
+            worker.order(order)
 
     def _worker_ended(self, worker: WorkerProcess) -> None:
         del self.workers[worker.number]

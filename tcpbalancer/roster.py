@@ -15,7 +15,7 @@ from tcpbalancer.administration import Administration, Answer, Severity
 from tcpbalancer.agent_loop import AgentLoop
 from tcpbalancer.channel import RemoveServer, SetServer
 from tcpbalancer.check_loop import CheckLoop
-from tcpbalancer.counters import CURRENT, SLOTS_USED
+from tcpbalancer.counters import CURRENT, QUEUED, SLOTS_USED
 from tcpbalancer.model import Server
 from tcpbalancer.route import write_limits
 from tcpbalancer.server_state import Admin
@@ -74,13 +74,12 @@ class Roster:
     def remove(self, server: WatchedServer) -> Answer:
         """Remove a server."""
         if server.trackers:
-            return _error(
-                "This server cannot be removed at runtime due to other configuration elements pointing to it."
-            )
+            return _error(_POINTED_AT)
         if not server.state.in_maintenance:
             return _error("Only servers in maintenance mode can be deleted.")
         backend, memory = server.backend, self._watch.memory
-        if memory.sum(memory.layout.server(backend.place, server.place), CURRENT):
+        block = memory.layout.server(backend.place, server.place)
+        if memory.sum(block, CURRENT) or memory.sum(block, QUEUED):
             return _error("Server still has connections attached to it, cannot remove it.")
         if server.tracked is not None:
             server.tracked.trackers.remove(server)

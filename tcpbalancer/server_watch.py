@@ -77,7 +77,8 @@ class ServerWatch:
                 if place not in places:
                     yield RemoveServer(backend.place, place)
             for server in backend.servers:
-                if server.server != server.origin or server.place >= len(backend.backend.servers):
+                in_file = backend.backend.servers[server.place : server.place + 1]
+                if (server.server,) != in_file:
                     yield SetServer(backend.place, server.place, server.server)
 
     def _inherit(self, server: WatchedServer, now: float) -> None:
@@ -254,8 +255,8 @@ class ServerWatch:
         backend = server.backend
         if (before.operation, before.admin, weight) != (after.operation, after.admin, server.effective):
             backend.write_weights(self.memory)  # most checks change nothing: then no worker is woken
-        for follower in self._followers:
-            follower.follow(self)
+            for follower in self._followers:
+                follower.follow(self)
         had_servers = backend.state.is_up
         has_servers = not backend.standing().has_none
         backend.state = backend.state.seen(now, is_up=has_servers)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from unittest.mock import Mock
 
 from running_balancer import RunningBalancer, one_way, server
 from tcp_peers import ScriptedServer, echo, free_port, read_exactly, read_to_end
 
 from hakit.schedule import Intervals
 from tcpbalancer.administration import Answer
+from tcpbalancer.channel import RemoveServer, SetServer
+from tcpbalancer.check_status import CheckResult, CheckStatus
+from tcpbalancer.counters import QUEUED
 from tcpbalancer.model import Backend, Check, Configuration, InitState, OnError, Server
+from tcpbalancer.server_state import Admin
 
 HELLO = b"hello\n"
 
@@ -348,6 +353,42 @@ def test_a_server_can_be_added_and_removed_while_the_balancer_runs() -> None:
             assert balancer.ask(lambda: generation.roster.add(backend, third)).text == "New server registered."
             row = balancer.snapshot().proxy("b").server("third")
             assert (row.identity, row.traffic.total, row.status) == (2, 0, "MAINT")
+
+
+def test_a_server_for_which_somebody_waits_cannot_be_removed() -> None:
+    with RunningBalancer(one_way([server(1, disabled=True)])) as balancer:
+        generation = balancer.supervisor.current
+        memory, found = generation.memory, generation.watch.backends[0].servers[0]
+        queued = memory.layout.block(0, memory.layout.server(0, 0)).start + QUEUED
+        memory.words[queued] = 1
+        assert balancer.ask(lambda: generation.roster.remove(found)).text == (
+            "Server still has connections attached to it, cannot remove it."
+        )
+        memory.words[queued] = 0
+        assert balancer.ask(lambda: generation.roster.remove(found)).text == "Server deleted."
+
+
+def test_a_worker_that_is_new_learns_once_who_has_the_place_of_a_server_of_the_file() -> None:
+    with RunningBalancer(one_way([server(1, disabled=True), server(2, "s2")])) as balancer:
+        watch, roster = balancer.supervisor.current.watch, balancer.supervisor.current.roster
+        assert list(watch.changed_definitions()) == []
+        balancer.ask(lambda: roster.remove(watch.backends[0].servers[0]))
+        assert list(watch.changed_definitions()) == [RemoveServer(0, 0)]
+        new = server(3, "new")
+        balancer.ask(lambda: roster.add(watch.backends[0], new))
+        assert list(watch.changed_definitions()) == [SetServer(0, 0, new)]
+
+
+def test_older_generations_follow_what_matters_to_them_and_not_every_check() -> None:
+    with RunningBalancer(one_way([server(1)])) as balancer:
+        watch, follower = balancer.supervisor.current.watch, Mock()
+        found = watch.backends[0].servers[0]
+        balancer.ask(lambda: watch.lead([follower]))
+        balancer.ask(lambda: watch.checked(found, CheckResult(CheckStatus.L4OK)))
+        assert not follower.follow.called
+        balancer.ask(lambda: watch.mark(found, Admin.FORCED_MAINT))
+        follower.follow.assert_called_once_with(watch)
+        balancer.ask(lambda: watch.lead([]))
 
 
 def test_a_server_that_others_track_cannot_be_removed() -> None:
