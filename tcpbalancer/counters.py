@@ -23,6 +23,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from tcpbalancer.rules.stick_table import ROW
+
 # One block of counters serves a frontend, a backend or a server. The names are HAProxy's columns where it has them.
 CURRENT: Final = 0  # scur
 PEAK: Final = 1  # smax: the largest sum over all workers that this one has seen
@@ -94,13 +96,6 @@ SCALE: Final = 16
 SPARE_SERVERS: Final = 32
 """Servers that can be added to a backend while it runs."""
 
-# One row of a stick table.
-KEY_HIGH: Final = 0  # a key of 128 bits in two words, each as its signed value
-KEY_LOW: Final = 1
-STUCK_SERVER: Final = 2  # the slot of the server, from 1; 0: none
-EXPIRES_MS: Final = 3  # monotonic clock; 0: the row is free
-TABLE_ROW: Final = 4
-
 # What a worker says of itself.
 DROPPED_RECORDS: Final = 0
 HEARTBEAT: Final = 1  # moves at least once in a second as long as the worker does
@@ -137,7 +132,7 @@ class Layout:
         self.workers = workers
         rows = [*(count * SERVER_SETTINGS for count in self.slots)]
         sizes = [GLOBAL_SETTINGS, frontends * FRONTEND_SETTINGS, len(rows) * BACKEND_SETTINGS]
-        sizes += [*rows, *memory_sizes, *(count * TABLE_ROW for count in tables or [0] * len(rows))]
+        sizes += [*rows, *memory_sizes, *(count * ROW for count in tables or [0] * len(rows))]
         starts = list(itertools.accumulate(sizes, initial=0))
         places = [slice(start, start + size) for start, size in zip(starts, sizes, strict=False)]
         self.settings, self._frontend_settings, self._backend_settings = places[:3]
@@ -170,7 +165,7 @@ class Layout:
         return start + server
 
     def table(self, backend: int) -> slice:
-        """Return where a backend's stick table lies: rows of ``TABLE_ROW`` words, guarded by the backend's lock."""
+        """Return where a backend's stick table lies: rows of ``stick_table.ROW`` words, under the backend's lock."""
         return self._tables[backend]
 
     def weights(self, backend: int) -> slice:

@@ -1,6 +1,6 @@
 """A stick table: which server was used for a key, in a piece of memory that all workers share.
 
-Laws: pure: the memory and the time come in. A key is a number of 128 bits; a row is ``TABLE_ROW`` words (``counters``).
+Laws: pure: the memory and the time come in. A key is a number of 128 bits; a row is ``ROW`` words.
 A key has its place in one of many small groups of rows. What is asked for is kept longer: each use moves the time at
 which the row is forgotten. If a group is full, the row that would be forgotten first makes room, unless the table says
 ``nopurge``: then nothing new is kept. HAProxy counts the rows of the whole table instead; so that a group is not full
@@ -19,10 +19,10 @@ from tcpbalancer.balance.memory import Memory
 from tcpbalancer.model.rule import Ip, StickTable
 from tcpbalancer.rules.samples import Kind, Sample, cast
 
-KEY_HIGH: Final = 0
+KEY_HIGH: Final = 0  # a key of 128 bits in two words, each as its signed value
 KEY_LOW: Final = 1
-STUCK_SERVER: Final = 2
-EXPIRES_MS: Final = 3
+STUCK_SERVER: Final = 2  # the slot of the server, from 1; 0: none
+EXPIRES_MS: Final = 3  # monotonic clock; 0: the row is free
 ROW: Final = 4
 GROUP: Final = 16
 """Rows among which a key has its place."""

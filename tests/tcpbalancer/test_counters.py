@@ -20,7 +20,6 @@ from tcpbalancer.counters import (
     QUEUE_SUM_MS,
     SAMPLES,
     SERVER_SETTINGS,
-    TABLE_ROW,
     TOTAL,
     TOTAL_SUM_MS,
     WEIGHT,
@@ -30,6 +29,7 @@ from tcpbalancer.counters import (
     Layout,
     SharedMemory,
 )
+from tcpbalancer.rules.stick_table import ROW
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_no_two_places_overlap(memory: SharedMemory) -> None:
 
 def test_a_table_has_rows_and_a_backend_slots_beyond_those_of_the_file(memory: SharedMemory) -> None:
     layout = memory.layout
-    assert [place.stop - place.start for place in (layout.table(0), layout.table(1))] == [0, 7 * TABLE_ROW]
+    assert [place.stop - place.start for place in (layout.table(0), layout.table(1))] == [0, 7 * ROW]
     assert layout.slots == (3 + 2, 1 + 2)
     assert layout.weights(1) == layout.server_settings(1, WEIGHT)
     assert layout.server_setting(1, 2, WEIGHT) == layout.weights(1).stop - 1
