@@ -15,6 +15,8 @@ from typing import Protocol
 from tcpbalancer.arrival import Arrival, enter
 from tcpbalancer.channel import Admission
 from tcpbalancer.counters import (
+    ACCEPTING,
+    CONNECTIONS,
     GLOBAL_CONNECTION_RATE,
     GLOBAL_MAXCONN,
     GLOBAL_SESSION_RATE,
@@ -53,24 +55,34 @@ class Gate:
     Who wants to accept takes his place first, under a lock that all workers share: so no limit is exceeded.
     """
 
-    def __init__(self, memory: SharedMemory, routes: Sequence[Route]) -> None:
+    def __init__(self, memory: SharedMemory, routes: Sequence[Route], own: memoryview) -> None:
+        """``own``: what this worker says of itself."""
         self._memory = memory
         self._routes = routes
+        self._own = own
         self._settings = memory.view(memory.layout.settings)
         self._lock = len(memory.layout.slots)
 
     def connections(self) -> int:
         """Return the connections of all frontends and workers."""
-        return sum(route.block.current() for route in self._routes)
+        return self._memory.sum_of_words(CONNECTIONS)
+
+    def opened(self) -> None:
+        """Count one more connection."""
+        self._own[CONNECTIONS] += 1
+
+    def closed(self) -> None:
+        """Count one connection less."""
+        self._own[CONNECTIONS] -= 1
 
     def has_room(self, route: Route, now: float) -> bool:
         """Return whether the limits allow one more connection."""
         if route.settings[PAUSED]:
             return False
         own, whole = route.settings[MAXCONN], self._settings[GLOBAL_MAXCONN]
-        if own and _taken(route) >= own:
+        if own and route.block.current() + route.block.sum(RESERVED) >= own:
             return False
-        if whole and sum(_taken(each) for each in self._routes) >= whole:
+        if whole and self.connections() + self._memory.sum_of_words(ACCEPTING) >= whole:
             return False
         rate = route.settings[SESSION_RATE]
         if rate and route.block.rate(now) + 1 > rate:
@@ -85,16 +97,13 @@ class Gate:
             if not self.has_room(route, now):
                 return False
             route.block.add(RESERVED)
+            self._own[ACCEPTING] += 1
             return True
 
-    @staticmethod
-    def give_back(route: Route) -> None:
+    def give_back(self, route: Route) -> None:
         """Give back the place: the connection counts by itself now, or there is none."""
         route.block.add(RESERVED, -1)
-
-
-def _taken(route: Route) -> int:
-    return route.block.current() + route.block.sum(RESERVED)
+        self._own[ACCEPTING] -= 1
 
 
 class Entry(Protocol):

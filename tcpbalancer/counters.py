@@ -100,7 +100,9 @@ SPARE_SERVERS: Final = 32
 DROPPED_RECORDS: Final = 0
 HEARTBEAT: Final = 1  # moves at least once in a second as long as the worker does
 INEXACT_PICKS: Final = 2  # picks without the lock
-WORKER_BLOCK: Final = 3
+CONNECTIONS: Final = 3  # open ones of all frontends: nobody has to look at each of these for every connection
+ACCEPTING: Final = 4  # connections that are being accepted
+WORKER_BLOCK: Final = 5
 
 WINDOW: Final = 1024
 """Sessions over which times are averaged (TIME_STATS_SAMPLES)."""
@@ -252,6 +254,10 @@ class SharedMemory:
         """Return what a worker says of itself."""
         return self.words[self.layout.worker(worker) + field]
 
+    def sum_of_words(self, field: int) -> int:
+        """Return the sum of what all workers say of themselves."""
+        return sum(self.own_word(worker, field) for worker in range(self.layout.workers))
+
     def sum(self, block: int, field: int) -> int:
         """Return the sum of one counter over all workers."""
         return sum(self.values(block, field))
@@ -267,9 +273,11 @@ class SharedMemory:
 
     def forget_gauges(self, worker: int) -> None:
         """Set the gauges of a worker that has died to zero; its totals stay."""
+        for word in (CONNECTIONS, ACCEPTING):
+            self.words[self.layout.worker(worker) + word] = 0
         for block in range(self.layout.blocks):
             start = self.layout.block(worker, block).start
-            for gauge in (CURRENT, QUEUED, WAITING_SINCE, RESERVED):
+            for gauge in GAUGES:
                 self.words[start + gauge] = 0
 
     def clear(self, worker: int, *, everything: bool) -> None:

@@ -30,7 +30,7 @@ from tcpbalancer.channel import (
     SoftStop,
     Stop,
 )
-from tcpbalancer.counters import CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
+from tcpbalancer.counters import CONNECTIONS, CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
 from tcpbalancer.listening import ListeningSockets
 from tcpbalancer.log_book import ConnectionLines, Log
@@ -233,12 +233,7 @@ class Generation:
 
     def connections(self) -> int:
         """Return the connections that its workers have."""
-        return sum(self._connections(number) for number in range(self.configuration.nbthread))
-
-    def _connections(self, worker: int) -> int:
-        layout = self.memory.layout
-        places = range(len(tcp_frontends(self.configuration)))
-        return sum(self.memory.words[layout.block(worker, layout.frontend(place)).start + CURRENT] for place in places)
+        return self.memory.sum_of_words(CONNECTIONS)
 
     def _worker_statistics(self, number: int) -> WorkerStatistics:
         worker = self.workers.get(number)
@@ -247,7 +242,7 @@ class Generation:
             pid=0 if worker is None else worker.pid,
             alive=worker is not None,
             restarts=self._restarts[number],
-            current=self._connections(number),
+            current=self.memory.own_word(number, CONNECTIONS),
         )
 
     # -- workers ----------------------------------------------------------------------------------------------------
@@ -272,7 +267,7 @@ class Generation:
     def _worker_ended(self, worker: WorkerProcess) -> None:
         del self.workers[worker.number]
         status = worker.ended.result()
-        lost = self._connections(worker.number)
+        lost = self.memory.own_word(worker.number, CONNECTIONS)
         self.memory.forget_gauges(worker.number)
         if not worker.ready.done():
             worker.ready.set_exception(RuntimeError(f"worker {worker.number} did not come up: {explain(status)}"))

@@ -94,7 +94,8 @@ class Pool:
         self.backend = backend
         self.index = index
         self.block = Block(memory, worker, layout.backend(index))
-        self.line = Line(self.block)
+        self._crowd: set[Waiter] = set()
+        self.line = Line(self.block, self._crowd)
         self.targets: dict[int, Target] = {}
         self.has_news = False  # room was left, or somebody has come to wait
         self._shared = memory
@@ -117,7 +118,8 @@ class Pool:
         is_unix = server.address.startswith(("/", "abns@"))
         family = socket.AF_UNIX if is_unix else socket.AF_INET6 if ":" in server.address else socket.AF_INET
         known = self.targets.get(slot)
-        self.targets[slot] = Target(server, slot, block, family, Line(block) if known is None else known.line)
+        line = Line(block, self._crowd) if known is None else known.line
+        self.targets[slot] = Target(server, slot, block, family, line)
 
     def remove(self, slot: int) -> None:
         """Forget a server; sessions that are still with it keep their own hand on it."""
@@ -270,8 +272,8 @@ class Pool:
 
     @property
     def somebody_waits(self) -> bool:
-        """Whether a session of this worker waits here."""
-        return bool(self.line) or any(target.line for target in self.targets.values())
+        """Whether a session of this worker waits here; asked in each round, of each backend."""
+        return bool(self._crowd)
 
     def released(self, target: Target) -> None:
         """Take note that a session has left a server."""
@@ -308,9 +310,9 @@ class Pool:
             if not ours:
                 return False
             line = min(ours, key=lambda own: own.ticket)
-        first = line.waiters[0]
+        first = line.first
         tell(first.turn_came, now, target)
-        return not line or line.waiters[0] is not first
+        return not line or line.first is not first
 
     def _gone_by(self, target: Target, line: Line, ticket: int, now: float) -> bool:
         """Ring for another worker's session; returns whether it has had its time and did not come."""

@@ -30,8 +30,10 @@ class Waiter(Protocol):
 class Line:
     """The queue."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, crowd: set[Waiter]) -> None:
+        """``crowd``: all who wait in this worker for the same backend, or for any of its servers."""
         self._block = block
+        self._crowd = crowd
         self._tickets: dict[Waiter, int] = {}
         self._before: dict[Waiter, int] = {}  # how many had left the queue for a server when it came
 
@@ -42,6 +44,11 @@ class Line:
     def waiters(self) -> list[Waiter]:
         """All who wait here, in their order."""
         return list(self._tickets)
+
+    @property
+    def first(self) -> Waiter:
+        """The one who waits longest; raises StopIteration if nobody waits."""
+        return next(iter(self._tickets))
 
     @property
     def ticket(self) -> int:
@@ -61,6 +68,7 @@ class Line:
         """Let a session wait."""
         self._tickets[waiter] = max(int(now * 1e9), 1)
         self._before[waiter] = self._block.sum(DEQUEUED)
+        self._crowd.add(waiter)
         self._tell()
 
     def leave(self, waiter: Waiter, *, served: bool) -> int:
@@ -72,6 +80,7 @@ class Line:
         if served:
             self._block.add(DEQUEUED)
         del self._tickets[waiter]
+        self._crowd.discard(waiter)
         self._tell()
         return place
 

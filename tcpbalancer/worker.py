@@ -87,7 +87,7 @@ class Worker:
         pools = make_pools(configuration, self._memory, handover.worker)
         self._pools = {pool.index: pool for pool in pools.values()}
         self._routes = make_routes(configuration, self._memory, handover.worker, pools)
-        self._gate = Gate(self._memory, self._routes)
+        self._gate = Gate(self._memory, self._routes, self._words)
         keeper = Doorkeeper(configuration, self._routes, pools, self._memory)
         self._listeners = []
         binds = [iter(route.frontend.binds) for route in self._routes]  # the descriptors are in their order
@@ -131,6 +131,7 @@ class Worker:
         begun = self._sessions.pop(session, None)
         if begun is not None:
             begun.entry.open -= 1
+            self._gate.closed()
         session.alarm = None
         self._forget_alarms()
         if record is not None and not self.report(Ended(record)):
@@ -167,6 +168,7 @@ class Worker:
         else:
             session = ArrivingSession(self, entry.route, client, address, accepted_at, arrival)
         entry.open += 1
+        self._gate.opened()
         self._sessions[session] = Begun(next(self._ids), *address, accepted_at, now, entry)
         self._tell(session.start, now)
 

@@ -359,6 +359,7 @@ def test_a_limit_that_the_supervisor_changes_holds_for_the_next_connection(worke
     whole = worker._memory.view(worker._memory.layout.settings)
     assert worker._gate.has_room(route, 7.0)
     route.block.opened(7.0)
+    worker._gate.opened()
     route.block.arrived(7.0)
     for settings, setting in (
         (route.settings, MAXCONN),
@@ -381,6 +382,26 @@ def test_a_place_that_somebody_takes_to_accept_is_no_other_workers(worker: Worke
     assert taken == [True, True, False]
     worker._gate.give_back(route)
     assert worker._gate.take(route, 0.0)
+
+
+def test_the_connections_of_all_frontends_are_one_word_of_each_worker(
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = worker._memory.view(worker._memory.layout.settings)
+    route, whole[GLOBAL_MAXCONN] = worker._routes[0], 3
+    monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.FULL)
+    for count in (1, 2):
+        worker.begin(Through(route), connect()[0], ("127.0.0.1", 1), 0.0)
+        assert worker.connections() == count
+    assert worker._gate.take(route, 0.0)
+    assert not worker._gate.take(route, 0.0), "two are open, and one is being accepted"
+    worker._gate.give_back(route)
+    for session in tuple(worker._sessions):
+        session.cut("KC", "the end of the test", 1.0)
+    assert worker.connections() == 0
+    worker._gate.opened()
+    worker._memory.forget_gauges(0)
+    assert worker.connections() == 0
 
 
 def test_a_rate_counts_the_second_before_as_far_as_it_is_still_within_the_last_one(worker: Worker) -> None:
