@@ -125,6 +125,7 @@ class Generation:
             before.is_former = True
             self.older = [before, *before.older]
             before.older = []
+            self.tally.settle_all_but([older.memory for older in self.older])
         followers = [older.oversight for older in self.older]
         self.oversight.start(None if before is None else before.oversight, followers)
         self._spawn(self._look_every_second())

@@ -82,11 +82,10 @@ class Supervisor:
         Raises ListenError, RuntimeError or OSError as ``start`` does: then nothing has changed.
         """
         sockets = self._listen(configuration)
-        before, new = self.current, Generation(configuration, self._premises, self.current)
+        before = self.current
         try:
-            await new.start(sockets)
+            new = await self._started(configuration, sockets)
         except BaseException:
-            await new.finish(Stop(), 0.0)
             sockets.close(but=self._sockets)
             raise
         self.current = new
@@ -96,6 +95,16 @@ class Supervisor:
         self._sockets = sockets
         self._spawn(self._finish_older(before))
         self._premises.hub.publish("reloaded", f"{len(self._sockets)} listeners, {len(new.workers)} workers")
+
+    async def _started(self, configuration: Configuration, sockets: ListeningSockets) -> Generation:
+        """Return the next generation, whose workers accept; nothing is left of it if it cannot be had."""
+        new = Generation(configuration, self._premises, self.current)
+        try:
+            await new.start(sockets)
+        except BaseException:
+            await new.finish(Stop(), 0.0)
+            raise
+        return new
 
     def _listen(self, configuration: Configuration, predecessors: Sequence[Named] = ()) -> ListeningSockets:
         """Return the sockets of a configuration, as many as possible of those that are open already."""

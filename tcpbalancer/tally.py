@@ -74,6 +74,12 @@ class Tally:
                     self._keep(block, [_final(memory, theirs, field) for field in range(BLOCK)])
         self._older = [pair for pair in self._older if pair[0] is not memory]
 
+    def settle_all_but(self, living: Sequence[SharedMemory]) -> None:
+        """Keep what generations have counted that came to their end while this one was being prepared."""
+        for memory in [memory for memory, _ in self._older]:
+            if all(memory is not each for each in living):
+                self.settle(memory)
+
     def clear(self, *, everything: bool) -> None:
         """Forget the largest values of generations that have ended, or all that they counted."""
         for row in self._ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -16,11 +17,14 @@ from tcp_peers import ScriptedServer, echo, free_port, read_exactly, read_to_end
 
 from hakit.schedule import Intervals
 from tcpbalancer.check_status import CheckResult, CheckStatus
+from tcpbalancer.counters import TOTAL
 from tcpbalancer.dialogue.protocols import plain_http
 from tcpbalancer.model import Bind, Check, Configuration, Frontend, Mode
 from tcpbalancer.model.dialogue import HttpRequest
+from tcpbalancer.route import make_memory
 from tcpbalancer.statistics import ServerStatistics
 from tcpbalancer.supervisor import Supervisor
+from tcpbalancer.tally import Tally
 
 
 def checked(port: int) -> Check:
@@ -259,3 +263,39 @@ def test_a_supervisor_that_never_started_can_be_stopped() -> None:
     with balancer:
         other: Supervisor = balancer.ask(lambda: Supervisor(one_way([]), balancer.supervisor._premises.hub))
         balancer.ask(other.stop)
+
+
+def test_a_reload_for_which_no_memory_can_be_had_closes_the_sockets_that_it_has_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(_configuration: Configuration) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with RunningBalancer(one_way([server(1)])) as balancer:
+        other = one_way([server(1)])
+        with monkeypatch.context() as patched:
+            patched.setattr("tcpbalancer.generation.make_memory", fails)
+            with pytest.raises(OSError, match="open files"):
+                balancer.ask(lambda: balancer.supervisor.reload(other))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", other.frontends["f"].binds[0].port))
+        balancer.ask(lambda: balancer.supervisor.reload(other))
+
+
+def test_what_a_generation_counted_that_ends_while_a_reload_is_under_way_stays() -> None:
+    configuration = one_way([server(1)])
+    memories = [make_memory(configuration) for _ in range(4)]
+    same = {block: block for block in range(memories[0].layout.blocks)}
+    memories[0].words[memories[0].layout.block(0, 0).start + TOTAL] = 5
+    second, third, fourth = (Tally(memory) for memory in memories[1:])
+    second.stand_on(memories[0], same)
+    for memory in memories[:2]:  # the third is being prepared
+        third.stand_on(memory, same)
+    second.settle(memories[0])  # the first ends
+    third.settle_all_but([memories[1]])
+    fourth.take_over(third, same)
+    for memory in memories[1:3]:
+        fourth.stand_on(memory, same)
+    assert [tally.sum(0, TOTAL) for tally in (second, third, fourth)] == [5, 5, 5]
+    for memory in memories:
+        memory.close()
