@@ -1,8 +1,9 @@
 """What is known of servers goes over from one generation of workers to the next.
 
 Laws: nothing here asks or waits. A server is the same in two configurations if its name, its address and its port in
-the file are; then its state, its weight and whatever an operator has changed hold on, and only what its line says anew
-is as at a start. The generation that serves leads; older ones, whose connections go on, follow each of its changes.
+the file are; then its state with all administrative marks, its weight and the address of its name hold on, and only
+what its line says anew is as at a start. (Limits, and an address that an operator has set, are those of the file again,
+as with HAProxy.) The generation that serves leads; older ones, whose connections go on, follow each of its changes.
 """
 
 from __future__ import annotations
