@@ -14,6 +14,8 @@ from tcpbalancer.poller import ERROR, HUP, NOTHING, READ, WRITE
 from tcpbalancer.relay.pipes import PipePool
 from tcpbalancer.relay.side import CLIENT, RECEIVED, SERVER, Side, other
 
+NONE = memoryview(b"")
+
 
 class Flow:
     """One direction. ``waiting``: bytes that were received and that the sink has not taken yet."""
@@ -23,7 +25,7 @@ class Flow:
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self.source = source
         self.sink = sink
-        self.kept = memoryview(b"")  # what waits, as far as it is here
+        self.kept = NONE  # what waits, as far as it is here
         self.waiting = 0
         self.spoke = False  # something was received
         self.at_end = False  # nothing will be read any more
@@ -139,8 +141,7 @@ class CopyRelay:
             return 0
         self._sent[side] += count
         flow.waiting -= count
-        if flow.waiting:
-            flow.kept = flow.kept[count:]
+        flow.kept = flow.kept[count:] if flow.waiting else NONE  # no copy stays while all is calm
         return 1 << other(side)
 
     def _pass_end(self, side: Side) -> None:
@@ -163,7 +164,7 @@ class CopyRelay:
 
     def _drop(self, _side: Side, flow: Flow) -> None:
         """Forget what waits in one direction."""
-        flow.kept, flow.waiting = memoryview(b""), 0
+        flow.kept, flow.waiting = NONE, 0
 
     def _copied(self, side: Side, count: int) -> None:
         """Take note of how much was received in one turn."""

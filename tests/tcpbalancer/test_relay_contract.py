@@ -13,6 +13,7 @@ from tcp_peers import PATIENCE, read_exactly, read_to_end, reset, small_buffers,
 
 from tcpbalancer.poller import ERROR, HUP, READ, WRITE, Poller
 from tcpbalancer.relay import CLIENT, RELAYS, SERVER, PipePool, Relay, Side
+from tcpbalancer.relay.copy import CopyRelay
 
 SEED = 20261122
 QUIET = 0.2
@@ -158,6 +159,8 @@ def test_the_end_of_file_waits_until_everything_before_it_is_delivered(bench: Be
     reader.join(PATIENCE)
     sender.join(PATIENCE)
     assert hashlib.sha256(got[0]).digest() == hashlib.sha256(data).digest()
+    assert isinstance(bench.relay, CopyRelay)
+    assert [len(flow.kept) for flow in bench.relay._flows] == [0, 0], "what was delivered is not held in memory"
 
 
 def test_a_reader_that_stops_slows_its_writer_down_and_memory_stays_bounded(bench: Bench) -> None:
