@@ -90,9 +90,11 @@ def test_a_server_never_gets_more_than_its_maxconn_over_two_workers_and_all_are_
 def test_a_frontend_never_takes_more_than_its_maxconn_over_two_workers_and_nobody_is_refused() -> None:
     crowd = Crowd()
     with ScriptedServer(crowd) as peer, limited(peer.port, frontend=4) as balancer, ThreadPoolExecutor(16) as clients:
-        words = list(clients.map(lambda _: comes_and_goes(balancer), range(60)))
+        words: list[bytes] = []
+        while crowd.most < 4:  # on a busy machine a server may see one go before it sees the next one come
+            words += clients.map(lambda _: comes_and_goes(balancer), range(60))
         front = balancer.snapshot().proxy("f").frontend
-    assert words == [b"x"] * 60
+    assert set(words) == {b"x"}
     assert front is not None
     assert (front.traffic.peak, crowd.most) == (4, 4)
 
