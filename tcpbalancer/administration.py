@@ -23,7 +23,8 @@ from tcpbalancer.watched import WatchedBackend, WatchedServer
 STATIC = frozenset({"static-rr", "source", "hash", "rdp-cookie"})
 """Algorithms that cannot change a weight, unless their ``hash-type`` is consistent."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
-_WHOLE = re.compile(r"[ \t]*([+-]?\d+)")
+_WHOLE = re.compile(r"[ \t]*([+-]?\d{1,18})", re.ASCII)
+_PORT = re.compile(r"\d{1,5}", re.ASCII)
 
 
 class Severity(Enum):
@@ -244,8 +245,8 @@ class Administration:
             words = ["no need to change the addr"]
         new_port = told.port
         if port is not None:
-            if not port.isdigit() or not 1 <= int(port) <= 65535:
-                if port[:1] in "+-" and port[1:].isdigit():
+            if not _PORT.fullmatch(port) or not 1 <= int(port) <= 65535:
+                if port[:1] in "+-" and _PORT.fullmatch(port[1:]):
                     return _warning(f"'{port}': a port that clients call is not carried out by tcpbalancer{by}")
                 return _warning(f"{words[0]}, problem converting port '{port}' to an int{by}")
             new_port = int(port)
@@ -343,9 +344,9 @@ def _wrong_place(address: str, port: str) -> str:
     """Return what is wrong with where checks are to go from now on, if anything is."""
     if address and not _is_address(address):
         return f"invalid addr '{address}'"
-    if port and not port.isdigit():
+    if port and not port.isdecimal():
         return "provided port is not an integer"
-    if port and not 1 <= int(port) <= 65535:
+    if port and not (_PORT.fullmatch(port) and 1 <= int(port) <= 65535):
         return "provided port is invalid"
     return ""
 

@@ -86,10 +86,11 @@ def _draws(reading: Reading, word: str) -> int | None:
         said = "missing closing parenthesis." if not rest else f"unexpected character '{rest[:1]}' after argument."
         reading.error(1, f"balance : random : {said}")
         return None
-    if not int(found[1]):
+    draws = found[1].lstrip("0")
+    if not draws:
         reading.error(1, "balance : random : number of draws must be at least 1.")
         return None
-    return min(int(found[1]), 64)
+    return min(int(draws[:3]), 64)
 
 
 def _hash(reading: Reading) -> None:

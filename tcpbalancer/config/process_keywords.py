@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import grp
 import pwd
+import re
 
 from tcpbalancer.config.drafts import Options
 from tcpbalancer.config.registry import GLOBAL, Reading, keyword
@@ -96,7 +97,7 @@ def _whole_number(reading: Reading) -> int | None:
         reading.error(1, f"'{name}' expects an integer argument.")
     elif reading.no_more_than(2):
         text = reading.words[1]
-        if text.isascii() and text.isdigit() and int(text) <= _LARGEST_ID:
+        if re.fullmatch(r"\d{1,10}", text, re.ASCII) and int(text) <= _LARGEST_ID:
             return int(text)
         reading.error(1, f"'{name}' : '{text}' is not a number between 0 and {_LARGEST_ID}.")
     return None

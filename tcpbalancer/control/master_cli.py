@@ -129,12 +129,11 @@ class MasterConversation(Conversation):
         if prefix == "@1" and pids:
             return pids[0]
         everyone = [worker.pid for each in (current, *current.older) for worker in each.workers.values()]
-        number = prefix.removeprefix("@!")
-        if prefix.startswith("@!") and number.isascii() and number.isdigit():
-            if int(number) == os.getpid():
-                return None
-            if int(number) in everyone:
-                return int(number)
+        if prefix == f"@!{os.getpid()}":
+            return None
+        for pid in everyone:
+            if prefix == f"@!{pid}":
+                return pid
         raise RefusedError(_WHO.format(prefix))
 
 

@@ -38,7 +38,10 @@ def test_balance_defaults_to_roundrobin() -> None:
     assert (backend().balance, backend("balance").balance) == ("roundrobin", "roundrobin")
 
 
-@pytest.mark.parametrize(("text", "draws"), [("random", 2), ("random()", 2), ("random(3)", 3), ("random(1)", 1)])
+@pytest.mark.parametrize(
+    ("text", "draws"),
+    [("random", 2), ("random()", 2), ("random(3)", 3), ("random(01)", 1), (f"random({'9' * 5000})", 64)],
+)
 def test_balance_random_draws_two_unless_it_is_told_otherwise(text: str, draws: int) -> None:
     seen = backend(f"balance {text}")
     assert (seen.balance, seen.draws) == ("random", draws)

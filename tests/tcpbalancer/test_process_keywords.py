@@ -74,6 +74,7 @@ def test_a_keyword_of_the_process_is_read(line: str, read: Process) -> None:
         ("gid 4294967295", "'gid' : '4294967295' is not a number between 0 and 4294967294."),
         ("chroot", "'chroot' expects a directory as an argument."),
         ("chroot /a b", "'chroot' cannot handle unexpected argument 'b'."),
+        ("ulimit-n " + "9" * 5000, f"'ulimit-n' : '{'9' * 5000}' is not a number between 0 and 4294967294."),
         ("ulimit-n", "'ulimit-n' expects an integer argument."),
         ("ulimit-n 1 2", "'ulimit-n' cannot handle unexpected argument '2'."),
         ("set-dumpable on", "'set-dumpable' cannot handle unexpected argument 'on'."),

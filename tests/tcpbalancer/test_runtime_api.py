@@ -502,6 +502,19 @@ def test_what_can_be_looked_at_is_answered(asked: RunningApi, line: str) -> None
     assert asked.notes == []
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 20, "\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT THREE}"])
+@pytest.mark.parametrize(
+    "line",
+    ["set weight b/s2 {}", "set weight b/s2 {}%", "set maxconn server b/s2 {}",
+     "set server b/s2 addr 127.0.0.1 port {}",
+     "set server b/s2 addr 127.0.0.1 port +{}", "set server b/s2 check-port {}", "set server b/s2 agent-port {}",
+     "set maxconn frontend f {}", "set maxconn global {}", "set rate-limit sessions global {}", "show stat {} 1 {}"],
+)  # fmt: skip
+def test_any_number_is_taken_or_refused(api: RunningApi, line: str, number: str) -> None:
+    assert "Internal error" not in api(line.replace("{}", number))
+    assert api.notes == []
+
+
 # -- stick tables -----------------------------------------------------------------------------------------------------
 
 

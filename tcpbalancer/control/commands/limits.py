@@ -24,7 +24,7 @@ from tcpbalancer.counters import (
 from tcpbalancer.model import Frontend, Level, Mode
 from tcpbalancer.route import tcp_frontends
 
-_NUMBER = re.compile(r"[ \t]*([+-]?\d+)", re.ASCII)
+_NUMBER = re.compile(r"[ \t]*([+-]?\d{1,18})", re.ASCII)  # what fits a word of shared memory
 _RATES = """\
 'set rate-limit' only supports :
    - 'connections global' to set the per-process maximum connection rate

@@ -62,7 +62,7 @@ def _selected(rows: list[Row], words: Words) -> Iterator[Row]:
 def _integer(text: str) -> int:
     """Return a number as ``atoi`` reads it."""
     digits = text.lstrip("-")
-    return (-1 if text.startswith("-") else 1) * int(digits) if digits.isascii() and digits.isdigit() else 0
+    return (-1 if text.startswith("-") else 1) * int(digits[:18]) if digits.isascii() and digits.isdigit() else 0
 
 
 @command("show schema json", "", "report schema used for stats")

@@ -9,6 +9,7 @@ Source: HAProxy's management guide, section 9.3 "show table"; ``stick_table.c``.
 from __future__ import annotations
 
 import operator
+import re
 import time
 from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _OPERATORS: dict[str, Callable[[int, int], bool]] = {
     "eq": operator.eq, "ne": operator.ne, "le": operator.le, "ge": operator.ge, "lt": operator.lt, "gt": operator.gt,
 }  # fmt: skip
 _SERVER = "data.server_id"
+_WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 Keeps = Callable[[Entry], bool]
 
 
@@ -96,7 +98,7 @@ def _key(found: Found, words: Words) -> int | None:
         raise RefusedError("Key value expected")
     type_ = found.table.table.type
     if type_ == "integer":
-        return int(words[1]) & 0xFFFFFFFF if words[1].isascii() and words[1].isdigit() else None
+        return int(words[1]) & 0xFFFFFFFF if _WHOLE.fullmatch(words[1]) else None
     address = parse_ip(words[1])
     return None if address is None else key_of(address, type_)
 
@@ -114,7 +116,7 @@ def _filter(found: Found, words: Words, usage: str) -> Keeps:
         raise RefusedError("Filter entry #1: Unknown data type")
     if len(words) < 2 or words[1] not in _OPERATORS:
         raise RefusedError("Filter entry #1: Require and operator among 'eq', 'ne', 'le', 'ge', 'lt', 'gt'")
-    if len(words) < 3 or not words[2].isdigit():
+    if len(words) < 3 or not _WHOLE.fullmatch(words[2]):
         raise RefusedError("Filter entry #1: Require a valid integer value to compare against")
     holds, value = _OPERATORS[words[1]], int(words[2])
     return lambda entry: holds(entry.server + 1, value)
