@@ -106,7 +106,7 @@ def _judge_content(
     dialogue: Dialogue, step: Expect, facts: Facts, data: bytes, *, ended: bool, words: str = ""
 ) -> Verdict:
     """Look for a pattern in ``data``, which is what has come, or the body of an answer."""
-    if not ended and (len(data) < step.min_recv or (step.whole_line and b"\n" not in data)):
+    if not ended and (len(data) < step.min_recv or (step.whole_line and not data.endswith(b"\n"))):
         return Going.MORE
     pattern = step.pattern
     found = False

@@ -155,6 +155,7 @@ def smtp(greeting: str) -> Dialogue:
             Expect(
                 number=5,
                 pattern=_match(rb"^(2[0-9]{2}-[^\r]*\r\n)*2[0-9]{2}[ \r]"),
+                whole_line=True,
                 error_status=CheckStatus.L7STS,
                 on_error=_TEXT,
                 on_success=_TEXT,
@@ -164,6 +165,7 @@ def smtp(greeting: str) -> Dialogue:
             Expect(
                 number=7,
                 pattern=_match(rb"^2[0-9]{2}[- \r]"),
+                whole_line=True,
                 min_recv=4,
                 error_status=CheckStatus.L7STS,
                 on_error=_TEXT,
