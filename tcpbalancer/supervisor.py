@@ -10,6 +10,7 @@ control room's; their sockets are held here, too.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -181,6 +182,8 @@ class Supervisor:
     async def _finish_older(self, older: Generation) -> None:
         await older.retire()
         self.current.forget(older)
+        del older
+        gc.collect()  # a generation is a net of cycles around a memory that may be large (stick tables)
         self._premises.hub.publish("generation", action="finished")
 
     async def _finish(self, end: Callable[[Generation], Coroutine[Any, Any, None]]) -> None:

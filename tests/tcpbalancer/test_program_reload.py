@@ -224,3 +224,20 @@ def test_log_lines_of_a_proxy_that_is_gone_reach_the_log_as_long_as_it_has_conne
                 told(running, "Loading success.", 2)
             while b" swarm swarm/m1 " not in log.recv(4096):
                 pass
+
+
+def test_what_a_generation_counted_stays_and_its_memory_goes_though_it_ends_during_a_reload(
+    configuration: LabConfiguration, tmp_path: Path
+) -> None:
+    with master(configuration, tmp_path) as running:
+        for count in range(6):
+            with connect(configuration.postgres_port) as held:
+                assert read_exactly(held, 2) == b"pg"
+                running.process.send_signal(signal.SIGUSR2)
+                told(running, "Loading success.", 2 * count + 2)
+                running.process.send_signal(signal.SIGUSR2)
+            told(running, "Loading success.", 2 * count + 3)
+        until(lambda: running.output.read_text().count("Former worker (") == 12, "all old workers have ended")
+        assert running.csv()[1]["postgresql_frontend/FRONTEND"]["stot"] == "6"
+        maps = Path(f"/proc/{running.process.pid}/maps")
+        until(lambda: maps.read_text().count("memfd:tcpbalancer-counters") == 1, "the older memories are given back")
