@@ -91,6 +91,11 @@ class _Handler(web.RequestHandler):
     __slots__ = ("doorkeeper",)
     doorkeeper: Doorkeeper
 
+    @property
+    def asked(self) -> int:
+        """How many requests have come whole (of one with a body: its headers)."""
+        return self._request_count
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -115,12 +120,12 @@ class _Visit(asyncio.Protocol):
     """One connection: stands before aiohttp's own protocol, and ends it if it keeps us waiting.
 
     The first answer has to be under way ``patience[0]`` seconds after it came, each further one ``patience[1]`` after
-    the one before it.
+    the one before it. Who has said all that he has to say (``nc -N``, ``socat``) is answered, and then it ends.
     """
 
     def __init__(
         self,
-        inner: asyncio.Protocol,
+        inner: _Handler,
         patience: tuple[float, float],
         doorkeeper: Doorkeeper,
         on_end: Callable[[], None],
@@ -128,14 +133,21 @@ class _Visit(asyncio.Protocol):
         self._inner = inner
         self._patience = patience
         self._doorkeeper = doorkeeper
-        self._has_been_answered = False
+        self._answers = 0
+        self._has_ended = False
         self._on_end = on_end
         self._transport: asyncio.Transport | None = None
         self._limit: asyncio.TimerHandle | None = None
 
-    def answered(self) -> None:
+    def answers(self, response: web.StreamResponse) -> None:
+        """Take note that this answer begins."""
+        self._answers += 1
+        if self._has_ended and self._answers >= self._inner.asked:
+            response.force_close()
+        self.keep()
+
+    def keep(self) -> None:
         """Let the time run anew."""
-        self._has_been_answered = True
         self._wait(self._patience[1])
 
     def _wait(self, seconds: float) -> None:
@@ -147,7 +159,7 @@ class _Visit(asyncio.Protocol):
     def _end(self) -> None:
         transport = self._transport
         assert transport is not None  # its end cancels the limit
-        parting = b"" if self._has_been_answered else self._doorkeeper.too_late(transport, self._patience[0])
+        parting = b"" if self._answers else self._doorkeeper.too_late(transport, self._patience[0])
         if not parting:
             transport.abort()
             return
@@ -172,8 +184,10 @@ class _Visit(asyncio.Protocol):
         self._doorkeeper.received(len(data))
         self._inner.data_received(data)
 
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
+    def eof_received(self) -> bool:
+        """Return whether somebody who says no more is still to be answered; aiohttp would hang up (RFC 9112, 9.6)."""
+        self._has_ended = True
+        return self._answers < self._inner.asked
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()
@@ -280,14 +294,16 @@ class Site:
         self._admissions.add(task)
         task.add_done_callback(self._admissions.discard)
 
-    async def _answered(self, request: web.Request, _response: web.StreamResponse) -> None:
-        self.keep(request)
+    async def _answered(self, request: web.Request, response: web.StreamResponse) -> None:
+        visit = self._visits.get(request.protocol)
+        if visit is not None:
+            visit.answers(response)
 
     def keep(self, request: web.Request) -> None:
         """Let the patience with the connection of ``request`` begin anew: something has just been sent to it."""
         visit = self._visits.get(request.protocol)
         if visit is not None:
-            visit.answered()
+            visit.keep()
 
     async def stream(self, request: web.Request, hub: EventHub) -> web.StreamResponse:
         """Answer with the hub's recent events and then every one as it happens, as server-sent events, until it leaves.

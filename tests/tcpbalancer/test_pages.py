@@ -26,7 +26,7 @@ class Lab:
     entry: int
     place: Path
 
-    def ask(self, request: bytes, address: int | Path | None = None) -> bytes:
+    def ask(self, request: bytes, address: int | Path | None = None, *, says_more: bool = True) -> bytes:
         with contextlib.ExitStack() as stack:
             if isinstance(address, Path):
                 client = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -35,6 +35,8 @@ class Lab:
             else:
                 client = stack.enter_context(socket.create_connection(("127.0.0.1", self.stats), PATIENCE))
             client.sendall(request)
+            if not says_more:
+                client.shutdown(socket.SHUT_WR)
             return read_to_end(client)
 
     def get(self, target: str, address: Path | None = None) -> bytes:
@@ -97,6 +99,15 @@ def test_a_page_answers_on_a_unix_socket_too(lab: Lab) -> None:
 )  # fmt: skip
 def test_what_is_no_request_is_answered_with_400_and_the_end(lab: Lab, request_: bytes) -> None:
     assert lab.ask(request_).startswith(b"HTTP/1.1 400 Bad request\r\n")
+
+
+def test_who_says_no_more_is_answered_all_the_same_and_then_it_ends(lab: Lab) -> None:
+    """As HAProxy does; ``nc -N`` and ``socat`` say at once that they have nothing more to say."""
+    request = b"GET /stats;csv HTTP/1.1\r\nHost: x\r\n\r\n"
+    for count in (0, 1, 2):
+        answers = lab.ask(request * count, says_more=False)
+        assert answers.count(b"HTTP/1.1 200 OK\r\n") == answers.count(b"\r\n0\r\n\r\n") == count
+    assert not lab.ask(request[:-4], says_more=False)
 
 
 def test_a_request_that_asks_for_no_path_is_nobody_s(lab: Lab) -> None:
