@@ -1,14 +1,18 @@
 """How the program speaks to whoever has started it: HAProxy's prefixes on stderr, plain lines on stdout.
 
 Laws: two notices that say which program this is stand before the first warning or alert, and nowhere else. While the
-program starts, it waits until its words are read; once it runs, it waits for nobody.
+program starts, it waits until its words are read; once it runs, it waits for nobody. A full disk behind stderr, or a
+reader that has gone, is no reason not to start.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from hakit.diagnostics import Diagnostic
 from hakit.logtarget import Console
@@ -57,12 +61,12 @@ class Teller:
     def say(self, text: str) -> None:
         """Print a line on stdout."""
         if not self._quiet:
-            print(text, flush=True)
+            _put(sys.stdout, text)
 
     def _print(self, lines: Sequence[str], *, introduced: bool = True) -> None:
         self.said += lines
         if not self._quiet:
-            print("\n".join(self._introduce(lines) if introduced else lines), file=sys.stderr, flush=True)
+            _put(sys.stderr, "\n".join(self._introduce(lines) if introduced else lines))
 
     def _write(self, lines: Sequence[str]) -> None:
         """Write if whoever reads takes it: who reads slowly, or not at all, must not hold us up."""
@@ -76,3 +80,15 @@ class Teller:
             return lines
         self._introduced = True
         return [*preamble(os.getpid(), REPORTED, self.program), *lines]
+
+
+def _put(stream: TextIO | None, text: str) -> None:
+    """Write a line if it can be written; what a buffer kept of it would fail again at the end, and be our status."""
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    with contextlib.suppress(OSError):
+        if isinstance(raw, io.RawIOBase):
+            left = f"{text}\n".encode("utf-8", "surrogateescape")
+            while left and (taken := raw.write(left)):
+                left = left[taken:]
+        elif stream is not None:  # None: it was closed when the program started
+            print(text, file=stream, flush=True)

@@ -360,3 +360,19 @@ def test_what_asyncio_and_aiohttp_complain_of_is_told_in_one_line() -> None:
     assert told[0][1].startswith("complaining: Exception in callback f: ZeroDivisionError('x') at ")
     assert told[1] == ("err", "complaining: only words")
     complaining.removeHandler(handler)
+
+
+def test_a_full_disk_behind_stderr_keeps_nobody_from_starting_and_is_no_reason_to_call_a_file_wrong(
+    tmp_path: Path,
+) -> None:
+    """A warning that cannot be written, at the start and with -c: HAProxy goes on as well."""
+    stats = free_port()
+    with ScriptedServer(echo()) as peer, Path("/dev/full").open("w") as full:
+        text = f"global\n    ssl-default-bind-ciphers X\n{one_server(peer.port, stats)}"
+        command = [*TCPBALANCER, "-db", "--control", str(tmp_path / "c")]
+        with BalancerProcess(command, text, tmp_path, stats, full.fileno()) as running:
+            running.wait_for_status("l1/s", "UP", "L4OK")
+            checked = subprocess.run(
+                [*TCPBALANCER, "-c", "-V", "-f", running.file], stdout=full, stderr=full, check=False
+            )
+            assert checked.returncode == 0
