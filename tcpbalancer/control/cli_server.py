@@ -90,7 +90,7 @@ class CliServer:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(listening)
+                connection, address = await loop.sock_accept(listening)
             except OSError:  # no descriptor left, or the client has gone already
                 await asyncio.sleep(NO_ROOM)
                 continue
@@ -100,19 +100,19 @@ class CliServer:
             except BaseException:
                 connection.close()
                 raise
-            task = asyncio.create_task(self._serve(self._settings[file], connection))
+            task = asyncio.create_task(self._serve(self._settings[file], connection, address))
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
             task.add_done_callback(functools.partial(_release, places))
 
-    async def _serve(self, place: StatsSocket, connection: socket.socket) -> None:
+    async def _serve(self, place: StatsSocket, connection: socket.socket, address: tuple[str, int] | str) -> None:
         connection.setblocking(False)
         is_unix = connection.family == socket.AF_UNIX
         conversation = self._begin(
             self.room,
             place.level,
             self._timeout,
-            source="unix:1" if is_unix else _peer(connection),
+            source="unix:1" if is_unix else f"{address[0]}:{address[1]}",  # by now it may be gone
             proto="unix_stream" if is_unix else ("tcpv4" if connection.family == socket.AF_INET else "tcpv6"),
             fd=connection.fileno(),
             severity=place.severity,
@@ -212,8 +212,3 @@ async def _end(connection: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):
             while connection.recv(PORTION):
                 pass
-
-
-def _peer(connection: socket.socket) -> str:
-    address = connection.getpeername()
-    return f"{address[0]}:{address[1]}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
+import select
 import socket
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from tcp_peers import PATIENCE, reset, tcp_pair
 
 from hakit.diagnostics import ConfigError
 from tcpbalancer.config.load import read_texts
 from tcpbalancer.control.cli_listening import StatsSocketError, open_all
+from tcpbalancer.control.cli_room import Room
+from tcpbalancer.control.cli_server import CliServer
 from tcpbalancer.model import Configuration, Level, StatsSocket
 from tcpbalancer.model.stats_socket import Place
 
@@ -165,3 +171,13 @@ def test_addresses_abstract_names_and_inherited_descriptors_are_listened_on() ->
         assert opened[2].fileno() != inherited.fileno(), "one descriptor may be named twice"
         for each in opened:
             each.close()
+
+
+def test_a_client_that_has_reset_its_connection_before_it_is_looked_at_is_no_error_of_ours() -> None:
+    near, far = tcp_pair()
+    address = near.getpeername()
+    reset(far)
+    assert select.select([near], [], [], PATIENCE)[0], "the reset has come"
+    server = CliServer(Room(Mock()))
+    asyncio.run(server._serve(StatsSocket(Place.IPV4, "127.0.0.1", 1), near, address))
+    assert near.fileno() == -1, "it is closed"
