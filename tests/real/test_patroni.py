@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from hakit.transcript import Event
 from halab.namespace import Host
 from halab.parts.client import DIRECT
 from halab.parts.daemons import TCPBALANCER_CONTROL, Balancer
@@ -144,13 +145,17 @@ def sessions_follow_the_leader(
     )
     new = poll(lambda: (found := cluster.writes_to()) != leader and found, 60, "writes arrive at another leader")
     written = time.monotonic() - begun
-    ends = [
-        event
-        for event in cluster.events.events
-        if event.at >= begun and event.event == "session" and event.get("server") == leader
-    ]
-    kept = [event for event in ends if event.get("backend") == "primary" and event.get("flags") in {"DC", "SD", "--"}]
-    assert len(kept) >= SESSIONS
+
+    def ended() -> list[Event]:
+        return [
+            event
+            for event in cluster.events.events
+            if (event.event, event.get("backend"), event.get("server")) == ("session", "primary", leader)
+            and event.at >= begun
+            and event.get("flags") in {"DC", "SD", "--"}
+        ]
+
+    kept = poll(lambda: len(found := ended()) >= SESSIONS and found, 10, "the end of every idle session is told")
     last = max(event.at for event in kept[:SESSIONS])
     show(
         f"{what}: {leader} -> {new}; its check failed after {cut.at - begun:.2f} s, the last of {SESSIONS} idle "
