@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import socket
 import struct
 import threading
@@ -16,12 +18,24 @@ PATIENCE = 10.0
 """Seconds after which a peer gives up: never reached in a test that holds."""
 
 
+_SLOT = int(os.environ.get("PYTEST_XDIST_WORKER", f"gw{10 + os.getpid() % 10}").removeprefix("gw")) % 20
+_PORTS = itertools.cycle(range(10000 + 1100 * _SLOT, 10000 + 1100 * (_SLOT + 1)))
+
+
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as asking:
-        asking.bind(("127.0.0.1", 0))
-        port: int = asking.getsockname()[1]
-        return port
+    """Return a port that was free a moment ago, and that nobody else is likely to take.
+
+    It lies below those that the kernel gives to whoever asks for any, and each process of a test run has its own share:
+    two balancers on one port would not fail, but take turns (SO_REUSEPORT).
+    """
+    for port in _PORTS:
+        with socket.socket() as asking:
+            try:
+                asking.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("the cycle never ends")
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
