@@ -123,12 +123,15 @@ def processes(lan: Lan, name: str) -> list[str]:
 
 
 def processor_time(lan: Lan, name: str) -> float:
-    """Seconds of processor time that they have used."""
-    total = 0
-    for pid in processes(lan, name):
-        fields = lan.host(name).read_file(f"/proc/{pid}/stat").rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / 100
+    """Seconds of processor time that they have used.
+
+    From schedstat, which counts nanoseconds: stat counts ticks, and who is woken by a tick of the other side is found
+    at work by nearly every one of them.
+    """
+    folders = (lan.host(name).path(f"/proc/{pid}/task") for pid in processes(lan, name))
+    tasks = (task for folder in folders for task in folder.iterdir())
+    used = ((task / "schedstat").read_text(encoding="ascii").split()[0] for task in tasks)
+    return sum(map(int, used)) / 1e9
 
 
 def memory(lan: Lan, name: str) -> float:
