@@ -373,9 +373,11 @@ def test_a_source_address_that_is_tracked_and_gone_is_a_fault(lan: Lan) -> None:
 
 
 def test_a_hundred_instances_start_together_and_each_waits_its_master_down_interval(lan: Lan) -> None:
-    """Never early; how late on which machine is what ``./run bench vrrp`` measures."""
+    """Never early, and the first in time; how late the last one is, ``./run bench vrrp`` tells."""
     many = [instance(100, f"VI_{n}", n, f"10.88.3.{n}/32", advert_interval=1.0) for n in range(1, 101)]
+    begun = time.monotonic()
     with Running(lan.host("left"), Configuration(tuple(many))) as left:
+        assert time.monotonic() - begun < 0.5
         poll(
             lambda: sum(event.event == "transition" and event["to"] == "MASTER" for event in left.events) == 100,
             8,
@@ -384,6 +386,11 @@ def test_a_hundred_instances_start_together_and_each_waits_its_master_down_inter
         began = {
             event.source: event.at for event in left.events if event.event == "transition" and event["to"] == "BACKUP"
         }
-        for event in left.events:
-            if event.event == "transition" and event["to"] == "MASTER":
-                assert 3 + 156 / 256 - 0.001 <= event.at - began[event.source] < 3 + 156 / 256 + 1.0
+        waited = [
+            event.at - began[event.source]
+            for event in left.events
+            if event.event == "transition" and event["to"] == "MASTER"
+        ]
+        assert min(waited) == pytest.approx(3 + 156 / 256, abs=0.05)
+        assert min(waited) >= 3 + 156 / 256 - 0.001
+        assert max(waited) < 3 + 156 / 256 + 1.0

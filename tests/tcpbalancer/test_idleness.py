@@ -21,7 +21,8 @@ def test_a_process_that_computes_is_busy_and_one_that_waits_is_idle() -> None:
             pass
         one.sample([busy.pid])
         other.sample([waiting.pid])
-        assert one.percent < other.percent  # how much of a processor it gets is for the others on this machine to say
+        assert one.percent < 80
+        assert other.percent > 60  # it may have been starting still
     finally:
         for process in (busy, waiting):
             process.kill()
