@@ -8,7 +8,6 @@ user's own file: what ``-o`` makes can be read by its owner alone.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -17,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hakit.diagnostics import ConfigError, Location
+from hakit.whole_file import write_whole
 from pyvrrp.config.conf_writer import conf_text
 from pyvrrp.config.load import load, read
 from pyvrrp.config.written import entries
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         if asked.output is None:
             sys.stdout.write(text)
         else:
-            _save(Path(asked.output), text)
+            write_whole(Path(asked.output), text)
     except (ConfigError, ValueError) as wrong:
         print(f"{asked.file}: not converted: {wrong}" if isinstance(wrong, ValueError) else wrong, file=sys.stderr)
         return 1
@@ -84,11 +84,3 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{asked.output}: cannot be written: {wrong.strerror}", file=sys.stderr)
         return 1
     return 0
-
-
-def _save(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, as a whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    scratch.replace(path)

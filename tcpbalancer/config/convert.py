@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hakit.diagnostics import ConfigError, Location
+from hakit.whole_file import write_whole
 from tcpbalancer.config.cfg_writer import cfg_text, same, written
 from tcpbalancer.config.load import YAML_SUFFIXES, cut, read_texts
 from tcpbalancer.config.sections import Section
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
         if asked.output is None:
             sys.stdout.write(text)
         else:
-            _save(Path(asked.output), text)
+            write_whole(Path(asked.output), text)
     except (ConfigError, ValueError) as wrong:
         print(f"{asked.file}: not converted: {wrong}" if isinstance(wrong, ValueError) else wrong, file=sys.stderr)
         return 1
@@ -103,11 +104,3 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{wrong.filename or asked.output}: {wrong.strerror}", file=sys.stderr)
         return 1
     return 0
-
-
-def _save(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, as a whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    scratch.replace(path)

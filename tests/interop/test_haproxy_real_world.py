@@ -44,15 +44,13 @@ def test_no_file_is_refused_that_haproxy_takes(file: Path) -> None:
     assert [message for message in verdict(file) if not REFUSED.search(message)] == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [file for file in FILES if file.name not in NOT_COMPARED], ids=lambda file: file.name)
 def test_haproxys_own_warnings_are_warned_of(file: Path) -> None:
     """With -dW they decide whether it starts; what ours adds does not count there."""
     done = subprocess.run(
         [haproxy(), "-c", "-dW", "-f", str(file)], env=ENVIRONMENT, capture_output=True, text=True, timeout=30,
         check=False,
     )  # fmt: skip
-    if file.name in NOT_COMPARED:
-        pytest.skip(NOT_COMPARED[file.name])
     mine = [found.message for found in load([file], ENVIRONMENT).warnings if not found.advice]
     assert bool(mine) == bool(done.returncode), (mine, done.stderr)
 

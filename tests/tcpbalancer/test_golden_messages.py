@@ -85,13 +85,11 @@ def masked(line: str) -> str:
     return re.sub(r"Process \d+", "Process PID", re.sub(r"(haproxy version is|path to executable is) .*", r"\1", line))
 
 
-CASES = [case(section) for section in sections()]
+CASES = [found for section in sections() if (found := case(section)).name not in NOT_COMPARED]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_what_haproxy_says_is_said(case: Case, tmp_path: Path) -> None:
-    if case.name in NOT_COMPARED:
-        pytest.skip(NOT_COMPARED[case.name])
     for name, text in configurations().items():
         (tmp_path / name).write_text(text)
     done = subprocess.run(
