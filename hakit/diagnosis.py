@@ -61,7 +61,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: ``what`` will not work, ``why``, and ``remedy``, what to do about it; these may be empty.
+    """One thing that is wrong: ``what`` will not work, ``why``, and ``remedy``, what to do; these may be empty.
 
     ``node``: whose configuration it is, where there are several.
     """

@@ -19,7 +19,8 @@ NOTE = Finding(SAID, "", Spot(Location("b.cfg", 3)), "so it is")
 
 def test_a_finding_says_where_how_bad_what_why_and_what_to_do() -> None:
     assert WARNING.render() == (
-        "a.cfg:7:3: warning: nobody looks after s [no-check]\n    \tserver s\n    \t ^\n    why: it may go\n    do: check it"
+        "a.cfg:7:3: warning: nobody looks after s [no-check]\n"
+        "    \tserver s\n    \t ^\n    why: it may go\n    do: check it"
     )
     assert ERROR.render() == "b.cfg:2: error: both take *:80 [bound-twice]"
     assert str(WARNING.spot) == "a.cfg:7:3"
