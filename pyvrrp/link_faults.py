@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pyvrrp.model import Address, Instance, Settling, TrackerKind, Unicast
-from pyvrrp.system.kernel import Link
+from pyvrrp.system.link import Link
 
 NO_SETTLING = Settling()
 

@@ -1,0 +1,91 @@
+"""The part of a node that outlives its daemon: links, addresses, and who may send.
+
+Laws: pure. It holds what it was given until somebody takes it away; a daemon that dies takes nothing along. An address
+that is there already, or is not there any more, is no error (EEXIST, EADDRNOTAVAIL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_interface
+
+from pyvrrp.model import Address, Interface
+from pyvrrp.system.link import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An interface of a node: its own addresses, primary first, and the LAN that it is plugged into."""
+
+    addresses: tuple[Interface, ...]
+    lan: str = "lan"
+
+    @classmethod
+    def of(cls, *addresses: str, lan: str = "lan") -> Card:
+        """Return a card with these addresses, each written as address and prefix length."""
+        return cls(tuple(ip_interface(one) for one in addresses), lan)
+
+
+class Kernel:
+    """The kernel of one node. ``links`` as netlink would show them, without the virtual addresses.
+
+    ``refuses_addresses``: adding and removing fail. ``send_error``: what sendmsg fails with, an errno, or 0.
+    """
+
+    def __init__(self, cards: Mapping[str, Card]) -> None:
+        self.cards = dict(cards)
+        self.links = {
+            name: Link(index, name, bytes([2, 0, 0, 0, 0, index]), is_up=True, addresses=card.addresses)
+            for index, (name, card) in enumerate(cards.items(), 1)
+        }
+        self.virtual: dict[str, set[Address]] = {name: set() for name in cards}
+        self.refuses_addresses = False
+        self.send_error = 0
+        self._made = len(cards)
+
+    def add(self, interface: str, address: Address) -> bool:
+        """Put a virtual address on an interface; returns whether it is there now."""
+        if self.refuses_addresses or interface not in self.links:
+            return False
+        self.virtual[interface].add(address)
+        return True
+
+    def remove(self, interface: str, address: Address) -> bool:
+        """Take a virtual address from an interface; returns whether it is gone now."""
+        if self.refuses_addresses and interface in self.links:
+            return False
+        self.virtual.get(interface, set()).discard(address)
+        return True
+
+    def take_away(self, interface: str, address: Address) -> None:
+        """Have somebody else remove a virtual address."""
+        self.virtual[interface].discard(address)
+
+    def has(self, interface: str, address: Address) -> bool:
+        """Return whether a virtual address is on an interface."""
+        return address in self.virtual.get(interface, ())
+
+    def set_carrier(self, interface: str, *, is_up: bool) -> None:
+        """Plug the cable in, or pull it out; the addresses stay."""
+        if interface in self.links:
+            self.links[interface] = replace(self.links[interface], is_up=is_up)
+
+    def delete(self, interface: str) -> None:
+        """Delete an interface, with all that is on it."""
+        self.links.pop(interface, None)
+        self.virtual[interface] = set()
+
+    def create(self, interface: str) -> None:
+        """Make a deleted interface anew: another index, another MAC address, its own addresses."""
+        if interface in self.links:
+            return
+        self._made += 1
+        hardware_address = bytes([2, 0, 0, 0, 1, self._made % 256])
+        addresses = self.cards[interface].addresses
+        self.links[interface] = Link(self._made, interface, hardware_address, is_up=True, addresses=addresses)
+
+    def set_own_addresses(self, interface: str, addresses: tuple[Interface, ...]) -> None:
+        """Give an interface other addresses of its own, or none."""
+        if interface in self.links:
+            self.links[interface] = replace(self.links[interface], addresses=addresses)

@@ -1,0 +1,120 @@
+"""What is done behind the advertisements: addresses, announcements, notifications, in the order in which it was asked.
+
+Laws: pure. As ``pyvrrp/system/addresses.py`` does it: one act after the other for each router; gratuitous ARP goes out
+only for addresses that the kernel has taken; what somebody else takes away is put back and announced, and if that goes
+on and on, the router stands aside.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyvrrp.protocol.effects import AddAddresses, Announce, RemoveAddresses
+from pyvrrp.simulation.station import Act, Change, Restore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pyvrrp.model import VirtualAddress
+    from pyvrrp.simulation.node import Node
+    from pyvrrp.simulation.station import Station
+
+FIGHT, FIGHT_TIME = 20, 60.0
+"""So often within so many seconds an address is put back; then somebody is stronger."""
+
+
+def begin_work(node: Node, station: Station, act: Act) -> None:
+    """Have ``act`` done behind all that was asked for before."""
+    station.acts.append(act)
+    if len(station.acts) == 1:
+        node.call_later(node.lan.act_time(), _work, node, station)
+
+
+def _work(node: Node, station: Station) -> None:
+    node.lan.events += 1
+    _do(node, station, station.acts[0])
+    station.acts.popleft()
+    if station.acts:
+        node.call_later(node.lan.act_time(), _work, node, station)
+    node.worked(station)
+
+
+def _do(node: Node, station: Station, act: Act) -> None:
+    match act:
+        case AddAddresses():
+            station.held = []
+            _set(node, station, station.carried)
+        case RemoveAddresses():
+            _drop(node, station, station.carried)
+        case Announce(rounds):
+            _announce(node, station, station.held, rounds)
+        case Restore():
+            lost = [one for one in station.held if one.tracked and not _is_there(node, station, one)]
+            back = [one for one in lost if node.kernel.add(station.interface_of(one), one.ip)]
+            _announce(node, station, back, station.instance.garp.repeat)
+        case Change(before, after):
+            old, new = (*before.addresses, *before.excluded), (*after.addresses, *after.excluded)
+            _drop(node, station, [one for one in old if one not in new])
+            fresh = [one for one in new if one not in old] if station.is_master else []
+            _set(node, station, fresh)
+            _announce(node, station, [one for one in station.held if one in fresh], after.garp.repeat)
+        case _:
+            pass  # notify scripts run here: nothing waits for them
+
+
+def _set(node: Node, station: Station, wanted: Iterable[VirtualAddress]) -> None:
+    station.held += [one for one in wanted if node.kernel.add(station.interface_of(one), one.ip)]
+
+
+def _drop(node: Node, station: Station, unwanted: Iterable[VirtualAddress]) -> None:
+    unwanted = list(unwanted)
+    station.held = [one for one in station.held if one not in unwanted]
+    for address in unwanted:
+        node.kernel.remove(station.interface_of(address), address.ip)
+
+
+def _announce(node: Node, station: Station, addresses: list[VirtualAddress], rounds: int) -> None:
+    reached = [one for one in addresses if _may_send(node, station.interface_of(one))]
+    if reached and rounds:
+        node.lan.announced(node, station, reached)
+        node.lan.observer.announced(node, station, reached, rounds)
+
+
+def _may_send(node: Node, interface: str) -> bool:
+    link = node.kernel.links.get(interface)
+    return link is not None and link.is_up
+
+
+def _is_there(node: Node, station: Station, address: VirtualAddress) -> bool:
+    return node.kernel.has(station.interface_of(address), address.ip)
+
+
+def mend(node: Node) -> None:
+    """Put back what somebody has taken away: the kernel has told of it."""
+    if not node.alive or node.frozen or node.stopping:
+        return
+    for station in node.stations.values():
+        tracked = (one for one in station.held if one.tracked and station.interface_of(one) in node.kernel.links)
+        if any(not _is_there(node, station, one) for one in tracked):
+            begin_work(node, station, Restore())
+            _count(node, station)
+
+
+def _count(node: Node, station: Station) -> None:
+    now = node.lan.now
+    station.mended_at = [at for at in (*station.mended_at, now) if now - at < FIGHT_TIME]
+    if len(station.mended_at) > FIGHT:
+        station.mended_at.clear()
+        node.set_aside(station, "somebody takes its addresses away")
+
+
+def left_behind(node: Node) -> None:
+    """Take away what a router that is no master still has in the kernel, if it was there at two looks."""
+    mend(node)
+    due = {one.ip for station in node.stations.values() if station.is_master for one in station.carried}
+    for station in node.stations.values():
+        astray = [one for one in station.carried if one.ip not in due and _is_there(node, station, one)]
+        is_stray = bool(astray) and station.started and not station.is_master
+        if is_stray and station.stray:
+            begin_work(node, station, RemoveAddresses())
+        station.stray = is_stray and not station.stray
