@@ -1,4 +1,4 @@
-"""The command line of the VRRP daemon: keepalived's flags, and the verbs ``ctl`` and ``convert``.
+"""The command line of the VRRP daemon: keepalived's flags, and the verbs of ``VERBS``.
 
 Exit status, as keepalived(8) has it: 0 ended well, 1 wrong option, 2 configuration, 4 no permission, 6 no
 configuration file, 70 an error of our own. ``-t`` ends with 5 where keepalived would complain, with 6 if only scripts
@@ -25,17 +25,15 @@ if TYPE_CHECKING:
 
 EXIT_USAGE, EXIT_CONFIG, EXIT_NO_PERMISSION, EXIT_SOFTWARE = 1, 2, 4, 70
 EXIT_TEST_FAILED, EXIT_SCRIPTS, EXIT_NO_FILE = 5, 6, 6
+VERBS = {"ctl": "pyvrrp.ctl", "convert": "pyvrrp.config.convert", "doctor": "pyvrrp.consult"}
+"""First words that are no flags, and the modules that carry them out: imported when they are asked for."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the daemon, or do what else the words ask for; returns the exit status."""
     given = list(sys.argv[1:] if words is None else words)
-    if given[:1] == ["ctl"]:
-        from pyvrrp import ctl
-
-        return ctl.main(given[1:])
-    if given[:1] == ["convert"]:
-        return _convert(given[1:])
+    if given and given[0] in VERBS:
+        return _do(VERBS[given[0]], given[1:])
     try:
         options = read_options(given)
     except UsageError as wrong:
@@ -48,10 +46,10 @@ def main(words: Sequence[str] | None = None) -> int:
     return _serve(options)
 
 
-def _convert(words: list[str]) -> int:
+def _do(module: str, words: list[str]) -> int:
     from importlib import import_module
 
-    status: int = import_module("pyvrrp.config.convert").main(words)
+    status: int = import_module(module).main(words)
     return status
 
 

@@ -254,6 +254,7 @@ def usage(program: str) -> str:
         f"Usage: {program} [OPTION...]        run the VRRP daemon",
         f"       {program} ctl ...            ask or tell a running one: {program} ctl --help",
         f"       {program} convert ...        keepalived.conf to YAML and back: {program} convert --help",
+        f"       {program} doctor FILE...     what will not work in the files of all routers: {program} doctor --help",
         "",
     ]
     for flag in FLAGS:

@@ -50,7 +50,7 @@ def load_configuration(options: Options) -> Loaded:
         configuration = replace(configuration, settings=replace(configuration.settings, http=options.http))
     if options.checkers_only and not options.vrrp:
         configuration = replace(configuration, instances=(), groups=())
-    return replace(loaded, configuration=configuration)
+    return replace(loaded, configuration=configuration, statements=())
 
 
 def serve(options: Options, loaded: Loaded) -> int:

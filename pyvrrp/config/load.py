@@ -11,7 +11,7 @@ import glob
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hakit.diagnostics import ConfigError, Diagnostic, Findings, Location
@@ -19,8 +19,8 @@ from pyvrrp.config.expand import Expansion, Outside
 from pyvrrp.config.include import Included, SkippedError
 from pyvrrp.config.keepalived import build
 from pyvrrp.config.surroundings import KeyFile, Surroundings, named_numbers
-from pyvrrp.config.tree import statements_of
-from pyvrrp.config.yaml_text import read_yaml
+from pyvrrp.config.tree import Statement, statements_of
+from pyvrrp.config.yaml_text import statements_of_yaml
 from pyvrrp.model import Configuration
 
 IPROUTE2 = (Path("/etc/iproute2"), Path("/usr/share/iproute2"))
@@ -28,11 +28,15 @@ IPROUTE2 = (Path("/etc/iproute2"), Path("/usr/share/iproute2"))
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, what there is to say about it in the order of the file, and the files that it was read from."""
+    """A configuration, what there is to say about it in the order of the file, and the files that it was read from.
+
+    ``statements`` are what it was made of: for those who want to say where something stands.
+    """
 
     configuration: Configuration
     warnings: tuple[Diagnostic, ...] = ()
     files: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = field(default=(), repr=False, compare=False)
 
 
 class IncludedFiles:
@@ -82,7 +86,9 @@ def read(
     text = decode(content, file)
     findings = Findings()
     if file.endswith((".yaml", ".yml")):
-        return Loaded(read_yaml(text, file, findings, surroundings()), findings.warnings, (file,))
+        statements = statements_of_yaml(text, file, findings)
+        configuration = build(statements, findings, file, strict=True, surroundings=surroundings())
+        return Loaded(configuration, findings.warnings, (file,), statements)
     outside = Outside(
         config_id=os.uname().nodename.partition(".")[0] if config_id is None else config_id,
         environment=os.environ if environment is None else environment,
@@ -91,8 +97,9 @@ def read(
         reader=IncludedFiles(),
     )
     lines = Expansion(text, file, findings, outside)
-    configuration = build(statements_of(lines, file, findings), findings, file, surroundings=surroundings())
-    return Loaded(configuration, findings.warnings, tuple(lines.files))
+    statements = statements_of(lines, file, findings)
+    configuration = build(statements, findings, file, surroundings=surroundings())
+    return Loaded(configuration, findings.warnings, tuple(lines.files), statements)
 
 
 def surroundings() -> Surroundings:

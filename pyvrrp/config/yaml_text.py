@@ -28,14 +28,11 @@ from pyvrrp.config.global_block import TABLE as GLOBAL
 from pyvrrp.config.group_block import TABLE as GROUP
 from pyvrrp.config.instance_block import TABLE as INSTANCE
 from pyvrrp.config.keepalived import TABLE as ROOT
-from pyvrrp.config.keepalived import build
 from pyvrrp.config.keywords import Keyword
 from pyvrrp.config.script_block import TABLE as SCRIPT
-from pyvrrp.config.surroundings import Surroundings
 from pyvrrp.config.tracker_blocks import FILE, HTTP, PROCESS
 from pyvrrp.config.tree import SCRIPT_VALUED, Statement, Word
 from pyvrrp.config.values import quote_script
-from pyvrrp.model import Configuration
 
 ROOTS = {
     "scripts": "vrrp_script",
@@ -267,8 +264,8 @@ class _Translation:
         self._findings.error(location, message, self._source(Word("", location)))
 
 
-def read_yaml(text: str, file: str, findings: Findings, surroundings: Surroundings | None = None) -> Configuration:
-    """Return what a YAML text says; warnings go to ``findings``, errors raise ConfigError."""
+def statements_of_yaml(text: str, file: str, findings: Findings) -> tuple[Statement, ...]:
+    """Return the statements that keepalived.conf would have for a YAML text; raises ConfigError if it is none."""
     import yaml  # late: a daemon that reads a keepalived.conf has no need of it
 
     try:
@@ -282,11 +279,10 @@ def read_yaml(text: str, file: str, findings: Findings, surroundings: Surroundin
             if depth > MAX_DEPTH:
                 raise ConfigError.at(place, f"nested deeper than {MAX_DEPTH} levels: no configuration is")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        statements = () if node is None else _Translation(text, file, findings).root(node)
+        return () if node is None else _Translation(text, file, findings).root(node)
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
         place = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file)
         raise ConfigError.at(place, f"not YAML: {wrong.problem or wrong.context}") from wrong
     except (yaml.YAMLError, ValueError, OverflowError) as wrong:
         raise ConfigError.at(Location(file, 1, 1), f"not YAML: {str(wrong).splitlines()[0]}") from wrong
-    return build(statements, findings, file, strict=True, surroundings=surroundings)

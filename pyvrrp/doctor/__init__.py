@@ -1,0 +1,1 @@
+"""Reads the configurations of all routers of a LAN together, and says what will not work, and why."""
