@@ -31,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tcpbalancer.config.convert import main as convert  # argparse and YAML, for it alone
 
         return convert(words[1:])
+    if words[:1] == ["doctor"]:
+        from tcpbalancer.doctor.command import main as doctor  # argparse and the rules, for it alone
+
+        return doctor(words[1:])
     try:
         options = parse(words)
     except UsageError as wrong:

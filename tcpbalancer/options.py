@@ -30,6 +30,7 @@ Usage : tcpbalancer [-f <file|folder>]* [-vVqcD] [-d[bWDr]] [-W|-Ws] [-n <maxcon
         --control names the socket of the program's own commands and events
         -v shows the version, -vv what is in it
        tcpbalancer convert ...   haproxy.cfg to YAML and back: tcpbalancer convert --help
+       tcpbalancer doctor ...    what a configuration will not do, and why: tcpbalancer doctor --help
 """
 
 _PLAIN = {
