@@ -8,58 +8,58 @@ without a balancer. Nothing here is a test.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
-from bench_network import DIRECT, DIRECTLY, NGINX, OURS, PROGRAMS, THEIRS, Network, standing
-from loads import LOADS, ROWS, Row, failures_of_reloads
+import machine
+import tables
+from bench_network import DIRECTLY, Network, standing
+from contenders import CONTENDERS
+from loads import LOADS, failures_of_reloads
+from results import keep
+from rows import NGINX, OURS, THEIRS
 
-Round = dict[str, dict[str, float]]
-"""Figures by program and name."""
 
-
-def measured(network: Network, rounds: int, seconds: int, only: str) -> list[Round]:
-    """Return every figure of every round."""
-    found: list[Round] = []
+def measured(network: Network, rounds: int, seconds: int, only: str) -> list[dict[str, dict[str, float]]]:
+    """Return every figure of every round: program to name to figure."""
+    found: list[dict[str, dict[str, float]]] = []
     for number in range(rounds):
-        figures: Round = {}
+        figures: dict[str, dict[str, float]] = {}
         for name, load in LOADS.items():
             if only and only not in name:
                 continue
-            for target in (DIRECTLY, *(network.target(each) for each in PROGRAMS)):
-                print(f"\rround {number + 1}/{rounds}: {name}, {target.name}          ", end="", file=sys.stderr)
+            for target in (DIRECTLY, *(network.target(each) for each in CONTENDERS)):
+                told(f"round {number + 1}/{rounds}: {name}, {target.name}")
                 figures.setdefault(target.name, {}).update(load(network, target, seconds))
         found.append(figures)
-    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+    told("")
     return found
 
 
-def ratios(rounds: list[Round], row: Row, program: str) -> list[float]:
-    """Return a program's figures, as multiples of HAProxy's in the same round."""
-    pairs = [(one.get(program, {}).get(row.name), one.get(THEIRS, {}).get(row.name)) for one in rounds]
-    return [ours / theirs for ours, theirs in pairs if ours is not None and theirs]
+def told(words: str) -> None:
+    """Say at a terminal what is being done, on one line."""
+    if sys.stderr.isatty():
+        print(f"\r\33[K{words}", end="", file=sys.stderr, flush=True)
 
 
-def shown(values: list[float]) -> str:
-    """Return median, and smallest and largest in brackets."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})" if values else "-"
-
-
-def table(rounds: list[Round]) -> str:
-    """Return what people read."""
-    lines = [("x HAProxy, one thread", OURS, NGINX, DIRECT, "HAProxy itself")]
-    for row in ROWS:
-        theirs = [one[THEIRS][row.name] for one in rounds if row.name in one.get(THEIRS, {})]
-        if theirs:
-            ours = (shown(ratios(rounds, row, each)) for each in (OURS, NGINX, DIRECT))
-            better = " (less is better)" if row.smaller_is_better else ""
-            lines.append((row.name + better, *ours, f"{statistics.median(theirs):.4g} {row.unit}"))
-    widths = [max(len(line[column]) for line in lines) for column in range(5)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+def result(rounds: int, seconds: int, reloads: int, only: str) -> dict[str, Any]:
+    """Measure; return what --json writes."""
+    shape, before = machine.shape(), machine.ticks()
+    with standing() as network:
+        found = measured(network, rounds, seconds, only)
+        failed = {} if only else {name: failures_of_reloads(network, name, reloads) for name in CONTENDERS}
+    return {
+        "machine": {**shape, "foreign share": machine.foreign_share(before, machine.ticks())},
+        "versions": {
+            OURS: machine.version_of_ours(),
+            THEIRS: machine.version(["haproxy", "-v"]),
+            NGINX: machine.version(["nginx", "-v"]).removeprefix("nginx/"),
+        },
+        "seconds": seconds,
+        "rounds": found,
+        "reloads": failed,
+    }
 
 
 def main() -> None:
@@ -70,16 +70,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--only", default="", metavar="LOAD", help=f"one of: {', '.join(LOADS)}")
     options = parser.parse_args()
-    rounds, seconds, reloads = (2, 2, 10) if options.quick else (5, 5, 50)
-    with standing() as network:
-        found = measured(network, options.rounds or rounds, seconds, options.only)
-        print(table(found))
-        if not options.only:
-            for name in PROGRAMS:
-                failed, went = failures_of_reloads(network, name, reloads)
-                print(f"failed connections in {reloads} reloads under load, {name}: {failed} of {went}")
+    if not any(options.only in name for name in LOADS):
+        parser.error(f"there is no load '{options.only}'; there are {', '.join(LOADS)}")
+    rounds, seconds, reloads = (2, 1, 4) if options.quick else (5, 5, 50)
+    found = result(options.rounds or rounds, seconds, reloads, options.only)
+    print(tables.balancer(found))
     if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        keep(options.json, "balancer", found)
 
 
 if __name__ == "__main__":

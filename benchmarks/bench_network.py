@@ -1,40 +1,31 @@
-"""Where the balancers are compared: a client, a balancer and a server host on one LAN of namespaces.
+"""Where the balancers are compared: a client, a balancer and a server host, and a cable between each two of them.
 
 Laws: all programs stand on the balancer's host at the same time, each on ports of its own, and only one is given work.
 The server's side is nginx for requests, iperf3 for bulk, a real PostgreSQL for pgbench. Each program has one thread, or
-one worker process, for the data.
+one worker process, for the data. There is no switch: a bridge costs every packet more than the balancers differ by.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from halab.host_mounts import ENVIRONMENT
+from contenders import CONTENDERS, SERVICES, Contender
+from rows import DIRECT
+
 from halab.namespace import Host, Process
 from halab.programs import program
-from halab.topology import Lab, simple
+from halab.topology import HostPlan, Lab, Topology, await_links_up, ip_batch
 from halab.wait import poll
 
-CLIENT, BALANCER, SERVER = "10.9.0.1", "10.9.0.2", "10.9.0.3"
-WEB, BULK, SQL = 8000, 5201, 5432
+FRONT, BACK, PAST = "10.9.1", "10.9.2", "10.9.3"
+"""The cables: client to balancer, balancer to server, client to server past the balancer."""
+WEB, BULK, SQL = SERVICES
 POSTGRES = "/usr/lib/postgresql/15/bin"
-OURS, THEIRS, NGINX, DIRECT = "tcpbalancer", "haproxy", "nginx", "direct"
-PROGRAMS = (OURS, THEIRS, NGINX)
-_FIRST_PORT = {OURS: 10000, THEIRS: 11000, NGINX: 12000}
-_HAPROXY = """\
-global
-    maxconn 9000
-    nbthread 1
-    stats socket /run/{name}.sock mode 600 level admin expose-fd listeners
-defaults
-    mode tcp
-    timeout client 300s
-    timeout server 300s
-    timeout connect 5s
-"""
+SOURCE_PORTS = "30000 65535"
+"""From where connections start: above all the ports on which somebody listens."""
 _WEB_SERVER = """\
 daemon off; worker_processes 1; pid /run/web.pid; error_log /dev/null;
 events { worker_connections 9000; }
@@ -53,10 +44,10 @@ class Target:
 
     def port(self, service: int) -> int:
         """Return the port under which a service of the server is reached."""
-        return self.shift + service if self.shift else service
+        return self.shift + service
 
 
-DIRECTLY = Target(DIRECT, SERVER, 0)
+DIRECTLY = Target(DIRECT, f"{PAST}.2", 0)
 
 
 class Network:
@@ -71,16 +62,33 @@ class Network:
 
     def target(self, name: str) -> Target:
         """Return where the work of a program arrives."""
-        return Target(name, BALANCER, _FIRST_PORT[name])
+        return Target(name, f"{FRONT}.2", CONTENDERS[name].shift)
 
     def start(self) -> None:
         """Start all; returns when every port answers."""
+        self._cable(self.client, self.balancer, "front", FRONT)
+        self._cable(self.balancer, self.server, "back", BACK)
+        self._cable(self.client, self.server, "past", PAST)
+        for host in (self.client, self.balancer, self.server):
+            host.run(["sysctl", "-qw", f"net.ipv4.ip_local_port_range={SOURCE_PORTS}"]).check()
+        self.balancer.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"]).check()
         self._start_server()
-        for name in PROGRAMS:
-            self._start_program(name)
-        for target in (DIRECTLY, *(self.target(name) for name in PROGRAMS)):
-            for service in (WEB, BULK, SQL):
-                poll(lambda t=target, s=service: self._answers(t.address, t.port(s)), 20, f"{target.name} answers")  # type: ignore[misc]
+        self._await(DIRECTLY)
+        for name in CONTENDERS:
+            self.start_program(name)
+
+    @staticmethod
+    def _cable(one: Host, other: Host, device: str, net: str) -> None:
+        """Join two hosts directly: the first has address .1, the second .2."""
+        ends = [f"link add name {device} type veth peer name {device} netns {other.pid}"]
+        ip_batch(one, [*ends, f"address add {net}.1/30 dev {device}", f"link set dev {device} up"]).result()
+        ip_batch(other, [f"address add {net}.2/30 dev {device}", f"link set dev {device} up"]).result()
+        for host in (one, other):
+            await_links_up(host, {device}, time.monotonic() + 5)
+
+    def _await(self, target: Target) -> None:
+        for service in SERVICES:
+            poll(lambda s=service: self._answers(target.address, target.port(s)), 20, f"{target.name} answers")  # type: ignore[misc]
 
     def _answers(self, address: str, port: int) -> bool:
         return self.client.run(["bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}"]).status == 0
@@ -94,65 +102,40 @@ class Network:
             [f"{POSTGRES}/initdb", "-D", "/run/pg", "-A", "trust", "-N"], user="postgres", timeout=60
         )
         made.check()
-        access = self.server.read_file("/run/pg/pg_hba.conf") + "host all all 10.9.0.0/24 trust\n"
+        access = self.server.read_file("/run/pg/pg_hba.conf") + "host all all 10.9.0.0/16 trust\n"
         self.server.path("/run/pg/pg_hba.conf").write_text(access, encoding="ascii")
         options = ("-h", "*", "-k", "/run/pg", "-F", "-c", "max_connections=200")
         self.server.spawn([f"{POSTGRES}/postgres", "-D", "/run/pg", *options], user="postgres")
         poll(lambda: self._sql("SELECT 1") == "1", 20, "PostgreSQL")
-        pgbench = [
-            program("pgbench", "postgresql-15", POSTGRES),
-            "-h",
-            "/run/pg",
-            "-U",
-            "postgres",
-            "-i",
-            "-q",
-            "postgres",
-        ]
-        self.server.run(pgbench, timeout=60).check()
+        pgbench = [program("pgbench", "postgresql-15", POSTGRES), "-h", "/run/pg", "-U", "postgres", "-i", "-q"]
+        self.server.run([*pgbench, "postgres"], timeout=60).check()
 
     def _sql(self, statement: str) -> str:
         return self.server.run(["psql", "-h", "/run/pg", "-U", "postgres", "-AtXc", statement]).output.strip()
 
-    def _start_program(self, name: str) -> None:
-        path = f"/etc/{name}.cfg"
-        self.balancer.write_file(path, self._configuration(name))
-        command = {
-            OURS: (
-                f"{ENVIRONMENT}/bin/tcpbalancer",
-                "-W",
-                "-f",
-                path,
-                "-p",
-                f"/run/{name}.pid",
-                "--control",
-                "/run/tb.ctl",
-            ),
-            THEIRS: (program("haproxy", "haproxy"), "-W", "-f", path, "-p", f"/run/{name}.pid"),
-            NGINX: (program("nginx", "nginx-light"), "-c", path),
-        }[name]
-        self.processes[name] = self.balancer.spawn(command)
+    def start_program(self, name: str) -> None:
+        """Start a program, for the first time or again; returns when it answers on all its ports."""
+        contender: Contender = CONTENDERS[name]
+        self.balancer.write_file(contender.file, contender.configuration(f"{BACK}.2"))
+        self.processes[name] = self.balancer.spawn(contender.command())
+        self._await(self.target(name))
 
-    def _configuration(self, name: str) -> str:
-        shift = _FIRST_PORT[name]
-        if name == NGINX:
-            servers = "\n".join(
-                f"  server {{ listen {shift + service} backlog=8192; proxy_pass {SERVER}:{service}; }}"
-                for service in (WEB, BULK, SQL)
-            )
-            module = next(Path("/usr/lib/nginx/modules").glob("ngx_stream_module.so"), None)
-            load = "" if module is None else f"load_module {module};\n"
-            head = "daemon off; worker_processes 1; pid /run/nginx.pid; error_log /dev/null;\n"
-            return f"{load}{head}events {{ worker_connections 9000; }}\nstream {{\n{servers}\n}}\n"
-        listens = (
-            f"listen s{service}\n    bind *:{shift + service}\n    server s {SERVER}:{service}\n"
-            for service in (WEB, BULK, SQL)
-        )
-        return _HAPROXY.format(name=name) + "".join(listens)
+    def stop_program(self, name: str) -> None:
+        """End a program; returns when its first process has ended."""
+        self.processes[name].signal(15)
+        self.processes[name].wait(20)
 
     def reload(self, name: str) -> None:
         """Tell a program to read its configuration again, as its unit file does."""
-        self.processes[name].signal({OURS: 12, THEIRS: 12, NGINX: 1}[name])
+        self.processes[name].signal(CONTENDERS[name].reload)
+
+    def forget_closed(self) -> None:
+        """Let all hosts forget closed connections: a search for a source port passes over those that wait (TIME-WAIT).
+
+        Whoever is measured later would pay for those of all before him.
+        """
+        for host in (self.client, self.balancer, self.server):
+            host.run(["ss", "-K", "-Htan", "state", "time-wait"]).check()
 
     def pids(self, name: str) -> list[str]:
         """Return the pids, in the host, of a program's processes: the one that was started, and all below it."""
@@ -163,13 +146,13 @@ class Network:
         return found
 
     def processor_seconds(self, name: str) -> float:
-        """Return the processor time that a program has used so far."""
+        """Return the processor time that a program's processes have used so far, from the kernel's nanoseconds."""
         total = 0
         for pid in self.pids(name):
             with contextlib.suppress(OSError):
-                fields = self.balancer.read_file(f"/proc/{pid}/stat").rpartition(")")[2].split()
-                total += int(fields[11]) + int(fields[12])
-        return total / 100
+                for task in self.balancer.path(f"/proc/{pid}/task").iterdir():
+                    total += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+        return total / 1e9
 
     def memory(self, name: str) -> int:
         """Return the proportional set size of a program's processes in bytes."""
@@ -184,8 +167,7 @@ class Network:
 @contextlib.contextmanager
 def standing() -> Iterator[Network]:
     """Build the network, start everything, take it down at the end."""
-    hosts = {"client": f"{CLIENT}/24", "balancer": f"{BALANCER}/24", "server": f"{SERVER}/24"}
-    with Lab(simple("bench", hosts)) as lab:
+    with Lab(Topology(tuple(HostPlan(name) for name in ("client", "balancer", "server")))) as lab:
         network = Network(lab)
         network.start()
         yield network
