@@ -2,8 +2,9 @@
 
 Laws: effects are carried out in the order in which they come. An advertisement leaves at once; addresses, gratuitous
 ARP and notify scripts go into ordered queues behind it, so that netlink or a slow script can never hold one up. What
-the network could cause too often is told at most once a second. An advertisement that does not leave is counted, tried
-again within a quarter of the interval, and the second failure in a row is told: ``fleet.py`` makes it a fault.
+the network could cause too often is told at most once a second, and no more of it in all than ``ration.py`` allows. An
+advertisement that does not leave is counted, tried again within a quarter of the interval, and the second failure in a
+row is told: ``fleet.py`` makes it a fault.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, assert_never
 
 from hakit.events import EventHub
 from hakit.transcript import Value
+from pyvrrp.detection import Finding
 from pyvrrp.model import Address, Unicast
 from pyvrrp.protocol import tracking
 from pyvrrp.protocol.effects import (
@@ -34,6 +36,7 @@ from pyvrrp.protocol.effects import (
     WantsMaster,
 )
 from pyvrrp.protocol.machine import RESIGN
+from pyvrrp.ration import Ration
 from pyvrrp.router import Router
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ class Acts:
         self._fleet = fleet
         self._failed = failed
         self._loop = asyncio.get_running_loop()
+        self.ration = Ration()
 
     def carry_out(self, name: str, effect: Effect) -> None:
         """Do what ``effect`` says for the instance (or the sync group) of this name."""
@@ -83,8 +87,10 @@ class Acts:
             case Transitioned():
                 self._transitioned(router, effect)
             case Observed(name, reason, values):
-                if name in CAUSED_BY_US or router.may_tell(name, self._loop.time()):
+                if name in CAUSED_BY_US:
                     self.tell(router, name, reason.text, rule=reason.rule, **values)
+                else:
+                    self.remark(router, name, reason.text, {"rule": reason.rule, **values})
             case MasterHeard(address, priority):
                 self._heard(router, address, priority)
             case GroupTransitioned() | NotifyGroup() | WantsMaster():
@@ -183,8 +189,7 @@ class Acts:
         if effect.after == "MASTER":
             router.statistics.count("become_master")
             router.held = False  # whoever it gave way to is gone, or an operator said so
-            for found in router.watcher.took_over(now):
-                self.tell(router, found.event, found.reason, **found.values)
+            self.found(router, router.watcher.took_over(now))
         elif effect.before == "MASTER":
             router.statistics.count("release_master")
         if effect.before == "FAULT" and isinstance(router.instance.transport, Unicast):
@@ -195,8 +200,38 @@ class Acts:
         if router.may_tell("master_heard", self._loop.time()):
             self.tell(router, "master_heard", f"master is {address}, priority {priority}", address=str(address))
         stuck = tracking.why_checks_cannot_move_it(router.instance, priority)
-        if stuck is not None and router.may_tell("takeover_impossible", self._loop.time(), pause=60):
-            self.tell(router, "takeover_impossible", f"Warning - {stuck}")
+        if stuck is not None:
+            self.remark(router, "takeover_impossible", f"Warning - {stuck}", {}, pause=60)
+
+    def remark(
+        self,
+        router: Router,
+        event: str,
+        reason: str,
+        values: Mapping[str, Value],
+        *,
+        kind: str = "",
+        pause: float = 1.0,
+    ) -> None:
+        """As ``tell``, of what a packet has caused: at most once in ``pause`` seconds, and within the ration.
+
+        ``kind``: what counts as the same, if it is not the event.
+        """
+        now = self._loop.time()
+        if router.may_tell(kind or event, now, pause) and self.ration.admits(event, now):
+            self.tell(router, event, reason, **values)
+
+    def found(self, router: Router, findings: Iterable[Finding]) -> None:
+        """Tell what the watcher of ``router`` has found, within the ration."""
+        for one in findings:
+            if self.ration.admits(one.event, self._loop.time()):
+                self.tell(router, one.event, one.reason, **one.values)
+
+    def tell_left_out(self) -> None:
+        """Tell what was left out, once it is a minute's worth."""
+        words = self.ration.left_out(self._loop.time())
+        if words is not None:
+            self._hub.publish("left_out", words)
 
     def tell(self, router: Router, event: str, reason: str = "", **values: Value) -> None:
         """Publish one event of the instance of ``router``."""

@@ -80,8 +80,8 @@ class Fleet:
         self._hub = hub
         self._around = surroundings
         self._loop = asyncio.get_running_loop()
-        self.intake = Intake(hub, self._receive)
         self.acts = Acts(hub, self, self._not_heard)
+        self.intake = Intake(hub, self._receive, self.acts.ration)
         self.urgency = Urgency(hub)
         self.timetable = Timetable(self._loop, self._tick)
         self.ensemble = Ensemble({}, ())
@@ -117,6 +117,7 @@ class Fleet:
         tracked = {name for kind, name in self._trackers_of if kind is TrackerKind.INTERFACE}
         self._used = tracked.union(*(needs(instance) for instance in configuration.instances))
         self._last_shape = None
+        self.acts.ration.resize(len(self.routers))
         self.settled.settling = configuration.settings.settling
         self.urgency.settings = configuration.settings.process
         self.intake.log_unknown = configuration.settings.log_unknown_vrids
@@ -177,23 +178,20 @@ class Fleet:
         for remark in router.reception.remarks:
             if remark.counter is not None:
                 router.statistics.count(remark.counter)
-            if router.may_tell(remark.event, now, pause=60):
-                self.acts.tell(router, remark.event, remark.text)
-        if foreign(found, router.instance) and router.may_tell("duplicate_vrid", now, pause=60):
+            self.acts.remark(router, remark.event, remark.text, {}, pause=60)
+        if foreign(found, router.instance):
             number = router.instance.virtual_router_id
             text = f"{packet.source} uses virtual_router_id {number} for other addresses: two groups share one number"
-            self.acts.tell(router, "duplicate_vrid", text, sender=str(packet.source))
+            self.acts.remark(router, "duplicate_vrid", text, {"sender": str(packet.source)}, pause=60)
         was_master = router.is_master
         self.dispatch(router.name, AdvertisementReceived(found, packet.source))
         both = was_master and router.is_master
-        for finding in router.watcher.heard(packet.source, found, now, still_master=both):
-            self.acts.tell(router, finding.event, finding.reason, **finding.values)
+        self.acts.found(router, router.watcher.heard(packet.source, found, now, still_master=both))
 
     def _reject(self, router: Router, packet: Packet, wrong: RejectedError) -> None:
         total = router.statistics.count(wrong.counter)
-        if router.may_tell(wrong.counter, self._loop.time()):
-            values: dict[str, Value] = {"counter": wrong.counter, "total": total, "sender": str(packet.source)}
-            self.acts.tell(router, "rejected", str(wrong), **values)
+        values: dict[str, Value] = {"counter": wrong.counter, "total": total, "sender": str(packet.source)}
+        self.acts.remark(router, "rejected", str(wrong), values, kind=wrong.counter)
 
     # --- Links and trackers ---------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from hakit.events import EventHub
 from pyvrrp.model import Instance
 from pyvrrp.protocol.reception import virtual_router_id
+from pyvrrp.ration import Ration
 from pyvrrp.router import Router
 from pyvrrp.system.errors import NoPermissionError
 from pyvrrp.system.kernel import Link
@@ -51,11 +52,12 @@ class Listener:
 class Intake:
     """Hands every packet to its router."""
 
-    def __init__(self, hub: EventHub, heard: Heard, *, log_unknown: bool = False) -> None:
+    def __init__(self, hub: EventHub, heard: Heard, ration: Ration, *, log_unknown: bool = False) -> None:
         self.log_unknown = log_unknown
         self.listeners: dict[Endpoint, Listener] = {}
         self._hub = hub
         self._heard = heard
+        self._ration = ration
         self._by_descriptor: dict[int, Listener] = {}
         self._epoll = select.epoll()
         self._loop = asyncio.get_running_loop()
@@ -169,6 +171,8 @@ class Intake:
         if now < self._unknown.get(key, now) or len(self._unknown) > _MOST_UNKNOWN:
             return
         self._unknown[key] = now + _QUIET
+        if not self._ration.admits("unknown_vrid", now):
+            return
         text = f"Unknown VRID({number}) received on interface({endpoint.interface}) from {packet.source}. ignoring..."
         self._hub.publish("unknown_vrid", text, virtual_router_id=number, sender=str(packet.source))
 

@@ -61,12 +61,12 @@ class Upkeep:
             now = self._loop.time()
             for router in self._fleet.routers.values():
                 self._look_at(router, now)
+            self._fleet.acts.tell_left_out()
 
     def _look_at(self, router: Router, now: float) -> None:
         if router.times_aside and not router.aside and router.is_master and now - router.since > MOST_ASIDE:
             router.times_aside = 0
-        for found in router.watcher.look(now, is_master=router.is_master):
-            self._fleet.acts.tell(router, found.event, found.reason, **found.values)
+        self._fleet.acts.found(router, router.watcher.look(now, is_master=router.is_master))
 
     async def check(self, read_links: Callable[[], Awaitable[None]]) -> None:
         """Compare what the kernel holds with what the states say, every few seconds; runs until cancelled."""

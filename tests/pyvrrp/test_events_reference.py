@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _TOLD = re.compile(
-    r"(?:Observed\(|Finding\(|Remark\(|\.publish\(|publish_for\([\w.]+,|(?<!may)_tell\(|\.tell\(router,|\btell\(|told\()"
+    r"(?:Observed\(|Finding\(|Remark\(|\.publish\(|publish_for\([\w.]+,|(?<!may)_tell\(|\.tell\(router,|\.remark\(router,|\btell\(|told\()"
     r"\s*\"([a-z_]+)\""
 )
 _ELSEWHERE = re.compile(r"set_aside\(\s*router,[^,]+,\s*\"([a-z_]+)\"")
