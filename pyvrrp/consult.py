@@ -15,9 +15,10 @@ from typing import NoReturn
 
 from hakit.diagnosis import Diagnosis, diagnose
 from hakit.diagnostics import ConfigError
-from pyvrrp.doctor.examination import examine
+from pyvrrp.doctor.examination import examine, trials_as_text
 from pyvrrp.doctor.node import Node
 from pyvrrp.doctor.places import Places
+from pyvrrp.doctor.trials import Trial
 from pyvrrp.nodes import NamesError, NodeFile, read_nodes
 
 EXIT_USAGE = 64
@@ -61,8 +62,9 @@ def main(words: Sequence[str]) -> int:
             print(found.render(), file=sys.stderr)
         return EXIT_CONFIG
     texts = [text for file in files for text in file.texts()]
-    diagnosis = diagnose(examine([node_of(file) for file in files]), texts)
-    _print(diagnosis, as_json=options.json)
+    examination = examine([node_of(file) for file in files])
+    diagnosis = diagnose(examination.findings, texts)
+    _print(diagnosis, examination.trials, as_json=options.json)
     return diagnosis.exit_status
 
 
@@ -72,8 +74,10 @@ def node_of(file: NodeFile) -> Node:
     return Node(file.name, loaded.configuration, Places(file.path, loaded.statements), loaded.warnings)
 
 
-def _print(diagnosis: Diagnosis, *, as_json: bool) -> None:
+def _print(diagnosis: Diagnosis, trials: Sequence[Trial], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(diagnosis.as_dict(), ensure_ascii=False, indent=2))
-    else:
-        print(diagnosis.render(), end="")
+        document = {"trials": [trial.as_dict() for trial in trials], **diagnosis.as_dict()}
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    tried = trials_as_text(trials)
+    print(f"{tried}\n" if tried else "", diagnosis.render(), sep="", end="")

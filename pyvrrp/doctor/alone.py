@@ -58,13 +58,15 @@ RULES = (
     NOTHING_TRACKED, ADDRESS_TWICE, SOURCE_IS_VIRTUAL, SOURCE_ELSEWHERE, OWN_PEER,
 )  # fmt: skip
 
-_SAID_BETTER = ("lowers priority", "preempt delay will not work with initial state MASTER")
-"""Warnings of the reader whose subject is simulated, or told with another one."""
+_SAID_BETTER = ("preempt delay will not work with initial state MASTER",)
+"""Warnings of the reader that are told together with another one."""
+_TRIED = "lowers priority"
+"""In the advice about weights: what comes of them is tried as soon as there are several routers."""
 
 
-def examine(node: Node) -> Iterator[Finding]:
-    """Yield what is wrong with the configuration of ``node``."""
-    yield from _of_the_reader(node)
+def examine(node: Node, *, tried: bool = False) -> Iterator[Finding]:
+    """Yield what is wrong with the configuration of ``node``; ``tried``: failures of all routers are simulated."""
+    yield from _of_the_reader(node, tried=tried)
     for script in node.configuration.scripts:
         yield from _script(node, script)
     yield from _addresses(node)
@@ -75,8 +77,8 @@ def examine(node: Node) -> Iterator[Finding]:
         yield from _nothing_tracked(node, instance)
 
 
-def _of_the_reader(node: Node) -> Iterator[Finding]:
-    better = [*_SAID_BETTER, *(rule.instead_of for rule in RULES if rule.instead_of)]
+def _of_the_reader(node: Node, *, tried: bool) -> Iterator[Finding]:
+    better = [*_SAID_BETTER, *(rule.instead_of for rule in RULES if rule.instead_of), *([_TRIED] if tried else [])]
     for warning in node.warnings:
         if any(words in warning.message for words in better):
             continue

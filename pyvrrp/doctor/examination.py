@@ -6,20 +6,58 @@ Laws: pure. A rule that is not in ``RULES`` cannot find anything: the list of ru
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from hakit.diagnosis import Finding, Level
-from pyvrrp.doctor import alone, together
+from pyvrrp.doctor import alone, consequences, together
 from pyvrrp.doctor.node import Node
-from pyvrrp.doctor.routers import shared_routers
+from pyvrrp.doctor.routers import Shared, shared_routers
+from pyvrrp.doctor.trials import Trial, try_all
 
-RULES = (*together.RULES, *alone.RULES)
+RULES = (*consequences.RULES, *together.RULES, *alone.RULES)
 
 
-def examine(nodes: Sequence[Node]) -> Iterator[Finding]:
-    """Yield what is wrong with the configurations of ``nodes``, the routers of one LAN."""
-    yield from together.examine(nodes, shared_routers(nodes))
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found, and what was tried; the order of the findings is that of the rules."""
+
+    findings: tuple[Finding, ...]
+    trials: tuple[Trial, ...]
+
+
+def examine(nodes: Sequence[Node]) -> Examination:
+    """Return what is wrong with the configurations of ``nodes``, the routers of one LAN.
+
+    Tried is only what their files do not contradict each other about.
+    """
+    routers, found, tried = shared_routers(nodes), list[Finding](), list[Shared]()
+    for router in routers:
+        differences = list(together.examine(nodes, router))
+        found += differences
+        if len(router) > 1 and all(one.level is not Level.ERROR for one in differences):
+            tried.append(router)
+    found += together.examine_groups(nodes, routers)
     for node in nodes:
-        yield from alone.examine(node)
+        found += alone.examine(node, tried=len(nodes) > 1)
+    peace = list(consequences.examine_peace(nodes, tried)) if tried else []
+    trials = tuple(try_all(nodes, tried)) if tried and not peace else ()
+    found += [*peace, *consequences.examine_trials(nodes, trials)]
+    found += consequences.examine_disaster(nodes, tried) if not peace else []
+    return Examination(tuple(found), trials)
+
+
+def trials_as_text(trials: Sequence[Trial]) -> str:
+    """Return what was tried as a table: who failed how, and what became of which virtual router; "" if nothing was."""
+    if not trials:
+        return ""
+    rows = [(_who(one), one.failure.words, f"{one.failed.instance.name}: {one.outcome}") for one in trials]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = (f"  {who:{widths[0]}}  {what:{widths[1]}}  {outcome}" for who, what, outcome in rows)
+    return "".join(f"{line}\n" for line in ("tried, in a simulation of all files:", *lines))
+
+
+def _who(trial: Trial) -> str:
+    return " and ".join((*trial.dead, trial.failed.node.name))
 
 
 def as_markdown() -> str:

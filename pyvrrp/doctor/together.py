@@ -51,19 +51,17 @@ RULES = (
 _TWO_MASTERS = "each refuses what the other sends, hears nobody, and becomes MASTER: the addresses are there twice"
 
 
-def examine(nodes: Sequence[Node], routers: Sequence[Shared]) -> Iterator[Finding]:
-    """Yield what is wrong between ``nodes``, whose virtual routers are ``routers``; nothing for a single node."""
+def examine(nodes: Sequence[Node], members: Shared) -> Iterator[Finding]:
+    """Yield what is wrong between the ``members`` of one virtual router; nothing if there is a single node."""
     if len(nodes) < 2:
         return
-    for members in routers:
-        first = members[0]
-        if len({member.node.name for member in members}) == 1:
-            yield _no_partner(nodes, first)
-        for other in members[1:]:
-            yield from _pair(first, other)
-        yield from _priorities(members)
-        yield from _sources(members)
-    yield from _groups(nodes, routers)
+    first = members[0]
+    if len({member.node.name for member in members}) == 1:
+        yield _no_partner(nodes, first)
+    for other in members[1:]:
+        yield from _pair(first, other)
+    yield from _priorities(members)
+    yield from _sources(members)
 
 
 def _no_partner(nodes: Sequence[Node], member: Member) -> Finding:
@@ -289,7 +287,8 @@ def _peer(receiver: Member, sender: Member) -> Iterator[Finding]:
     )
 
 
-def _groups(nodes: Sequence[Node], routers: Sequence[Shared]) -> Iterator[Finding]:
+def examine_groups(nodes: Sequence[Node], routers: Sequence[Shared]) -> Iterator[Finding]:
+    """Yield which sync groups of one of ``nodes`` another one does not have, though it has their virtual routers."""
     number_of = {(one.node.name, one.instance.name): index for index, members in enumerate(routers) for one in members}
     for node in nodes:
         for group in node.configuration.groups:
