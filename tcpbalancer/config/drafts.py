@@ -180,7 +180,7 @@ class GlobalDraft:
     log_tag: str = "haproxy"
     log_host: str | None = None
     maxconn: int = 2000
-    nbthread: int = 1
+    nbthread: int = 0  # one for each processor
     daemon: bool = False
     pidfile: str | None = None
     node: str | None = None

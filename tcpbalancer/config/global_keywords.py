@@ -12,7 +12,8 @@ import re
 from tcpbalancer.config.registry import GLOBAL, Reading, keyword
 from tcpbalancer.config.values import parse_count
 
-_MOST_THREADS = 64
+MOST_THREADS = 64
+"""Workers of one configuration: as many threads as HAProxy has at the most (``MAX_THREADS``)."""
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 _NODE = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
@@ -44,7 +45,7 @@ def maxconn(reading: Reading) -> None:
         reading.whole.maxconn = reading.whole.values["maxconn"] = value
 
 
-@keyword("nbthread <count>", GLOBAL, "How many worker processes carry the connections.")
+@keyword("nbthread <count>", GLOBAL, "How many worker processes carry the connections; one for each processor unless it is said.")
 def nbthread(reading: Reading) -> None:
     """Read ``nbthread``."""
     text = reading.words[1] if len(reading.words) > 1 else ""
@@ -52,8 +53,8 @@ def nbthread(reading: Reading) -> None:
         reading.error(1, f"'nbthread' passed a missing or unparsable integer value in '{text}'")
         return
     value = _number(reading)
-    if value is not None and not 1 <= value <= _MOST_THREADS:
-        reading.error(1, f"'nbthread' value must be between 1 and {_MOST_THREADS} (was {value})")
+    if value is not None and not 1 <= value <= MOST_THREADS:
+        reading.error(1, f"'nbthread' value must be between 1 and {MOST_THREADS} (was {value})")
     elif value is not None:
         reading.whole.nbthread = value
 

@@ -19,6 +19,7 @@ from tcpbalancer.config.build_names import Resolve, take_resolv_conf
 from tcpbalancer.config.conditions import Capabilities, holds
 from tcpbalancer.config.drafts import Drafts
 from tcpbalancer.config.findings import FILE, Report
+from tcpbalancer.config.global_keywords import MOST_THREADS
 from tcpbalancer.config.interpret import interpret
 from tcpbalancer.config.registry import OTHER_SECTIONS
 from tcpbalancer.config.saved_states import saved_states
@@ -111,6 +112,8 @@ def read_texts(
         _tell_files_with_errors(files, report)
         report.raise_if_errors()
     flags.go_before(drafts)
+    if not drafts.whole.nbthread:
+        drafts.whole.nbthread = min(len(os.sched_getaffinity(0)), MOST_THREADS)
     saved = saved_states(drafts, report, _read_text)
     take_resolv_conf(drafts, report, _read_text)
     configuration = build(drafts, report, look_up if resolve is None else resolve, saved)

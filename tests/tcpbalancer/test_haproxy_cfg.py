@@ -246,6 +246,15 @@ def test_global_settings_and_several_global_sections() -> None:
     assert (seen.node, seen.description) == ("lb1", "the first one")
 
 
+def test_unless_nbthread_is_said_there_is_a_worker_for_each_processor_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for processors, workers in ((1, 1), (3, 3), (200, 64)):
+        monkeypatch.setattr("os.sched_getaffinity", lambda _pid, count=processors: set(range(count)))
+        assert model("global\n maxconn 10\n").nbthread == workers
+        assert model("global\n nbthread 2\n").nbthread == 2
+
+
 def test_no_log_forgets_the_targets_and_a_ring_is_none() -> None:
     seen = model("global\n log stdout local0\n no log\n log stderr format iso local0\n log ring@x local0\n")
     assert seen.log_targets == (LogTarget("stderr", "local0", "iso"),)
