@@ -45,7 +45,7 @@ def maxconn(reading: Reading) -> None:
         reading.whole.maxconn = reading.whole.values["maxconn"] = value
 
 
-@keyword("nbthread <count>", GLOBAL, "How many worker processes carry the connections; one for each processor unless it is said.")
+@keyword("nbthread <count>", GLOBAL, "How many worker processes carry the connections; else one a processor.")
 def nbthread(reading: Reading) -> None:
     """Read ``nbthread``."""
     text = reading.words[1] if len(reading.words) > 1 else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+
+import pytest
 
 from tcpbalancer.snapshot import Idleness
 
@@ -16,9 +17,8 @@ def test_a_process_that_computes_is_busy_and_one_that_waits_is_idle() -> None:
         one, other = Idleness(), Idleness()
         one.sample([busy.pid])
         other.sample([waiting.pid])
-        until = time.monotonic() + 0.5
-        while time.monotonic() < until:
-            pass
+        with pytest.raises(subprocess.TimeoutExpired):
+            busy.wait(0.5)
         one.sample([busy.pid])
         other.sample([waiting.pid])
         assert one.percent < 80

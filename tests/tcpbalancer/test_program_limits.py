@@ -44,8 +44,9 @@ def test_too_few_descriptors_are_told_in_haproxys_words(tmp_path: Path, lines: l
 def test_ulimit_n_is_the_limit_of_all_processes(tmp_path: Path) -> None:
     stats = free_port()
     text = (
-        f"global\n ulimit-n 300\n maxconn 200\nlisten stats\n mode http\n bind 127.0.0.1:{stats}\n stats uri /stats\n"
-        f" stats auth admin:secret\nlisten l\n bind 127.0.0.1:{free_port()}\n server s 127.0.0.1:1\n"
+        "global\n ulimit-n 300\n maxconn 200\n nbthread 1\n"
+        f"listen stats\n mode http\n bind 127.0.0.1:{stats}\n stats uri /stats\n stats auth admin:secret\n"
+        f"listen l\n bind 127.0.0.1:{free_port()}\n server s 127.0.0.1:1\n"
     )
     with BalancerProcess([*TCPBALANCER, "-db", "--control", str(tmp_path / "c")], text, tmp_path, stats) as running:
         pids = [running.process.pid]

@@ -9,83 +9,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from tcp_peers import PATIENCE, read_exactly, read_to_end, reset, small_buffers, tcp_pair
+from relay_bench import QUIET, Bench, send_in_pieces
+from tcp_peers import PATIENCE, read_exactly, read_to_end, reset, small_buffers
 
-from tcpbalancer.poller import ERROR, HUP, READ, WRITE, Poller
-from tcpbalancer.relay import CLIENT, RELAYS, SERVER, PipePool, Relay, Side
+from tcpbalancer.poller import READ, WRITE
+from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Side
 from tcpbalancer.relay.copy import CopyRelay
 
 SEED = 20261122
-QUIET = 0.2
-"""Seconds in which nothing may happen, for a relay to count as asleep."""
-
-
-class Bench:
-    """A relay between two connections, driven by hand: ``client`` and ``server`` are the far ends."""
-
-    def __init__(self, name: str, *, buffer: int = 65536) -> None:
-        self.client, inner_client = tcp_pair()
-        inner_server, self.server = tcp_pair()
-        self.inner = (inner_client, inner_server)
-        for each in self.inner:
-            each.setblocking(False)
-        self.buffer = memoryview(bytearray(buffer))
-        self.pipes = PipePool()
-        self.relay: Relay = RELAYS[name](inner_client, inner_server, self.buffer, self.pipes)
-        self.poller = Poller()
-        self.watched: list[int | None] = [None, None]
-        self.wake_ups = 0
-        self._watch()
-
-    def _watch(self, silenced: Side | None = None) -> None:
-        for side in (CLIENT, SERVER):
-            wanted: int | None = self.relay.interest(side)
-            if not wanted and (side == silenced or self.watched[side] is None):
-                wanted = None
-            if wanted == self.watched[side]:
-                continue
-            if self.watched[side] is None:
-                self.poller.register(self.inner[side], wanted or 0, side)
-            elif wanted is None:
-                self.poller.unregister(self.inner[side])
-            else:
-                self.poller.modify(self.inner[side], wanted, side)
-            self.watched[side] = wanted
-
-    def turn(self, timeout: float = PATIENCE) -> bool:
-        """Let it move once; returns whether anything happened."""
-        happened = self.poller.select(timeout)
-        for key, mask in happened:
-            self.wake_ups += 1
-            self.relay.ready(key.data, mask)
-            self._watch(key.data if mask & (HUP | ERROR) else None)
-            if self.relay.is_over:
-                break
-        return bool(happened)
-
-    def run(self) -> None:
-        """Let it move until it is over."""
-        while not self.relay.is_over:
-            assert self.turn(), "the relay waits for something that never comes"
-
-    def run_until_quiet(self) -> None:
-        """Let it move until nothing happens any more."""
-        while not self.relay.is_over and self.turn(QUIET):
-            pass
-
-    def finish(self) -> None:
-        """Close the inner ends, as a session does when the relay is over."""
-        self.relay.close()
-        for each in self.inner:
-            each.close()
-
-    def close(self) -> None:
-        self.relay.close()
-        assert self.pipes.lent == 0
-        self.pipes.close()
-        self.poller.close()
-        for each in (self.client, self.server, *self.inner):
-            each.close()
 
 
 @pytest.fixture(params=sorted(RELAYS))
@@ -93,15 +24,6 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     bench = Bench(request.param)
     yield bench
     bench.close()
-
-
-def send_in_pieces(peer: socket.socket, data: bytes, chance: random.Random) -> None:
-    at = 0
-    while at < len(data):
-        size = chance.choice((1, 7, 1448, 4096, 65536, 1 << 20))
-        peer.sendall(data[at : at + size])
-        at += size
-    peer.shutdown(socket.SHUT_WR)
 
 
 @pytest.mark.parametrize("sizes", [(0, 0), (1, 0), (0, 1), (70_000, 3), (8_000_000, 5_000_000)])
@@ -264,8 +186,8 @@ def test_an_urgent_byte_does_no_harm(bench: Bench) -> None:
 
 @pytest.mark.parametrize("name", sorted(RELAYS))
 def test_connections_that_share_a_buffer_never_see_each_others_bytes(name: str) -> None:
-    one, two = Bench(name), Bench(name)
-    two.relay = RELAYS[name](*two.inner, one.buffer, one.pipes)
+    one = Bench(name)
+    two = Bench(name, buffer=one.buffer, pipes=one.pipes)
     try:
         for bench in (one, two):
             small_buffers(bench.inner[SERVER])
@@ -288,5 +210,5 @@ def test_connections_that_share_a_buffer_never_see_each_others_bytes(name: str) 
             thread.join(PATIENCE)
         assert got == {0: b"1" * 3_000_000, 1: b"2" * 3_000_000}
     finally:
-        one.close()
         two.close()
+        one.close()
