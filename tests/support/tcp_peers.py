@@ -80,10 +80,11 @@ Script = Callable[[socket.socket], None]
 class ScriptedServer:
     """Listens on a port of the kernel's choice; each connection gets a thread that follows the script."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, listening: socket.socket | None = None) -> None:
+        """``listening``: another socket than one of IPv4; it is closed with the server."""
         self._script = script
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listening.getsockname()[1]
+        self._listening = listening or socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = 0 if self._listening.family == socket.AF_UNIX else self._listening.getsockname()[1]
         self.accepted = threading.Semaphore(0)
         self.connections = 0
         self._open: list[socket.socket] = []
