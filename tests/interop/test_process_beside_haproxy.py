@@ -43,7 +43,8 @@ class Stage:
     def write(self, *lines: str, tail: str = "") -> None:
         head = "".join(f" {line}\n" for line in lines)
         self.file.write_text(
-            f"global\n stats socket {self.folder}/admin.sock level admin expose-fd listeners\n{head}"
+            "global\n nbthread 1\n"  # our workers are processes, each with lines of its own
+            f" stats socket {self.folder}/admin.sock level admin expose-fd listeners\n{head}"
             "defaults\n mode tcp\n timeout client 30s\n timeout server 30s\n timeout connect 1s\n"
             f"listen l\n bind 127.0.0.1:{self.port}\n server s 127.0.0.1:{self.server}\n{tail}"
         )
