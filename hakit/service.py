@@ -64,7 +64,10 @@ class PidFile:
         """Give the lock back, and remove the file unless it is to stay as HAProxy's does."""
         if self._descriptor is not None:
             if remove:
-                self.path.unlink(missing_ok=True)
+                try:
+                    self.path.unlink(missing_ok=True)
+                except PermissionError:  # the folder is root's, who was given up: nobody is named any more
+                    os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 

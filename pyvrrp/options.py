@@ -60,6 +60,7 @@ class Options:
     signal_name: str = ""
     control: Path = CONTROL
     http: tuple[str, int] | None = None
+    run_as: str | None = None
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -116,6 +117,9 @@ FLAGS = (
     _Flag("", "ignore-sigint", "", "do not stop on Ctrl-C"),
     _Flag("", "control", "PATH", f"control socket (default {CONTROL})"),
     _Flag("", "http", "ADDRESS:PORT", "serve /health, /ready, /metrics and /events there"),
+    _Flag(
+        "", "run-as", "USER[:GROUP]", "whom to become once all is open (default pyvrrp if there is one; root: nobody)"
+    ),
     _Flag("v", "version", "", "print the version"),
     _Flag("h", "help", "", "print this"),
 )
@@ -235,6 +239,7 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "log-facility": ("facility", _facility),
     "umask": ("umask", _umask),
     "http": ("http", _http),
+    "run-as": ("run_as", str),
     "dont-fork": ("foreground", _yes),
     "log-console": ("console", _yes),
     "flush-log-file": ("flush_log_file", _yes),

@@ -35,6 +35,7 @@ from pyvrrp.status import dumps, logger, opening_lines
 from pyvrrp.status.commands import commands
 from pyvrrp.status.logger import Logger
 from pyvrrp.status.picture import take
+from pyvrrp.system import privileges
 from pyvrrp.system.errors import SystemRefusalError
 from pyvrrp.version import KEEPALIVED
 
@@ -61,6 +62,7 @@ def serve(options: Options, loaded: Loaded) -> int:
     """
     detached = None if options.foreground else detach()
     settings = loaded.configuration.settings
+    user = privileges.user_to_be(options.run_as)
     set_process_name(settings.process.name or NAME)
     namespace = options.namespace or settings.namespace
     if namespace is not None:
@@ -74,7 +76,7 @@ def serve(options: Options, loaded: Loaded) -> int:
             log_refusal(options, [str(refused)])
             raise
         refusals = process.apply(settings.process, options.umask)
-        program = Program(options, loaded, refusals)
+        program = Program(options, loaded, refusals, user)
         asyncio.run(program.run(detached.ready if detached else lambda: None))
     return 0
 
@@ -100,8 +102,10 @@ def _own(held: ExitStack, path: Path) -> None:
 class Program:
     """Everything that runs in the process of the daemon."""
 
-    def __init__(self, options: Options, loaded: Loaded, refusals: list[str]) -> None:
+    def __init__(self, options: Options, loaded: Loaded, refusals: list[str], user: privileges.User | None) -> None:
         self._options = options
+        self._user = user
+        self._kept: frozenset[str] | None = None
         self._loaded = loaded
         self._refusals = refusals
         self._reload: asyncio.Task[Value] | None = None
@@ -170,10 +174,33 @@ class Program:
         if self._options.dump_configuration:
             for text in dumps.data_text(picture).splitlines():
                 self.hub.publish("notice", text)
+        self._give_up_root()
         self.hub.publish("ready", "Startup complete")
         self._tell_manager("READY=1")
         self.hub.listen(self._on_event)
         told_ready()
+
+    def _give_up_root(self) -> None:
+        """Everything is open: be the user who was asked for, with what the configuration needs and nothing else."""
+        user, configuration = self._user, self._daemon.configuration
+        if user is None:
+            return
+        privileges.hand_over([self._options.control], dumps.paths(take(self._daemon)).values(), user)
+        self._kept = privileges.needed_by(configuration, user.uid, user.gid)
+        privileges.become(user, self._kept)
+        self.hub.publish("notice", privileges.in_words(user, self._kept))
+        for path in self._loaded.files:
+            if not os.access(path, os.R_OK):
+                self.hub.publish("warning", f"user {user.name} cannot read {path}: a reload would be refused")
+
+    def _refuse_rights(self, configuration: Configuration) -> None:
+        """Raise SystemRefusalError if a reload needs what was given up."""
+        if self._user is None or self._kept is None:
+            return
+        lacking = privileges.needed_by(configuration, self._user.uid, self._user.gid) - self._kept
+        if lacking:
+            names = ", ".join(sorted(lacking)).upper()
+            raise SystemRefusalError(f"it needs {names}, which user {self._user.name} has given up: restart the daemon")
 
     def _on_event(self, event: Event) -> None:
         if event.event == "transition":
@@ -287,6 +314,7 @@ class Program:
                 self.hub.publish("notice", line.text, detail=line.detail)
             for found in loaded.warnings:
                 self.hub.publish("warning", found.summary())
+            self._refuse_rights(loaded.configuration)
             await _carried_out(self._daemon.reload(loaded.configuration))
         except ConfigError as wrong:
             for found in wrong.diagnostics:

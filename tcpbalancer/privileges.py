@@ -14,12 +14,8 @@ import pwd
 from collections.abc import Callable
 from pathlib import Path
 
+from hakit import capabilities
 from tcpbalancer.model.process import Identity
-
-NUMBERS = {"cap_net_bind_service": 10, "cap_net_admin": 12, "cap_net_raw": 13, "cap_sys_admin": 21}
-"""From linux/capability.h."""
-_PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 4, 8, 38
-_CAPABILITY_VERSION_3 = 0x20080522
 
 
 class PrivilegeError(Exception):
@@ -36,17 +32,18 @@ def give_up(identity: Identity) -> None:
         _act(lambda: _set_group(identity.gid or 0), f"Cannot set gid {identity.gid}.", "CAP_SETGID")
     if identity.uid is not None:
         if identity.capabilities:
-            _prctl(_PR_SET_KEEPCAPS, 1)
+            _act(capabilities.outlive_the_user, "Cannot keep capabilities.")
         _act(lambda: os.setuid(identity.uid or 0), f"Cannot set uid {identity.uid}.", "CAP_SETUID")
         if identity.capabilities:
-            _keep(identity.capabilities)
+            names = ", ".join(sorted(identity.capabilities))
+            _act(lambda: capabilities.keep(identity.capabilities), f"Cannot keep {names}.", names.upper())
     if identity.changes:
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        _act(capabilities.forbid_gain, "Cannot forbid to gain rights.")
 
 
 def allow_dumps() -> None:
     """Let the kernel write a core file although the user has changed."""
-    _prctl(_PR_SET_DUMPABLE, 1)
+    _act(lambda: capabilities.prctl(capabilities.SET_DUMPABLE, 1), "Cannot allow core files.")
 
 
 def who_am_i() -> str:
@@ -84,29 +81,11 @@ def _chroot(path: str) -> None:
     _act(act, f"Cannot chroot({path}).", "CAP_SYS_CHROOT", path)
 
 
-def _act(act: Callable[[], None], failure: str, capability: str, path: str | None = None) -> None:
+def _act(act: Callable[[], None], failure: str, capability: str = "", path: str | None = None) -> None:
     try:
         act()
-    except PermissionError:
+    except OSError as problem:
+        if not capability or not isinstance(problem, PermissionError):
+            raise PrivilegeError(f"{failure} {problem.strerror}.") from None
         place = "" if path is None else f"; {whose(path)}"
         raise PrivilegeError(f"{failure} This is {who_am_i()}, and {capability} is missing{place}.") from None
-    except OSError as problem:
-        raise PrivilegeError(f"{failure} {problem.strerror}.") from None
-
-
-def _prctl(option: int, value: int) -> None:
-    import ctypes  # only for those who give something up
-
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        raise PrivilegeError(f"prctl({option}) : {os.strerror(ctypes.get_errno())}")
-
-
-def _keep(names: frozenset[str]) -> None:
-    """Keep these capabilities, permitted and effective, and no other."""
-    import ctypes
-
-    bits = sum(1 << NUMBERS[name] for name in names)
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    data = (ctypes.c_uint32 * 6)(bits, bits, 0, 0, 0, 0)
-    if ctypes.CDLL(None, use_errno=True).capset(header, data) != 0:
-        raise PrivilegeError(f"Cannot keep {', '.join(sorted(names))}: {os.strerror(ctypes.get_errno())}.")

@@ -10,10 +10,12 @@ switch learns the virtual MAC address from a backup. nft(8).
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from hakit.capabilities import lend
 from pyvrrp.model import Address, Instance
 from pyvrrp.system.errors import SystemRefusalError
 from pyvrrp.system.routes import as_kept
@@ -135,9 +137,10 @@ class Firewall:
         await self.apply(Wanted())
 
     async def _run(self, program: str, text: str) -> None:
+        lent = lend("cap_net_admin") if os.geteuid() != 0 else None  # a program that nobody starts has no rights
         process = await asyncio.create_subprocess_exec(
             program, "-f", "-", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE, preexec_fn=lent,
         )  # fmt: skip
         try:
             _, errors = await asyncio.wait_for(process.communicate(text.encode()), PATIENCE)

@@ -51,6 +51,19 @@ def test_a_pid_file_can_stay_behind_as_haproxys_does(tmp_path: Path) -> None:
         pass
 
 
+def test_a_pid_file_that_cannot_be_removed_names_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is root's, and root has been given up."""
+    held = PidFile(tmp_path / "x.pid")
+    held.acquire()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    held.release()
+    assert (tmp_path / "x.pid").read_text() == ""
+
+
 def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")

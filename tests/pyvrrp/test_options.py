@@ -66,6 +66,7 @@ def test_every_flag_of_keepalived_is_known() -> None:
         ("--http 127.0.0.1:8080", Options(http=("127.0.0.1", 8080))),
         ("--http=[::1]:8080", Options(http=("::1", 8080))),
         ("--control /c", Options(control=Path("/c"))),
+        ("--run-as=vrrp:net", Options(run_as="vrrp:net")),
     ],
 )
 def test_flags_are_read_in_all_their_spellings(line: str, expected: Options) -> None:
