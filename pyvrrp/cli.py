@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 EXIT_USAGE, EXIT_CONFIG, EXIT_NO_PERMISSION, EXIT_SOFTWARE = 1, 2, 4, 70
 EXIT_TEST_FAILED, EXIT_SCRIPTS, EXIT_NO_FILE = 5, 6, 6
-VERBS = {"ctl": "pyvrrp.ctl", "convert": "pyvrrp.config.convert", "doctor": "pyvrrp.consult"}
+VERBS = {
+    "ctl": "pyvrrp.ctl",
+    "convert": "pyvrrp.config.convert",
+    "doctor": "pyvrrp.consult",
+    "simulate": "pyvrrp.rehearse",
+}
 """First words that are no flags, and the modules that carry them out: imported when they are asked for."""
 
 

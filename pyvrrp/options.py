@@ -260,6 +260,7 @@ def usage(program: str) -> str:
         f"       {program} ctl ...            ask or tell a running one: {program} ctl --help",
         f"       {program} convert ...        keepalived.conf to YAML and back: {program} convert --help",
         f"       {program} doctor FILE...     what will not work in the files of all routers: {program} doctor --help",
+        f"       {program} simulate FILE...   what they would do, failure by failure: {program} simulate --help",
         "",
     ]
     for flag in FLAGS:

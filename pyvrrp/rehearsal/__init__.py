@@ -1,0 +1,1 @@
+"""``pyvrrp simulate``: the routers of some files on a LAN in memory, what is done to them, and what they do then."""
