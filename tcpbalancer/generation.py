@@ -49,7 +49,9 @@ from tcpbalancer.worker_process import WorkerProcess, explain
 STOP_LIMIT = 2.0
 """Seconds within which workers must have ended their connections when told to stop."""
 SHORT_LIFE = 1.0
-"""A worker that dies sooner than this many seconds after its start is replaced only after as many."""
+"""A worker that dies sooner than this many seconds after its start has died young."""
+MISFORTUNES = 5
+"""How many may die young in a row and be replaced at once; each one more is replaced only after ``SHORT_LIFE``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Generation:
         self._premises = premises
         self._sockets: ListeningSockets | None = None
         self._restarts = [0] * configuration.nbthread
+        self._died_young = [0] * configuration.nbthread  # in a row
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         if before is not None:
@@ -281,7 +284,8 @@ class Generation:
         news = {"worker": worker.number, "action": "died", "pid": worker.pid, "status": status}
         self._premises.hub.publish("worker", reason, **news)
         lived = asyncio.get_running_loop().time() - worker.started_at
-        self._spawn(self._replace_worker(worker.number, 0.0 if lived > SHORT_LIFE else SHORT_LIFE))
+        young = self._died_young[worker.number] = 0 if lived > SHORT_LIFE else self._died_young[worker.number] + 1
+        self._spawn(self._replace_worker(worker.number, 0.0 if young <= MISFORTUNES else SHORT_LIFE))
         self._premises.log("alert", f"Worker {worker.number} ({worker.pid}) died: {reason}. A new one is started.")
 
     async def _replace_worker(self, number: int, delay: float) -> None:

@@ -10,12 +10,15 @@ import socket
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from balancer_process import until
 from running_balancer import RunningBalancer, one_way, server
 from tcp_peers import PATIENCE, ScriptedServer, echo, read_exactly, read_to_end, small_buffers
 
+from tcpbalancer.generation import MISFORTUNES, SHORT_LIFE
 from tcpbalancer.listening import ListenError
 from tcpbalancer.model import Timeouts
 
@@ -64,6 +67,69 @@ def test_a_killed_worker_is_replaced_and_its_listener_goes_on() -> None:
         snapshot = balancer.snapshot()
         assert snapshot.workers[0].restarts == 1
         assert (snapshot.current, snapshot.proxy("f").frontend.traffic.total) == (0, 2)  # type: ignore[union-attr]
+
+
+def test_a_killed_worker_is_replaced_within_a_tenth_of_a_second_and_who_waited_in_the_kernel_is_served() -> None:
+    took = []
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        for count in range(2, 7):
+            pid = worker_pid(balancer)
+            os.kill(pid, signal.SIGSTOP)
+            until(lambda pid=pid: ") T " in Path(f"/proc/{pid}/stat").read_text(), "it is frozen")  # type: ignore[misc]
+            waiting = [balancer.connect() for _ in range(20)]
+            start = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            balancer.wait_for("worker", count=count, action="started")
+            took.append(time.monotonic() - start)
+            for client in waiting:
+                assert read_exactly(client, 6) == b"hello\n"
+                client.close()
+    assert sorted(took)[len(took) // 2] < 0.1
+
+
+def test_workers_that_die_young_again_and_again_are_replaced_once_in_a_second() -> None:
+    with ScriptedServer(echo()) as peer, RunningBalancer(one_way([server(peer.port)])) as balancer:
+        gaps: list[float] = []
+        while not gaps or gaps[-1] < SHORT_LIFE:
+            assert len(gaps) < 4 * MISFORTUNES
+            started = balancer.wait_for("worker", len(gaps) + 1, action="started")
+            os.kill(started["pid"], signal.SIGKILL)  # type: ignore[arg-type]
+            died = balancer.wait_for("worker", len(gaps) + 1, action="died")
+            gaps.append(balancer.wait_for("worker", len(gaps) + 2, action="started").at - died.at)
+        assert len(gaps) > MISFORTUNES
+
+
+def test_when_one_of_two_workers_is_killed_the_connections_of_the_other_go_on_and_its_places_are_given_away() -> None:
+    with ScriptedServer(echo()) as peer, contextlib.ExitStack() as stack:
+        configuration = one_way([server(peer.port, maxconn=8)], back=Timeouts(60, 60, queue=PATIENCE), nbthread=2)
+        balancer = stack.enter_context(RunningBalancer(configuration))
+        clients = [balancer.connect() for _ in range(24)]
+        until(lambda: balancer.snapshot().proxy("b").backend.queued == 16, "16 of them wait")  # type: ignore[union-attr]
+        victim, other = balancer.snapshot().workers
+        os.kill(victim.pid, signal.SIGKILL)
+        balancer.wait_for("worker", action="died", pid=victim.pid)
+        ends = Counter[str]()
+        with ThreadPoolExecutor(len(clients)) as all_at_once:
+            ends.update(all_at_once.map(says_and_leaves, clients))
+        assert ends == {"lost": victim.current, "served": other.current}
+        assert (victim.current + other.current, other.current > 0) == (24, True)
+        balancer.wait_for("session", count=other.current)
+        after = balancer.snapshot()
+        assert (after.current, after.proxy("b").server("s1").traffic.peak) == (0, 8)
+        assert other.pid in {worker.pid for worker in after.workers}
+
+
+def says_and_leaves(client: socket.socket) -> str:
+    """Return whether a client was served, or lost with its worker."""
+    try:
+        if read_exactly(client, 6) != b"hello\n":
+            return "lost"
+        client.sendall(b"still")
+        return "served" if read_exactly(client, 5) == b"still" else "lost"
+    except ConnectionResetError:
+        return "lost"
+    finally:
+        client.close()
 
 
 def test_a_frozen_worker_is_replaced_and_one_that_is_idle_is_not() -> None:
