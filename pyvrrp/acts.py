@@ -4,7 +4,10 @@ Laws: effects are carried out in the order in which they come. An advertisement 
 ARP and notify scripts go into ordered queues behind it, so that netlink or a slow script can never hold one up. What
 the network could cause too often is told at most once a second, and no more of it in all than ``ration.py`` allows. An
 advertisement that does not leave is counted, tried again within a quarter of the interval, and the second failure in a
-row is told: ``fleet.py`` makes it a fault.
+row is told: ``fleet.py`` makes it a fault. None leaves before the lease of the addresses has been renewed: that is one
+system call of some microseconds, not a wait. Who cannot renew it would soon be a master without addresses, and his
+advertisements would keep everybody else from serving: a quarter of an interval, and then priority 0, is the shortest
+way to somebody who can.
 """
 
 from __future__ import annotations
@@ -78,8 +81,7 @@ class Acts:
             case AddAddresses():
                 router.addresses.add()
             case RemoveAddresses():
-                if not (self._fleet.stopping and self._fleet.keeps_addresses):
-                    router.addresses.remove()
+                self._release(router)
             case Announce(rounds):
                 router.addresses.announce(rounds)
             case Notify(state, priority):
@@ -105,6 +107,9 @@ class Acts:
         socket = router.socket
         if socket is None:
             self._did_not_leave(router, priority, OSError(errno.ENODEV, "No such interface"), again=again)
+            return
+        if priority != RESIGN and (unleased := router.addresses.renew(self._loop.time())) is not None:
+            self._did_not_leave(router, priority, unleased, again=again)
             return
         packets = router.transmission.packets(priority, router.machine.source, time.time())
         refused: OSError | None = None
@@ -149,6 +154,12 @@ class Acts:
         if router.may_tell("send_failed", self._loop.time()):
             text = f"an advertisement did not leave {router.instance.interface}: {refused.strerror or refused}"
             self.tell(router, "system_error", text, counter="send_failed", total=total)
+
+    def _release(self, router: Router) -> None:
+        if self._fleet.stopping and self._fleet.keeps_addresses:
+            router.addresses.leave()
+        else:
+            router.addresses.remove()
 
     # --- Telling --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pyvrrp.config.keywords import Notes
 from pyvrrp.config.tree import Statement
-from pyvrrp.config.values import whole
+from pyvrrp.config.values import lease, whole
 from pyvrrp.model import VRRP_GROUP, VRRP_GROUP6, Defaults, GlobalSettings, GratuitousArp, Script
 
 MOST = 2**31 - 1
@@ -83,7 +83,8 @@ class InstanceDefaults:
 
     ``version`` None: not given, so 2 for IPv4 and 3 for IPv6. ``smtp_alert`` None: not given. ``multicast_group4`` and
     ``6`` are the groups of an instance without ``mcast_dst_ip``. ``receive_buffer``: ``vrrp_rx_bufs_policy`` as bytes,
-    None for what the kernel gives. ``script_user`` is the user and group of scripts that name none.
+    None for what the kernel gives. ``script_user`` is the user and group of scripts that name none. ``vip_lease``: None
+    for what follows from the interval, 0 for none.
     """
 
     interface: str = ""
@@ -98,6 +99,7 @@ class InstanceDefaults:
     notify_priority_changes: bool = False
     smtp_alert: bool | None = None
     down_timer_adverts: int = 3
+    vip_lease: int | None = None
     garp: Garp = field(default_factory=Garp)
     receive_buffer: int | None = None
     multicast_group4: IPv4Address = VRRP_GROUP
@@ -151,6 +153,15 @@ class GlobalBlock:
     def change(self, **values: Any) -> None:
         """Set fields of ``settings``."""
         self.settings = replace(self.settings, **values)
+
+
+def read_vip_lease(statement: Statement, notes: Notes, default: int | None) -> int | None:
+    """Return what ``vip_lease`` says: seconds, 0 for none, None for what follows from the interval."""
+    try:
+        return lease(statement.parameters[0].text)
+    except ValueError as wrong:
+        notes.error(statement, f"vip_lease {wrong}")
+        return default
 
 
 def read_down_timer_adverts(statement: Statement, notes: Notes, name: str, default: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
-from pyvrrp.config.global_defaults import GARP_KEYWORDS, GlobalBlock, read_down_timer_adverts
+from pyvrrp.config.global_defaults import GARP_KEYWORDS, GlobalBlock, read_down_timer_adverts, read_vip_lease
 from pyvrrp.config.keywords import Keyword
 from pyvrrp.config.tree import Statement
 from pyvrrp.config.values import interface_name, switch, whole
@@ -109,6 +109,11 @@ def set_down_timer_adverts(block: GlobalBlock, statement: Statement) -> None:
     block.defaults.down_timer_adverts = read_down_timer_adverts(statement, block.notes, "", now)
 
 
+def set_vip_lease(block: GlobalBlock, statement: Statement) -> None:
+    """``vip_lease S|on|off``, ours alone."""
+    block.defaults.vip_lease = read_vip_lease(statement, block.notes, block.defaults.vip_lease)
+
+
 def set_group(block: GlobalBlock, statement: Statement) -> None:
     """``vrrp_mcast_group4`` and ``6``."""
     text, four = statement.parameters[0].text, statement.name.endswith("4")
@@ -152,6 +157,13 @@ GARP_ABOUT: dict[str, tuple[str, str]] = {
     "garp_lower_prio_repeat": ("as garp_master_repeat", "Burst after an advertisement of lower priority."),
 }
 """Default and range, and what it does: of the keywords of an instance, and of those for all of them."""
+
+
+LEASE_ABOUT = (
+    "on: down_timer_adverts intervals; off, 2 to 86400 s",
+    "Seconds after which the kernel takes the addresses of a master that has died or hangs; off: it keeps them.",
+)
+"""Default and range of ``vip_lease``, and what it does."""
 
 
 def _garp_row(name: str) -> Keyword[GlobalBlock]:
@@ -198,6 +210,7 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
     "vrrp_down_timer_adverts": _row(
         set_down_timer_adverts, 3, "3; 1 to 100", "How many missing advertisements mean that the master is down."
     ),
+    "vip_lease": _row(set_vip_lease, 0, *LEASE_ABOUT),
     **{f"vrrp_{name}": _garp_row(name) for name in GARP_KEYWORDS},
     "vrrp_min_garp": Keyword(
         set_min_garp, parameters=0, most=1, tier=2, default="off", about="One gratuitous ARP and no second burst."

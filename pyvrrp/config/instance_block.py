@@ -15,7 +15,7 @@ from pyvrrp.config import instance_authentication as authentication
 from pyvrrp.config import instance_protocol as protocol
 from pyvrrp.config import instance_transport as transport
 from pyvrrp.config.global_block import InstanceDefaults
-from pyvrrp.config.global_instances import GARP_ABOUT
+from pyvrrp.config.global_instances import GARP_ABOUT, LEASE_ABOUT
 from pyvrrp.config.instance_settled import settle
 from pyvrrp.config.instance_state import InstanceBlock
 from pyvrrp.config.keywords import Keyword, Notes, Table
@@ -64,6 +64,7 @@ def read_instance(
         # Measured: lower_prio of an instance is the global one, whatever the instance says of master.
         garp=replace(defaults.garp, own_lower_delay=True, own_lower_repeat=True),
         down_timer_adverts=defaults.down_timer_adverts,
+        vip_lease=defaults.vip_lease,
     )
     TABLE.read(block, statement.block or (), notes)
     return settle(block)
@@ -141,6 +142,7 @@ PROTOCOL: dict[str, Keyword[InstanceBlock]] = {
     "thread_timer_expired": Keyword(
         protocol.set_timer_expired_backup, tier=3, default="0 s", about="Old name of timer_expired_backup."
     ),
+    "vip_lease": Keyword(protocol.set_vip_lease, tier=0, default=LEASE_ABOUT[0], about=LEASE_ABOUT[1]),
     "debug": Keyword(
         protocol.set_debug,
         tier=3,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pyvrrp.config.global_block import read_down_timer_adverts
+from pyvrrp.config.global_block import read_down_timer_adverts, read_vip_lease
 from pyvrrp.config.instance_state import InstanceBlock
 from pyvrrp.config.tree import Statement
 from pyvrrp.config.values import decimal, interface_name, switch, whole
@@ -108,6 +108,11 @@ def set_preempt_delay(block: InstanceBlock, statement: Statement) -> None:
 def set_down_timer_adverts(block: InstanceBlock, statement: Statement) -> None:
     """``down_timer_adverts N``."""
     block.down_timer_adverts = read_down_timer_adverts(statement, block.notes, block.name, block.down_timer_adverts)
+
+
+def set_vip_lease(block: InstanceBlock, statement: Statement) -> None:
+    """``vip_lease S|on|off``, ours alone; whether it suits the interval is settled at the end."""
+    block.vip_lease = read_vip_lease(statement, block.notes, block.vip_lease)
 
 
 def set_timer_expired_backup(block: InstanceBlock, statement: Statement) -> None:

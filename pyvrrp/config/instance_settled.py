@@ -26,6 +26,8 @@ from pyvrrp.model import (
     TrackerKind,
     Unicast,
     Vmac,
+    shortest_lease,
+    usual_lease,
 )
 
 MAX_ADDRESSES = 255
@@ -87,7 +89,6 @@ class _Settled:
             block.virtual_router_id,
             priority=self.priority,
             initial_state=self.state,
-            advert_interval=self._interval(),
             version=self.version,
             family=self.family,
             authentication=authentication,
@@ -112,7 +113,10 @@ class _Settled:
     def _plain(self) -> dict[str, Any]:
         """Return what depends on one keyword alone, or has been settled in the block itself."""
         block, said, defaults = self.block, self.block.switches, self.defaults
+        interval = self._interval()
         return {
+            "advert_interval": interval,
+            "vip_lease": self._lease(interval),
             "preempt": block.preempt,
             "preempt_delay": block.preempt_delay,
             "source": block.source,
@@ -324,6 +328,17 @@ class _Settled:
         if microseconds % 10_000:
             block.warn(f"VRRPv3 advertisement interval {seconds:.6f}s must be in units of 10ms - rounding", said)
         return (microseconds + 5_000) // 10_000 / 100
+
+    def _lease(self, interval: float) -> int | None:
+        block, least = self.block, shortest_lease(interval)
+        if block.vip_lease is None:
+            return usual_lease(interval, block.down_timer_adverts)
+        if 0 < block.vip_lease < least:
+            said = next((one for one in block.statement.block or () if one.name == "vip_lease"), None)
+            why = f"with advert_int {interval:g}: the addresses would be gone before they are renewed"
+            block.error(f"vip_lease {block.vip_lease} is too short {why}; at least {least}, or off", said)
+            return least
+        return block.vip_lease or None
 
     def _vmac(self, transport: Multicast | Unicast) -> Vmac | None:
         block, vmac, base = self.block, self.block.vmac, self.block.switched("vmac_xmit_base")

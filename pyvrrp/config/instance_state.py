@@ -54,6 +54,7 @@ class InstanceBlock:
     preempt: bool = True
     preempt_delay: float = 0.0
     down_timer_adverts: int = 3
+    vip_lease: int | None = None
     timer_expired_backup: float = 0.0
     debug: int = 0
     auth_type: str = ""

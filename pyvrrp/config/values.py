@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from pyvrrp.model import LEAST_LEASE, LONGEST_LEASE
+
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}", re.ASCII)
@@ -44,6 +46,17 @@ def switch(text: str) -> bool:
     if text in {"off", "false", "no"}:
         return False
     raise ValueError(f"'{text}' is neither on, true, yes nor off, false, no")
+
+
+def lease(text: str) -> int | None:
+    """Return the seconds of a ``vip_lease``, 0 for ``off``, None for ``on``: what follows from the interval."""
+    try:
+        return None if switch(text) else 0
+    except ValueError:
+        pass
+    if not _WHOLE.fullmatch(text) or not LEAST_LEASE <= int(text[:9]) <= LONGEST_LEASE:
+        raise ValueError(f"'{text}' is neither off, on, nor whole seconds from {LEAST_LEASE} to {LONGEST_LEASE}")
+    return int(text)
 
 
 def interface_name(text: str) -> str:

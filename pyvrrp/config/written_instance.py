@@ -28,6 +28,7 @@ from pyvrrp.model import (
     Unicast,
     UnicastPeer,
     VirtualAddress,
+    usual_lease,
 )
 
 
@@ -95,6 +96,7 @@ def _protocol(instance: Instance) -> list[Entry]:
             ("preempt_delay", instance.preempt_delay, 0.0),
             ("down_timer_adverts", instance.down_timer_adverts, 3),
             ("timer_expired_backup", instance.timer_expired_backup, 0.0),
+            ("vip_lease", "off" if instance.vip_lease is None else instance.vip_lease, _usual_lease(instance)),
             ("debug", instance.debug, 0),
             ("kernel_rx_buf_size", instance.receive_buffer, None),
         ),
@@ -110,6 +112,10 @@ def _protocol(instance: Instance) -> list[Entry]:
             ("promote_secondaries", instance.promote_secondaries),
         ),
     ]
+
+
+def _usual_lease(instance: Instance) -> int:
+    return usual_lease(instance.advert_interval, instance.down_timer_adverts)
 
 
 def _security(instance: Instance) -> list[Entry]:

@@ -29,6 +29,8 @@ from pyvrrp.model.configuration import (
     TrackGroup,
 )
 from pyvrrp.model.instance import (
+    LEAST_LEASE,
+    LONGEST_LEASE,
     OWNER_PRIORITY,
     VRRP_GROUP,
     VRRP_GROUP6,
@@ -44,6 +46,8 @@ from pyvrrp.model.instance import (
     Unicast,
     UnicastPeer,
     Vmac,
+    shortest_lease,
+    usual_lease,
 )
 from pyvrrp.model.tracking import (
     MAX_WEIGHT,
@@ -61,10 +65,11 @@ from pyvrrp.model.tracking import (
 )
 
 __all__ = [
-    "FOREVER", "MAX_WEIGHT", "NOWHERE", "OWNER_PRIORITY", "TABLE_MAIN", "VRRP_GROUP", "VRRP_GROUP6", "Address",
-    "AuthType", "Authentication", "Configuration", "Defaults", "Dumps", "Fifo", "GlobalSettings", "GratuitousArp",
-    "HmacAuthentication", "HmacMode", "InitialState", "Instance", "Interface", "Multicast", "Network", "Nexthop",
-    "NotifyScripts", "ProcessSettings", "Reloading", "Route", "Rule", "Script", "Settling", "Spacing", "SyncGroup",
-    "TrackFile", "TrackGroup", "TrackHttp", "TrackProcess", "TrackScript", "Tracked", "Tracker", "TrackerKind",
-    "Unicast", "UnicastPeer", "VirtualAddress", "Vmac",
+    "FOREVER", "LEAST_LEASE", "LONGEST_LEASE", "MAX_WEIGHT", "NOWHERE", "OWNER_PRIORITY", "TABLE_MAIN", "VRRP_GROUP",
+    "VRRP_GROUP6", "Address", "AuthType", "Authentication", "Configuration", "Defaults", "Dumps", "Fifo",
+    "GlobalSettings", "GratuitousArp", "HmacAuthentication", "HmacMode", "InitialState", "Instance", "Interface",
+    "Multicast", "Network", "Nexthop", "NotifyScripts", "ProcessSettings", "Reloading", "Route", "Rule", "Script",
+    "Settling", "Spacing", "SyncGroup", "TrackFile", "TrackGroup", "TrackHttp", "TrackProcess", "TrackScript",
+    "Tracked", "Tracker", "TrackerKind", "Unicast", "UnicastPeer", "VirtualAddress", "Vmac", "shortest_lease",
+    "usual_lease",
 ]  # fmt: skip

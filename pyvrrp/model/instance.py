@@ -7,6 +7,7 @@ reader of the configuration: what stands here is what holds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
@@ -134,6 +135,24 @@ class GratuitousArp:
     extra_interface: float = 0.0
 
 
+LEAST_LEASE = 2
+"""The kernel counts whole seconds and looks once a second: one alone leaves no room for a renewal that comes late."""
+LONGEST_LEASE = 86400
+
+
+def shortest_lease(advert_interval: float) -> int:
+    """Return the shortest ``vip_lease`` possible, in seconds: no advertisement leaves with one that is half over."""
+    return max(LEAST_LEASE, math.ceil(round(2 * advert_interval, 6)))
+
+
+def usual_lease(advert_interval: float, down_timer_adverts: int = 3) -> int:
+    """Return the ``vip_lease`` of a file that does not say one, in seconds: as long as a backup waits at least.
+
+    It waits 3 intervals and the skew: by then the addresses of a master that has died are gone, or nearly so.
+    """
+    return max(shortest_lease(advert_interval), math.ceil(round(down_timer_adverts * advert_interval, 6)))
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """A ``vrrp_instance`` block: one virtual router on one interface, of one address family.
@@ -142,6 +161,7 @@ class Instance:
     FAULT. ``track_primary``: whether the interface itself is tracked (not ``dont_track_primary``). ``accept``: whether
     the host answers what is sent to the addresses that it does not own. ``timer_expired_backup``: seconds since
     the last advertisement after which a late master leaves the addresses to whoever may have taken over; 0: never.
+    ``vip_lease``: whole seconds for which the kernel keeps the addresses unless they are renewed; None: for ever.
     """
 
     name: str
@@ -171,6 +191,7 @@ class Instance:
     owner_ignores_adverts: bool = False
     promote_secondaries: bool = False
     timer_expired_backup: float = 0.0
+    vip_lease: int | None = None
     receive_buffer: int | None = None
     vmac: Vmac | None = None
     vrf: str | None = None
@@ -194,6 +215,7 @@ class Instance:
         assert self.version in {2, 3}
         assert self.family in {4, 6}
         assert self.family == 4 or self.version == 3
+        assert self.vip_lease is None or self.vip_lease >= shortest_lease(self.advert_interval)
 
     @property
     def identity(self) -> tuple[str, int, int, bool]:

@@ -24,6 +24,14 @@ def master_down_interval(priority: int, advert_interval: float, down_timer_adver
     return (down_timer_adverts * interval + _skew(priority, version, advert_interval)) / SECOND
 
 
+def lease_is_due(age: float, advert_interval: float, lease: int) -> bool:
+    """Return whether an advertisement has to renew the lease of the addresses, ``age`` seconds after the last renewal.
+
+    No advertisement leaves with a lease that is half over: if the next one would, this one renews it.
+    """
+    return age + advert_interval > lease / 2
+
+
 def _skew(priority: int, version: int, advert_interval: float) -> int:
     scale = SECOND if version == 2 else round(advert_interval * SECOND)
     return (256 - priority) * scale // 256

@@ -17,6 +17,7 @@ from pyvrrp.model import Address, Instance, Route, Rule, VirtualAddress
 from pyvrrp.system.announcer import Announcer
 from pyvrrp.system.holding import Holding, Tell
 from pyvrrp.system.kernel import Kernel
+from pyvrrp.system.lease import Lease
 from pyvrrp.system.link import Link
 from pyvrrp.system.sysctl import Settings
 
@@ -53,6 +54,8 @@ class AddressWorker:
         self._settings = settings or Settings()
         self._acts: asyncio.Queue[Act] = asyncio.Queue()
         self._holding = Holding(kernel, self._where, self.interface_of, tell)
+        self._holding.lease = instance.vip_lease
+        self._lease = Lease(kernel, self._holding, tell)
         self._master = False
         self._told_from: dict[int, bytes] = {}
         self._refresh: asyncio.TimerHandle | None = None
@@ -66,6 +69,22 @@ class AddressWorker:
     def remove(self) -> None:
         """Take everything away."""
         self._acts.put_nowait(self._remove)
+
+    def renew(self, now: float) -> OSError | None:
+        """Have the kernel keep what is held for another ``vip_lease``, if that is due; returns why it does not.
+
+        At once: an advertisement waits for it, some ten microseconds for each address.
+        """
+        return self._lease.renew(self._instance, now)
+
+    def leave(self) -> None:
+        """Leave everything where it is, without a lease: the daemon ends, and nobody will renew it."""
+
+        async def act() -> None:
+            if self._instance.vip_lease is not None:
+                self._lease.change(None)
+
+        self._acts.put_nowait(act)
 
     def move(self, vmac: str | None) -> None:
         """Have the next ``change`` go over to another VMAC interface, or to none."""
@@ -172,6 +191,7 @@ class AddressWorker:
     async def _add(self) -> None:
         instance, holding = self._instance, self._holding
         holding.addresses, holding.routes, holding.rules = [], [], []
+        self._lease.begin()
         self._master = True
         if instance.promote_secondaries:
             for name in {self.interface_of(one) for one in (*instance.addresses, *instance.excluded)}:
@@ -253,8 +273,11 @@ class AddressWorker:
             [one for one in before.rules if one not in after.rules],
         )
         self._instance, self._vmac = after, vmac
+        self._holding.lease = after.vip_lease
         if not self._master:
             return
+        if before.vip_lease != after.vip_lease:
+            self._lease.change(after.vip_lease)
         await self._set(
             only(after.addresses, old),
             only(after.excluded, old),

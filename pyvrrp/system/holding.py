@@ -33,15 +33,22 @@ class Tell(Protocol):
 
 
 class Holding:
-    """What is held in the kernel at present, and the acts that change it. ``where``: an address's link as it is now."""
+    """What is held in the kernel at present, and the acts that change it. ``where``: an address's link as it is now.
+
+    ``name_of``: the name of its link. ``lease``: seconds for which the kernel keeps a new address; None: for ever.
+    ``foreign``: those that were there before, not by us. ``since``: when each was put there (monotonic seconds).
+    """
 
     def __init__(self, kernel: Kernel, where: Where, name_of: Callable[[VirtualAddress], str], tell: Tell) -> None:
         self.addresses: list[VirtualAddress] = []
         self.routes: list[Route] = []
         self.rules: list[Rule] = []
         self._kernel = kernel
+        self.lease: int | None = None
+        self.foreign: set[VirtualAddress] = set()
+        self.since: dict[VirtualAddress, float] = {}
+        self.name_of = name_of
         self._where = where
-        self._name_of = name_of
         self._tell = tell
         self._doubtful = False
         self._places: dict[VirtualAddress, Link] = {}
@@ -61,17 +68,26 @@ class Holding:
         link = self._where(address)
         if link is None:
             self._waiting.append(address)
-            self._tell("system_error", f"{address} is not set: there is no interface {self._name_of(address)}")
+            self._tell("system_error", f"{address} is not set: there is no interface {self.name_of(address)}")
             return False
         return await self._put(address, link) is not None
 
     async def _put(self, address: VirtualAddress, link: Link) -> bool | None:
         """Add an address; returns False if it was there, None, told, if it was refused."""
-        done = await self._try(self._kernel.add(link, address))
+        done = await self._try(self._kernel.add(link, address, self.lease))
         if done is not None:
+            if done is False and address not in self._places:
+                await self._note_foreign(address, link.name)
+            self.since[address] = time.monotonic()
             self._places[address] = link
             self._tell("address", action="added", address=str(address), interface=link.name)
         return done
+
+    async def _note_foreign(self, address: VirtualAddress, name: str) -> None:
+        """Remember an address that was there already, unless it has our mark: a crash has left it, and it is ours."""
+        link = (await self._kernel.links()).get(name)
+        if link is not None and as_kept(address) not in link.ours:
+            self.foreign.add(address)
 
     async def set_routes(self, wanted: Iterable[Route]) -> None:
         """Add routes; those that the kernel has taken, or had, are held."""
@@ -104,6 +120,8 @@ class Holding:
         self.addresses = [one for one in self.addresses if one not in unwanted]
         self._waiting = [one for one in self._waiting if one not in unwanted]
         for address in unwanted:
+            self.foreign.discard(address)
+            self.since.pop(address, None)
             now, then = self._where(address), self._places.pop(address, None)
             # Where it was put may have another name by now, and its name may be another's: the index tells.
             for link in {one.index: one for one in (then, now) if one is not None}.values():
@@ -161,7 +179,7 @@ class Holding:
         """
         back = []
         for address in [one for one in self.addresses if one.tracked]:
-            link = by_name.get(self._name_of(address))
+            link = by_name.get(self.name_of(address))
             if link is not None and not link.has(as_kept(address)):
                 done = await self._put(address, link)
                 if done:  # and not only missing in a picture that is behind
@@ -170,10 +188,10 @@ class Holding:
                     self._tell_lost(text, who, address=str(address), interface=link.name)
                 if done is not None:
                     back.append((address, link))
-        late = [one for one in self._waiting if self._name_of(one) in by_name]
+        late = [one for one in self._waiting if self.name_of(one) in by_name]
         self._waiting = [one for one in self._waiting if one not in late]
         for address in late:
-            link = by_name[self._name_of(address)]
+            link = by_name[self.name_of(address)]
             if await self._put(address, link) is not None:
                 self.addresses.append(address)
                 back.append((address, link))

@@ -24,7 +24,8 @@ from pyvrrp.model import Route, Rule, VirtualAddress
 from pyvrrp.system.errors import NoPermissionError, SystemRefusalError
 from pyvrrp.system.link import Link, Picture
 from pyvrrp.system.monitor import ADDRESS4, ADDRESS6, BUFFER, LINK, ROUTE4, ROUTE6, RULE4, RULE6, Monitor
-from pyvrrp.system.routes import address_message, route_message, rule_message
+from pyvrrp.system.renewals import Renewals
+from pyvrrp.system.routes import address_message, brings_route, lifetimes, route_message, rule_message
 
 __all__ = ["SPACING", "Kernel", "Link"]
 
@@ -51,6 +52,7 @@ class Kernel:
 
     def __init__(self, buffer: int = BUFFER) -> None:
         self.commands: Any = AsyncIPRoute()
+        self.renewals = Renewals()
         self._monitor = Monitor(LINK, ADDRESS4, ADDRESS6, buffer=buffer)
         self._picture: Picture | None = None
         self._reading = asyncio.Lock()
@@ -67,6 +69,7 @@ class Kernel:
 
     async def __aexit__(self, *ending: object) -> None:
         self._monitor.close()
+        self.renewals.close()
         await self.commands.__aexit__(*ending)
 
     # --- Reading --------------------------------------------------------------------------------------------------
@@ -80,6 +83,11 @@ class Kernel:
         self._listen()
         assert self._picture is not None
         return self._picture.by_name()
+
+    def known(self) -> dict[str, Link]:
+        """Return all links by name, as far as they are known without waiting: after an overrun, as they were."""
+        self._listen()
+        return {} if self._picture is None else self._picture.by_name()
 
     async def read(self) -> dict[str, Link]:
         """Return all links by name, everything read anew: a check of the picture, and a doubt in what is not in it."""
@@ -198,9 +206,13 @@ class Kernel:
 
     # --- Changing -------------------------------------------------------------------------------------------------
 
-    async def add(self, link: Link, address: VirtualAddress) -> bool:
-        """Put ``address`` on ``link``; returns False if it was there. Raises SystemRefusalError if refused."""
-        message = address_message(link.index, address)
+    async def add(self, link: Link, address: VirtualAddress, lease: int | None = None) -> bool:
+        """Put ``address`` on ``link``, for ``lease`` seconds if that is given; returns False if it was there.
+
+        Raises SystemRefusalError if refused.
+        """
+        routed = lease is None or brings_route(address, link)
+        message = address_message(link.index, address, lives=lifetimes(address, lease), routed=routed)
         return await self._request(message, _NEWADDR, f"add {address} on {link.name}", _EXCLUSIVE | _CREATE)
 
     async def remove(self, link: Link, address: VirtualAddress) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_interface
 from typing import Any
 
-from pyvrrp.model import Address, Interface
+from pyvrrp.model import Address, Interface, Network
 
 PROTOCOL_KEEPALIVED = 18
 """RTPROT_KEEPALIVED, and its counterpart for addresses (rt_protos and rt_addrprotos of iproute2)."""
@@ -31,7 +31,7 @@ class Link:
     ``base``: the index of the interface below (macvlan, VLAN). ``master``: the index of its bridge, bond or VRF.
     ``kind``: ``macvlan``, ``veth``, ... or "". ``unusable``: IPv6 addresses that are still being checked for
     duplicates, or are some. ``ours``: addresses with our protocol number (keepalived's), whoever of us has left them.
-    ``present``: ``addresses`` as a set, see ``has``.
+    ``present``: ``addresses`` as a set, see ``has``. ``prefixes``: the IPv6 networks of addresses that are not ours.
     """
 
     index: int
@@ -47,6 +47,7 @@ class Link:
     unusable: frozenset[Address] = frozenset()
     ours: frozenset[Interface] = frozenset()
     present: frozenset[Interface] = field(default=frozenset(), compare=False, repr=False)
+    prefixes: frozenset[Network] = field(default=frozenset(), compare=False, repr=False)
 
     def has(self, address: Interface) -> bool:
         """Return whether ``address``, with this prefix length, is on the link."""
@@ -139,7 +140,9 @@ class Picture:
         unusable = frozenset(one.interface.ip for one in held if one.unusable)
         ours = frozenset(one.interface for one in held if one.ours)
         addresses = tuple(one.interface for one in held)
-        return replace(link, addresses=addresses, unusable=unusable, ours=ours, present=frozenset(addresses))
+        prefixes = frozenset(one.interface.network for one in held if one.interface.version == 6 and not one.ours)
+        present = frozenset(addresses)
+        return replace(link, addresses=addresses, unusable=unusable, ours=ours, present=present, prefixes=prefixes)
 
     def link(self, index: int) -> Link | None:
         """Return the link of this index, without its addresses."""

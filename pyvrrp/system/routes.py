@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -22,6 +23,8 @@ from pyvrrp.system.errors import SystemRefusalError
 from pyvrrp.system.link import PROTOCOL_KEEPALIVED, Link
 
 _NODAD, _HOME, _MNGTMPADDR, _NOPREFIXROUTE, _AUTOJOIN = 0x02, 0x10, 0x100, 0x200, 0x400
+RTM_NEWADDR = 20
+NLM_F_REQUEST, NLM_F_REPLACE = 0x1, 0x100
 _ONLINK = 4
 _INVERT = 2
 _TABLE_IN_ATTRIBUTE = 252
@@ -41,13 +44,53 @@ def as_kept(address: VirtualAddress) -> Interface:
     return type(address.interface)((address.ip, address.peer.network.prefixlen))
 
 
-def preferred_lifetime(address: VirtualAddress) -> int:
-    """Return the seconds for which new connections may begin from ``address``; in IPv4 keepalived sets no limit."""
-    return FOREVER if address.preferred_lft is None or address.ip.version == 4 else address.preferred_lft
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Seconds for which new connections may begin from an address, and for which it is there at all."""
+
+    preferred: int = FOREVER
+    valid: int = FOREVER
 
 
-def address_message(index: int, address: VirtualAddress, *, whole: bool = True) -> Any:
-    """Return the message that adds ``address``; not ``whole``: that removes it."""
+def lifetimes(address: VirtualAddress, lease: int | None = None, age: float = 0.0) -> Lifetimes:
+    """Return what is left to ``address``, ``age`` seconds old, of its ``preferred_lft``, within a ``lease`` if any.
+
+    In IPv4 keepalived sets no limit. The kernel takes no address that is preferred for longer than it is valid.
+    """
+    valid = FOREVER if lease is None else lease
+    if address.preferred_lft is None or address.ip.version == 4:
+        return Lifetimes(valid, valid)
+    return Lifetimes(min(valid, max(0, address.preferred_lft - int(age))), valid)
+
+
+def brings_route(address: VirtualAddress, link: Link) -> bool:
+    """Return whether a leased ``address`` has to bring the route of its prefix along.
+
+    In IPv6 that route is one for all addresses of the prefix, and ends with the shortest lifetime that was given to
+    it: a lease would take the route of an address that a router has advertised (SLAAC) away. Where that route stands
+    without us, and where the prefix is the address alone, the lease leaves it be.
+    """
+    kept = as_kept(address)
+    return kept.version == 4 or (kept.network.prefixlen < 128 and kept.network not in link.prefixes)
+
+
+def lease_request(address: VirtualAddress, link: Link, lives: Lifetimes) -> bytes:
+    """Return the whole request, as the kernel reads it, that gives ``address`` on ``link`` other lifetimes."""
+    routed = lives.valid == FOREVER or brings_route(address, link)
+    message = address_message(link.index, address, lives=lives, routed=routed)
+    message["header"]["type"] = RTM_NEWADDR
+    message["header"]["flags"] = NLM_F_REQUEST | NLM_F_REPLACE
+    message.encode()
+    return bytes(message.data)
+
+
+def address_message(
+    index: int, address: VirtualAddress, *, whole: bool = True, lives: Lifetimes | None = None, routed: bool = True
+) -> Any:
+    """Return the message that adds ``address``; not ``whole``: that removes it.
+
+    ``lives``: None for what the configuration says alone. Not ``routed``: its prefix gets no route by it (IPv6).
+    """
     kept = as_kept(address)
     message = ifaddrmsg()
     message["family"] = family_number(kept.version)
@@ -57,16 +100,16 @@ def address_message(index: int, address: VirtualAddress, *, whole: bool = True) 
     attributes: list[tuple[str, object]] = [("IFA_LOCAL", str(kept.ip)), ("IFA_ADDRESS", other)]
     if whole:
         message["scope"] = address.scope if kept.version == 4 else 0
-        flags = _flags(address)
+        flags = _flags(address) | (0 if routed else _NOPREFIXROUTE)
         message["flags"] = flags & 0xFF
         attributes += [("IFA_FLAGS", flags), ("IFA_PROTO", PROTOCOL_KEEPALIVED)]
         if address.broadcast is not None:
             attributes.append(("IFA_BROADCAST", str(address.broadcast)))
         if address.label is not None:
             attributes.append(("IFA_LABEL", address.label))
-        lifetime = preferred_lifetime(address)
-        if lifetime != FOREVER:
-            attributes.append(("IFA_CACHEINFO", {"ifa_preferred": lifetime, "ifa_valid": FOREVER}))
+        lives = lives or lifetimes(address)
+        if lives != Lifetimes():
+            attributes.append(("IFA_CACHEINFO", {"ifa_preferred": lives.preferred, "ifa_valid": lives.valid}))
     message["attrs"] = attributes
     return message
 

@@ -144,6 +144,9 @@ def test_scripts_of_the_daemon_have_the_script_user_unless_they_name_one() -> No
         ("vrrp_higher_prio_send_advert", "answers_higher_priority", True),
         ("vrrp_notify_priority_changes on", "notify_priority_changes", True),
         ("vrrp_down_timer_adverts 5", "down_timer_adverts", 5),
+        ("vip_lease 7", "vip_lease", 7),
+        ("vip_lease off", "vip_lease", None),
+        ("vip_lease off\nvip_lease on", "vip_lease", 3),
         ("vrrp_mcast_group4 224.0.0.19", "transport", Multicast(IPv4Address("224.0.0.19"))),
         ("vrrp_rx_bufs_policy 100000", "receive_buffer", 100000),
         ("smtp_alert", "smtp_alert", True),
@@ -255,6 +258,8 @@ def test_gratuitous_arp_has_its_defaults_and_the_least_of_them() -> None:
             "http_listen localhost:1",
             ["http_listen 'localhost:1' is not ADDRESS:PORT, such as 127.0.0.1:9650 or [::1]:9650"],
         ),
+        ("vip_lease 1", ["vip_lease '1' is neither off, on, nor whole seconds from 2 to 86400"]),
+        ("vip_lease 2.5", ["vip_lease '2.5' is neither off, on, nor whole seconds from 2 to 86400"]),
         (
             "http_listen 127.0.0.1",
             ["http_listen '127.0.0.1' is not ADDRESS:PORT, such as 127.0.0.1:9650 or [::1]:9650"],

@@ -69,6 +69,7 @@ def test_the_reference_file_says_what_it_says() -> None:
                 initial_state=InitialState.MASTER,
                 authentication=Authentication(AuthType.PASS, b"KeepAliv"),
                 addresses=(VirtualAddress(IPv4Interface("192.168.50.10/24")),),
+                vip_lease=3,
                 tracked=(Tracked("check_haproxy", -2),),
                 notify=NotifyScripts(notify("master", 30, 19), notify("backup", 31, 19), notify("fault", 32, 18)),
                 location=Location(file, 14, 1),
@@ -183,6 +184,30 @@ def test_global_definitions_are_the_defaults_of_the_instances_behind_them() -> N
     assert (found.notify.any.user, found.notify.any.group) == ("u", "g")
 
 
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ("", 3),
+        (" advert_int 5", 15),
+        (" version 3\n advert_int 0.2", 2),
+        (" version 3\n advert_int 1.1", 4),
+        (" version 3\n advert_int 40.95", 123),
+        (" advert_int 5\n down_timer_adverts 1", 10),
+        (" down_timer_adverts 7", 7),
+        (" advert_int 5\n vip_lease 10", 10),
+    ],
+)
+def test_the_lease_of_the_addresses_follows_from_the_interval_unless_it_is_given(lines: str, seconds: int) -> None:
+    assert instance(lines).vip_lease == seconds
+
+
+def test_an_instance_may_have_a_lease_where_the_others_have_none() -> None:
+    before = "global_defs { vip_lease off }"
+    assert instance("", before).vip_lease is None
+    assert instance(" vip_lease on", before).vip_lease == 3
+    assert instance(" vip_lease 20", before).vip_lease == 20
+
+
 def test_state_master_without_a_priority_means_the_owner() -> None:
     assert instance(" state MASTER").priority == 255
     assert instance(" state MASTER\n priority 150").priority == 150
@@ -251,6 +276,11 @@ def test_what_is_corrected_or_left_out_is_named_and_the_instance_stands(lines: s
         (" interface eth/0", "5:2: error: (VI_1) 'eth/0' cannot be the name of an interface"),
         (" virtual_router_id x", "5:2: error: (VI_1): VRID 'x' not valid - must be between 1 & 255"),
         (" version 4", "5:2: error: (VI_1): Version must be either 2 or 3"),
+        (
+            " advert_int 5\n vip_lease 9",
+            "6:2: error: (VI_1) vip_lease 9 is too short with advert_int 5: the addresses would be gone before",
+        ),
+        (" vip_lease never", "5:2: error: vip_lease 'never' is neither off, on, nor whole seconds from 2 to 86400"),
         (" authentication", "5:2: error: Missing '{' at beginning of configuration block"),
         (" virtual_ipaddress {\n  10.9.0\n }", "6:3: error: (VI_1) '10.9.0' is not an IP address"),
         (" track_interface {\n  a/b\n }", "6:3: error: 'a/b' cannot be the name of an interface"),

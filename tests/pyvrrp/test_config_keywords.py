@@ -97,6 +97,9 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("nopreempt", " nopreempt", {"preempt": False}),
     ("preempt_delay", " preempt_delay 2.5", {"preempt_delay": 2.5}),
+    ("vip_lease", "", {"vip_lease": 3}),
+    ("vip_lease", " vip_lease 10", {"vip_lease": 10}),
+    ("vip_lease", " vip_lease off", {"vip_lease": None}),
     ("version", " version 3", {"version": 3}),
     (
         "unicast_peer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyvrrp.protocol.timers import master_down_interval, skew_time
+from pyvrrp.protocol.timers import lease_is_due, master_down_interval, skew_time
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,26 @@ def test_version_3_s_skew_is_keepalived_s_integer_of_centiseconds() -> None:
 @pytest.mark.parametrize(("adverts", "seconds"), [(1, 1.609375), (3, 3.609375), (100, 100.609375)])
 def test_down_timer_adverts_is_how_many_advertisements_may_be_missed(adverts: int, seconds: float) -> None:
     assert master_down_interval(100, 1.0, adverts) == seconds
+
+
+@pytest.mark.parametrize(
+    ("lease", "interval", "renewed"),
+    [
+        (3, 1.0, [1, 2, 3, 4]),
+        (2, 1.0, [1, 2, 3, 4]),
+        (2, 0.25, [1.0, 2.0, 3.0, 4.0]),
+        (10, 1.0, [5, 10, 15]),
+        (4, 1.0, [2, 4, 6]),
+    ],
+)
+def test_a_lease_is_renewed_with_the_last_advertisement_before_it_is_half_over(
+    lease: int, interval: float, renewed: list[float]
+) -> None:
+    found, last = [], 0.0
+    for number in range(1, 17):
+        now = number * interval
+        if lease_is_due(now - last, interval, lease):
+            found.append(now)
+            last = now
+        assert now - last <= lease / 2 - interval + 1e-9 or now == last
+    assert found[: len(renewed)] == renewed

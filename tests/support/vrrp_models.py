@@ -49,6 +49,7 @@ from pyvrrp.model import (
     UnicastPeer,
     VirtualAddress,
     Vmac,
+    shortest_lease,
 )
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,8}( [a-z]{1,3})?", fullmatch=True)
@@ -334,13 +335,15 @@ def instances(draw: st.DrawFn, name: str, virtual_router_id: int, known: list[Tr
             vmac, xmit_base=unicast or (not strict and draw(st.booleans())), address=None if strict else vmac.address
         )
     notify = draw(notify_scripts())
-    interval = st.integers(1, 255).map(float) if version == 2 else st.integers(1, 4095).map(lambda one: one / 100)
+    intervals = st.integers(1, 255).map(float) if version == 2 else st.integers(1, 4095).map(lambda one: one / 100)
+    interval = draw(intervals)
     return Instance(
         name,
         "eth0",
         virtual_router_id,
         priority=priority,
-        advert_interval=draw(interval),
+        advert_interval=interval,
+        vip_lease=draw(st.none() | st.integers(shortest_lease(interval), 86400)),
         version=version,
         family=family,
         preempt=preempt,
