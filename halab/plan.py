@@ -29,7 +29,7 @@ from halab.reference import (
 )
 from halab.report import Seen, Step
 from halab.takeover import ADDRESS_OF_SERVER, SERVED_WITHIN, answer_or_none, takeover
-from halab.wait import NotSeenError, hold, poll
+from halab.wait import AddressChange, NotSeenError, hold, poll
 
 IN_RECOVERY = "SELECT pg_is_in_recovery()"
 WRITE = "CREATE TABLE IF NOT EXISTS halab (at timestamptz DEFAULT now())"
@@ -81,7 +81,7 @@ class Plan:
         skew = f"{BACKUP} takes the VIP after Skew_Time, within 1.5 s; {self.sql} works"
         return [
             Step(f"kill -9 of {self.vrrp}", f"SIGKILL to {self.vrrp} on {MASTER}", taken, self.kill_speaker),
-            Step("Start it again", start, f"it removes what the killed one left; {back}", self.start_killed_speaker),
+            Step("Start it again", start, f"{self._left_text()}; {back}", self.start_killed_speaker),
             Step("Link cut", f"the switch's port of {MASTER} down", f"{taken}; {MASTER} gives it up", self.cut),
             Step("Link healed", f"the switch's port of {MASTER} up", back, self.heal),
             Step(f"SIGTERM of {self.vrrp}", f"systemctl stop keepalived on {MASTER}", skew, self.stop_speaker),
@@ -321,16 +321,30 @@ class Plan:
 
     # The VRRP speaker and the network
 
+    @property
+    def _leaves_the_address(self) -> bool:
+        """Whether a killed speaker leaves its address behind; ours has a lease on it (vip_lease)."""
+        return self.vrrp == "keepalived"
+
+    def _left_text(self) -> str:
+        return "it removes what the killed one left" if self._leaves_the_address else "the killed one has left nothing"
+
     def kill_speaker(self) -> Seen:
-        """SIGKILL: nobody takes the address from the killed node, but the network follows the new master."""
+        """SIGKILL: the network follows the new master; the killed node's kernel ends the lease of the address."""
+        begun = time.monotonic()
+        holders = {MASTER, BACKUP} if self._leaves_the_address else {BACKUP}
         seen = self._moves(
-            lambda: faults.kill(self.lab.lab, MASTER, Speaker.service), {MASTER, BACKUP}, SILENT, served_by=BACKUP
+            lambda: faults.kill(self.lab.lab, MASTER, Speaker.service), holders, SILENT, served_by=BACKUP
         )
-        note = (
-            f"the gap is small because {MASTER} forwards on: it still has the address, as a killed keepalived leaves "
-            "it; a start removes it"
-        )
+        note = f"the gap is small because {MASTER} forwards on: it still has the address; a start removes it"
+        if not self._leaves_the_address:
+            lost_at = next(one.at for one in self._vip_changes_of_master(begun) if not one.present)
+            note = f"the kernel of {MASTER} took the address away after {lost_at - begun:.2f} s: its lease was over"
         return Seen(f"{seen.text}; {note}", seen.seconds)
+
+    def _vip_changes_of_master(self, since: float) -> list[AddressChange]:
+        changes = self.lab.addresses.changes
+        return [one for one in changes if (one.host, one.address) == (MASTER, VIP) and one.at >= since]
 
     def start_speaker(self) -> Seen:
         """A start gives the VIP back to the higher priority."""
@@ -339,14 +353,17 @@ class Plan:
         )
 
     def start_killed_speaker(self) -> Seen:
-        """A start after a kill removes the address that was left, and takes it only as MASTER."""
+        """A start after a kill removes the address if it was left, and takes it only as MASTER."""
         begun = time.monotonic()
         seen = self.start_speaker()
-        changes = self.lab.addresses.changes
-        seen_there = [one for one in changes if (one.host, one.address) == (MASTER, VIP) and one.at >= begun]
-        if [one.present for one in seen_there] != [False, True]:
+        seen_there = self._vip_changes_of_master(begun)
+        removes = [False] if self._leaves_the_address else []
+        if [one.present for one in seen_there] != [*removes, True]:
             told = "; ".join(map(str, seen_there)) or "nothing"
-            raise NotSeenError(f"{MASTER} was to remove the VIP and to add it again; its kernel saw: {told}")
+            what = "remove the VIP and to add it again" if removes else "add the VIP, and had none to remove"
+            raise NotSeenError(f"{MASTER} was to {what}; its kernel saw: {told}")
+        if not removes:
+            return Seen(f"nothing was left to remove; {seen.text}", seen.seconds)
         removed = seen_there[0]
         return Seen(f"what was left is removed after {removed.at - begun:.2f} s; {seen.text}", seen.seconds)
 

@@ -25,6 +25,7 @@ SAID = frozenset({
     "fifo_dropped",
     "fifo_failed",
     "interval_differs",
+    "lease_ran_out",
     "left_out",
     "loop_lag",
     "lower_priority_discarded",
