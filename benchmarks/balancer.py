@@ -8,7 +8,6 @@ without a balancer. Nothing here is a test.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import tables
 from bench_network import DIRECTLY, Network, standing
 from contenders import CONTENDERS
 from loads import LOADS, failures_of_reloads
+from progress import told
 from results import keep
 from rows import NGINX, OURS, THEIRS
 
@@ -35,12 +35,6 @@ def measured(network: Network, rounds: int, seconds: int, only: str) -> list[dic
         found.append(figures)
     told("")
     return found
-
-
-def told(words: str) -> None:
-    """Say at a terminal what is being done, on one line."""
-    if sys.stderr.isatty():
-        print(f"\r\33[K{words}", end="", file=sys.stderr, flush=True)
 
 
 def result(rounds: int, seconds: int, reloads: int, only: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import tables
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULT, PAGE, PICTURE = DOCS / "benchmark.json", DOCS / "benchmarks.md", DOCS / "benchmark.svg"
-RENDERERS = {"balancer": tables.balancer}
+RENDERERS = {"balancer": tables.balancer, "vrrp": tables.vrrp}
 
 
 def page(text: str, found: dict[str, Any]) -> str:

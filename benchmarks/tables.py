@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import vrrp_rows
 from rows import DIRECT, KERNEL, NGINX, OURS, ROOM, ROWS, THEIRS, Row, Spread, figures_of, is_limited, is_short, ratios
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
@@ -103,9 +104,71 @@ def _legend(result: Mapping[str, Any], lines: Sequence[Sequence[str]]) -> list[s
             f"{LIMITED} Without a balancer this load is less than {ROOM:g} times as fast as through the best proxy:"
             " client and server work as hard as the balancer, and the row shows the differences smaller than they are."
         )
-    if machine["foreign share"] >= 0.02:
-        legend.append(
-            f"Other work, at low priority, took {machine['foreign share']:.0%} of the processors meanwhile: the ratios"
-            " hold, since the programs take turns; the p99 says less."
+    return legend + _foreign(machine)
+
+
+def _foreign(machine: Mapping[str, Any]) -> list[str]:
+    share = machine["foreign share"]
+    if share < 0.02:
+        return []
+    words = "the programs take turns, so that ratios hold; times of single events say less."
+    return [f"Other work, at low priority, took {share:.0%} of the processors meanwhile: {words}"]
+
+
+def vrrp(result: Mapping[str, Any]) -> str:
+    """Return the table of the VRRP speakers, and below it what has to be known to read it."""
+    ours, theirs = vrrp_rows.PYVRRP, vrrp_rows.KEEPALIVED
+    lines = [["", ours, theirs, "×", "aim"]]
+    for row, figures in result["figures"].items():
+        multiple = vrrp_rows.ratio(figures)
+        lines.append(
+            [
+                row,
+                _figures(row, figures.get(ours, ())),
+                _figures(row, figures.get(theirs, ())),
+                "–" if multiple is None else f"{multiple:.2f}",
+                _vrrp_aim(row, figures),
+            ]
         )
-    return legend
+    return grid(lines) + "\n\n" + "\n\n".join(_vrrp_legend(result))
+
+
+def _figures(row: str, values: Sequence[float]) -> str:
+    """Return the median, and of more than one the least and the greatest in brackets."""
+    found, unit = Spread.of(values), vrrp_rows.unit(row)
+    if found is None:
+        return "–"
+
+    def said(value: float) -> str:
+        if unit == "share":
+            return f"{value:.2%}".replace("%", " %")
+        return f"{value:g}" if not unit else amount(value, unit)
+
+    return said(found.median) + (f" ({said(found.least)}–{said(found.greatest)})" if len(values) > 1 else "")
+
+
+def _vrrp_aim(row: str, figures: Mapping[str, Sequence[float]]) -> str:
+    wanted = vrrp_rows.aim(row)
+    if wanted is None:
+        return ""
+    words = []
+    if wanted.ratio is not None:
+        words.append(f"≤ {wanted.ratio:g} ×")
+    if wanted.below is not None:
+        words.append(f"< {_figures(row, [wanted.below])}")
+    if wanted.no_more:
+        words.append("no more")
+    return ", ".join(words) + (" **short**" if vrrp_rows.is_short(row, figures) else " met")
+
+
+def _vrrp_legend(result: Mapping[str, Any]) -> list[str]:
+    machine, versions = result["machine"], result["versions"]
+    told = ", ".join(f"{name} {number}" for name, number in versions.items())
+    what = (
+        "from the master's death, right after an advertisement, to the first answer that a client gets from the other"
+    )
+    return [
+        f"A takeover lasts {what} router; the client asks 2,000 times a second. {result['rounds']} rounds.",
+        f"{machine['cores']} cores, {machine['memory']} GiB, Linux {machine['kernel']}; {told}.",
+        *_foreign(machine),
+    ]

@@ -89,3 +89,34 @@ def test_the_columns_stand_below_each_other_at_a_terminal() -> None:
 )  # fmt: skip
 def test_a_figure_has_three_digits_that_count_and_its_unit(value: float, unit: str, words: str) -> None:
     assert tables.amount(value, unit) == words
+
+
+def vrrp_cells(name: str, figures: dict[str, dict[str, list[float]]]) -> list[str]:
+    found = {
+        "machine": {"cores": 2, "memory": 8, "kernel": "6.1.0", "foreign share": 0.0},
+        "versions": {"pyvrrp": "1", "keepalived": "2.2.7"},
+        "rounds": 2,
+        "figures": figures,
+    }
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in tables.vrrp(found).splitlines()]
+    return next(line for line in lines if line[0] == name)
+
+
+def test_a_takeover_has_both_programs_their_ratio_and_the_aim() -> None:
+    row = "takeover, SIGKILL, advert_int 0.01"
+    figures = {row: {"pyvrrp": [0.0384, 0.0402], "keepalived": [0.042, 0.043]}}
+    assert vrrp_cells(row, figures) == [
+        row, "39.3 ms (38.4 ms–40.2 ms)", "42.5 ms (42 ms–43 ms)", "0.92", "≤ 1 ×, < 60 ms met",
+    ]  # fmt: skip
+
+
+def test_shares_numbers_and_sizes_are_said_as_such() -> None:
+    share, false, size = "1,000 masters, share of a core", "false failovers in 60 s of full load", "1 master, memory"
+    figures = {
+        share: {"pyvrrp": [0.1234], "keepalived": [0.02]},
+        false: {"pyvrrp": [2.0], "keepalived": [0.0]},
+        size: {"pyvrrp": [31e6]},
+    }
+    assert vrrp_cells(share, figures) == [share, "12.34 %", "2.00 %", "6.17", "< 10.00 % **short**"]
+    assert vrrp_cells(false, figures) == [false, "2", "0", "–", "no more **short**"]
+    assert vrrp_cells(size, figures) == [size, "31 MB", "–", "–", ""]
