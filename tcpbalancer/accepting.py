@@ -6,14 +6,13 @@ connections are taken per wake-up; when descriptors run out or a limit is reache
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Protocol
 
 from tcpbalancer.arrival import Arrival, enter
-from tcpbalancer.channel import Admission
+from tcpbalancer.channel import Admission, Exhausted, Report
 from tcpbalancer.counters import (
     ACCEPTING,
     CONNECTIONS,
@@ -29,12 +28,12 @@ from tcpbalancer.counters import (
 from tcpbalancer.doorway import Doorway
 from tcpbalancer.poller import EXCLUSIVE, READ, Poller
 from tcpbalancer.route import Route
+from tcpbalancer.shortage import NO_ROOM
 
 ACCEPTS = 64
 """Connections taken per wake-up and listener."""
 UNNAMED = ("unix", 0)
 """What a client is called that came over a Unix socket."""
-NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Host(Protocol):
@@ -46,6 +45,10 @@ class Host(Protocol):
         self, entry: Entry, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
     ) -> None:
         """Start the session of a connection that was just accepted; ``arrival``: it has to arrive first."""
+        ...
+
+    def report(self, report: Report) -> bool:
+        """Send a report to the supervisor; returns False, and drops it, if too many wait already."""
         ...
 
 
@@ -196,6 +199,7 @@ class Listener:
             return False
         except OSError as problem:
             if problem.errno in NO_ROOM:
+                self._worker.report(Exhausted(self.route.frontend.name, problem.errno))
                 self.pause()
                 return False
             return True  # this one left before it was accepted (accept(2), "Error handling")

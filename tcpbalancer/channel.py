@@ -141,6 +141,14 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True)
+class Exhausted:
+    """A call for a proxy has failed for want of something that is ours (``shortage.py``): an error of the system."""
+
+    proxy: str
+    problem: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionView:
     """A session that goes on, as ``show sess`` tells of it. Times are seconds; None where there is nothing (yet)."""
 
@@ -170,7 +178,7 @@ class Answer:
     sessions: tuple[SessionView, ...] = ()
 
 
-Report = Ready | Noted | Ended | Attempted | Answer
+Report = Ready | Noted | Ended | Attempted | Exhausted | Answer
 
 PER_ANSWER = 100
 """Sessions in one part of an answer: together they fit a datagram."""
@@ -187,6 +195,8 @@ def pack_report(report: Report) -> bytes:
             return b"R"
         case Attempted():
             return b"A" + _json(astuple(report))
+        case Exhausted():
+            return b"S" + _json(astuple(report))
         case Answer(question, is_last, count, sessions):
             return b"Q" + _json((question, is_last, count, [astuple(session) for session in sessions]))
         case _:
@@ -216,6 +226,8 @@ def _report(kind: bytes, body: bytes) -> Report:
             return Ready()
         case b"A":
             return Attempted(*json.loads(body))
+        case b"S":
+            return Exhausted(*json.loads(body))
         case b"Q":
             question, is_last, count, sessions = json.loads(body)
             return Answer(question, is_last, count, tuple(SessionView(*session) for session in sessions))

@@ -24,6 +24,7 @@ from tcpbalancer.channel import (
     ClearCounters,
     Cut,
     Ended,
+    Exhausted,
     Noted,
     Order,
     SetFrontend,
@@ -32,6 +33,7 @@ from tcpbalancer.channel import (
 )
 from tcpbalancer.counters import CONNECTIONS, CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
+from tcpbalancer.limits import descriptors_needed
 from tcpbalancer.listening import ListeningSockets
 from tcpbalancer.log_book import ConnectionLines, Log
 from tcpbalancer.model import Configuration, Server
@@ -40,6 +42,7 @@ from tcpbalancer.oversight import Oversight
 from tcpbalancer.page_counters import Pages
 from tcpbalancer.route import all_backends, make_memory, tcp_frontends
 from tcpbalancer.session_log import SessionRecord
+from tcpbalancer.shortage import Shortages
 from tcpbalancer.snapshot import Idleness, Painter, Rates
 from tcpbalancer.statistics import Snapshot, WorkerStatistics
 from tcpbalancer.tally import Correspondence, Tally, correspondence, is_same
@@ -91,6 +94,7 @@ class Generation:
         self._rates = Rates(self.tally)
         self._idleness = Idleness()
         self._lines = ConnectionLines()
+        self._shortages = Shortages(descriptors_needed(configuration))
         self.pages: Pages = Pages() if before is None else before.pages
         self._painter = Painter(configuration, self.tally, self.watch, self._rates, self.pages)
 
@@ -300,7 +304,7 @@ class Generation:
             else:
                 return
 
-    def _reported(self, report: Noted | Ended | Attempted) -> None:
+    def _reported(self, report: Noted | Ended | Attempted | Exhausted) -> None:
         match report:
             case Noted(record):
                 self.write_line(record)
@@ -310,6 +314,10 @@ class Generation:
                 server = self.watch.at(report.backend, report.server)
                 if server is not None and self.watch.observed(server, report):
                     self.oversight.checks.hurry(server)
+            case Exhausted(proxy, problem):
+                told = self._shortages.line(proxy, problem, asyncio.get_running_loop().time())
+                if told is not None:
+                    self._premises.log(*told, proxy)
 
     def write_line(self, record: SessionRecord, text: str | None = None) -> None:
         """Write the line of a connection, or of a request to a page, whose text may be known already."""

@@ -16,6 +16,7 @@ import signal
 from pathlib import Path
 
 from hakit.service import AlreadyRunning, PidFile, detach, die_by, set_process_name
+from tcpbalancer.limits import descriptors_needed
 from tcpbalancer.model import Configuration
 from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.options import Options
@@ -25,8 +26,6 @@ from tcpbalancer.worker import allow_all_descriptors
 
 LEAST = 64
 """Descriptors without which not even the first connection could be served."""
-RESERVE = 16
-"""Descriptors of a process beside two for each connection and one for each address: log, channel, counters."""
 
 
 def run(configuration: Configuration, options: Options, teller: Telling) -> int:
@@ -61,7 +60,7 @@ def run(configuration: Configuration, options: Options, teller: Telling) -> int:
 def provide_descriptors(configuration: Configuration, teller: Telling) -> None:
     """See to it that each process may have as many descriptors as are promised; raises StartError if they are not."""
     process = configuration.process
-    needed = 2 * configuration.maxconn + sum(len(proxy.binds) for proxy in configuration.frontends.values()) + RESERVE
+    needed = descriptors_needed(configuration)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     wanted = process.descriptors or (max(needed, hard) if process.promises_maxconn else hard)
     try:

@@ -1,4 +1,5 @@
-"""How many sessions a server may have now: ``maxconn``, ``minconn``, ``fullconn``, and the first minutes of slowstart.
+"""How many sessions a server may have now: ``maxconn``, ``minconn``, ``fullconn``, and the first minutes of slowstart;
+and how many descriptors a process needs for all that it may have.
 
 Laws: pure. 0 is no limit, for the arguments and for the result.
 
@@ -6,6 +7,16 @@ Source: HAProxy's configuration manual, ``minconn`` and ``fullconn`` (``srv_dyna
 """
 
 from __future__ import annotations
+
+from tcpbalancer.model import Configuration
+
+RESERVE = 16
+"""Descriptors of a process beside two for each connection and one for each address: log, channel, counters."""
+
+
+def descriptors_needed(configuration: Configuration) -> int:
+    """Return the descriptors of a process that has all its connections (HAProxy's maxsock)."""
+    return 2 * configuration.maxconn + sum(len(proxy.binds) for proxy in configuration.frontends.values()) + RESERVE
 
 
 def sessions_allowed(maxconn: int, minconn: int, *, fullconn: int, backend_sessions: int, throttle: int) -> int:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from tcpbalancer.accounts import Accounts, Sight
 from tcpbalancer.arrival import Leaving, leaving, receive
 from tcpbalancer.attempt import endpoint, greeting, open_connection, own_end
-from tcpbalancer.channel import Attempted
+from tcpbalancer.channel import Attempted, Exhausted
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS
 from tcpbalancer.model import LogMoment, Server
@@ -27,12 +27,11 @@ from tcpbalancer.proxy_protocol import Endpoint
 from tcpbalancer.relay import CLIENT, RECEIVED, RELAYS, SERVER, Relay, Side
 from tcpbalancer.route import Route
 from tcpbalancer.session_log import SessionRecord
+from tcpbalancer.shortage import NO_PORT, NO_ROOM
 from tcpbalancer.silence import silence_limit
 from tcpbalancer.socket_options import tune
 from tcpbalancer.surroundings import Phase, Surroundings
 
-NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""What says that something of our own is used up, and nothing of the server."""
 TURN_AROUND = 1.0
 """Seconds before the same server is tried again, unless timeout connect is shorter (back_handle_st_cer)."""
 
@@ -128,7 +127,10 @@ class Session:
         try:
             self._server = open_connection(self.target, self._client)
         except OSError as failure:
-            self._observe(None if failure.errno in NO_ROOM else failure.errno)
+            is_ours = failure.errno in NO_ROOM | NO_PORT
+            if is_ours:
+                self._around.report(Exhausted(self.pool.backend.name, failure.errno or 0))
+            self._observe(None if is_ours else failure.errno)
             self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
             return
         tune(self._server, self.pool.backend.sockets)

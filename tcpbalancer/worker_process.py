@@ -15,7 +15,18 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tcpbalancer.channel import Answer, Attempted, Ended, Noted, Order, Ready, Report, pack_order, unpack_reports
+from tcpbalancer.channel import (
+    Answer,
+    Attempted,
+    Ended,
+    Exhausted,
+    Noted,
+    Order,
+    Ready,
+    Report,
+    pack_order,
+    unpack_reports,
+)
 from tcpbalancer.counters import SharedMemory
 from tcpbalancer.handover import Handover
 from tcpbalancer.model import Configuration
@@ -40,7 +51,7 @@ class WorkerProcess:
         self,
         nursery: NurseryProcess,
         number: int,
-        on_report: Callable[[Noted | Ended | Attempted], None],
+        on_report: Callable[[Noted | Ended | Attempted | Exhausted], None],
         on_end: Callable[[WorkerProcess], None],
     ) -> None:
         self._nursery = nursery

@@ -12,6 +12,7 @@ from tcpbalancer.channel import (
     ClearCounters,
     Cut,
     Ended,
+    Exhausted,
     ListSessions,
     Noted,
     Order,
@@ -52,6 +53,7 @@ REPORTS: list[Report] = [
     Ended(RECORD),
     Noted(RECORD),
     Attempted(0, 3, passed=False, info="refused\n"),
+    Exhausted("b", 24),
     Answer(2, is_last=True, count=1, sessions=(VIEW,)),
 ]
 
