@@ -102,7 +102,8 @@ HEARTBEAT: Final = 1  # moves at least once in a second as long as the worker do
 INEXACT_PICKS: Final = 2  # picks without the lock
 CONNECTIONS: Final = 3  # open ones of all frontends: nobody has to look at each of these for every connection
 ACCEPTING: Final = 4  # connections that are being accepted
-WORKER_BLOCK: Final = 5
+IN_KERNEL: Final = 5  # connections that the kernel relays: they cost no descriptor, so no limit counts them
+WORKER_BLOCK: Final = 6
 
 WINDOW: Final = 1024
 """Sessions over which times are averaged (TIME_STATS_SAMPLES)."""
@@ -116,7 +117,8 @@ class Layout:
 
     ``frontends`` is their number; ``servers`` the number of servers in the file of each backend; ``memory_sizes`` what
     each backend's algorithm needs for all its slots; ``spare`` the slots beyond those of the file; ``tables`` the rows
-    of each backend's stick table (none: no backend has one).
+    of each backend's stick table (none: no backend has one). ``kernel``: behind the rows of the workers there is one
+    more, and one more bell, for the kernel's data plane.
     """
 
     def __init__(
@@ -128,10 +130,13 @@ class Layout:
         *,
         spare: int = 0,
         tables: Sequence[int] = (),
+        kernel: bool = False,
     ) -> None:
         self.frontends = frontends
         self.slots = tuple(count + spare for count in servers)
         self.workers = workers
+        self.kernel = kernel
+        self.writers = workers + kernel
         rows = [*(count * SERVER_SETTINGS for count in self.slots)]
         sizes = [GLOBAL_SETTINGS, frontends * FRONTEND_SETTINGS, len(rows) * BACKEND_SETTINGS]
         sizes += [*rows, *memory_sizes, *(count * ROW for count in tables or [0] * len(rows))]
@@ -145,7 +150,7 @@ class Layout:
         self._first_server = list(itertools.accumulate(self.slots, initial=frontends + len(rows)))
         self.blocks = self._first_server.pop()
         self._worker_size = WORKER_BLOCK + self.blocks * BLOCK
-        self.size = self._first_worker + workers * self._worker_size
+        self.size = self._first_worker + self.writers * self._worker_size
 
     def frontend_setting(self, frontend: int, setting: int) -> int:
         """Return where a frontend's setting lies."""
@@ -213,7 +218,7 @@ class SharedMemory:
         if descriptor is None:
             descriptor = os.memfd_create("tcpbalancer-counters", os.MFD_CLOEXEC)
             os.ftruncate(descriptor, length)
-            bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(layout.workers)]
+            bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(layout.writers)]
         self.bells = tuple(bells)
         self.descriptor = descriptor
         self._map = mmap.mmap(descriptor, length)
@@ -256,7 +261,7 @@ class SharedMemory:
 
     def sum_of_words(self, field: int) -> int:
         """Return the sum of what all workers say of themselves."""
-        return sum(self.own_word(worker, field) for worker in range(self.layout.workers))
+        return sum(self.own_word(worker, field) for worker in range(self.layout.writers))
 
     def sum(self, block: int, field: int) -> int:
         """Return the sum of one counter over all workers."""
@@ -268,12 +273,12 @@ class SharedMemory:
 
     def values(self, block: int, field: int) -> Iterator[int]:
         """Yield one counter of each worker."""
-        for worker in range(self.layout.workers):
+        for worker in range(self.layout.writers):
             yield self.words[self.layout.block(worker, block).start + field]
 
     def forget_gauges(self, worker: int) -> None:
         """Set the gauges of a worker that has died to zero; its totals stay."""
-        for word in (CONNECTIONS, ACCEPTING):
+        for word in (CONNECTIONS, ACCEPTING, IN_KERNEL):
             self.words[self.layout.worker(worker) + word] = 0
         for block in range(self.layout.blocks):
             start = self.layout.block(worker, block).start
@@ -309,7 +314,7 @@ class Block:
     def __init__(self, memory: SharedMemory, worker: int, block: int) -> None:
         layout = memory.layout
         self._words = memory.words
-        self._places = [layout.block(each, block).start for each in range(layout.workers)]
+        self._places = [layout.block(each, block).start for each in range(layout.writers)]
         self.row = memory.view(layout.block(worker, block))
 
     def add(self, field: int, amount: int = 1) -> None:

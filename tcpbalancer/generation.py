@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hakit.events import EventHub
 from hakit.transcript import Value
@@ -31,7 +31,7 @@ from tcpbalancer.channel import (
     SoftStop,
     Stop,
 )
-from tcpbalancer.counters import CONNECTIONS, CURRENT, DROPPED_RECORDS, HEARTBEAT, INEXACT_PICKS
+from tcpbalancer.counters import CONNECTIONS, CURRENT, DROPPED_RECORDS, HEARTBEAT, IN_KERNEL, INEXACT_PICKS
 from tcpbalancer.handover import for_workers
 from tcpbalancer.limits import descriptors_needed
 from tcpbalancer.listening import ListeningSockets
@@ -48,6 +48,9 @@ from tcpbalancer.statistics import Snapshot, WorkerStatistics
 from tcpbalancer.tally import Correspondence, Tally, correspondence, is_same
 from tcpbalancer.version import REPORTED
 from tcpbalancer.worker_process import WorkerProcess, explain
+
+if TYPE_CHECKING:
+    from tcpbalancer.kernel.plane import Plane
 
 STOP_LIMIT = 2.0
 """Seconds within which workers must have ended their connections when told to stop."""
@@ -83,6 +86,7 @@ class Generation:
         self.is_former = False
         self.admissions: dict[str, Admission] = {}  # of frontends that do not take connections
         self.older: list[Generation] = []
+        self.kernel: Plane | None = None  # while it relays for this generation
         self._premises = premises
         self._sockets: ListeningSockets | None = None
         self._restarts = [0] * configuration.nbthread
@@ -140,11 +144,11 @@ class Generation:
     async def finish(self, order: Order, limit: float | None) -> None:
         """Give the workers an order and wait for them to end; a second order may overtake the first."""
         self._stopping = True
-        for worker in self.workers.values():
-            worker.order(order)
+        for taker in self._takers():
+            taker.order(order)
         if not await self._workers_ended(limit):
-            for worker in tuple(self.workers.values()):
-                worker.kill()
+            for taker in self._takers():
+                taker.kill()
             await self._workers_ended(None)
         await self.oversight.stop()
         for task in tuple(self._tasks):
@@ -185,19 +189,25 @@ class Generation:
 
     def send(self, order: Order) -> None:
         """Give an order to all workers; sessions are cut in those of older generations, too."""
-        for worker in self.workers.values():
-            worker.order(order)
+        for taker in self._takers():
+            taker.order(order)
         if isinstance(order, Cut) and order.backend is not None:
             named = None if order.server is None else self.watch.at(order.backend, order.server)
             if named is not None:
                 for older in self.older:
                     older.cut_same(named.backend.backend.name, named.origin, order)
 
+    def _takers(self) -> list[WorkerProcess | Plane]:
+        """Return who takes orders: the workers, and the kernel's data plane, which is one more."""
+        return [*self.workers.values(), *([] if self.kernel is None else [self.kernel])]
+
     async def admit(self, frontend: str, admission: Admission) -> None:
         """Have all workers accept a frontend's connections, or not; returns when they have heard of it."""
         self.admissions[frontend] = admission
         place = [each.name for each in tcp_frontends(self.configuration)].index(frontend)
         order = SetFrontend(place, admission)
+        if self.kernel is not None:
+            self.kernel.order(order)
         await asyncio.gather(*(worker.ask(order, STOP_LIMIT) for worker in self.workers.values()))
 
     def clear_counters(self, *, everything: bool) -> None:
@@ -205,8 +215,8 @@ class Generation:
         self.tally.clear(everything=everything)
         self._rates.clear(everything=everything)
         self.pages.clear(everything=everything)
-        for worker in self.workers.values():
-            worker.order(ClearCounters(everything))
+        for taker in self._takers():
+            taker.order(ClearCounters(everything))
         if everything:
             self.watch.clear_counters()
 
@@ -240,8 +250,8 @@ class Generation:
         )
 
     def connections(self) -> int:
-        """Return the connections that its workers have."""
-        return self.memory.sum_of_words(CONNECTIONS)
+        """Return the connections that its workers have, and the kernel's."""
+        return self.memory.sum_of_words(CONNECTIONS) + self.memory.sum_of_words(IN_KERNEL)
 
     def _worker_statistics(self, number: int) -> WorkerStatistics:
         worker = self.workers.get(number)
@@ -352,6 +362,8 @@ class Generation:
     async def _look_every_second(self) -> None:
         while True:
             await asyncio.sleep(1.0)
+            if self.kernel is not None:
+                await self.kernel.read()
             self._rates.sample()
             self._idleness.sample(worker.pid for worker in self.workers.values())
             for worker in tuple(self.workers.values()):
@@ -367,6 +379,6 @@ class Generation:
         task.add_done_callback(self._tasks.discard)
 
     async def _workers_ended(self, limit: float | None) -> bool:
-        """Wait until all workers have ended; returns whether they have."""
-        ends = [worker.ended for worker in self.workers.values()]
+        """Wait until all workers, and the kernel's data plane, have ended; returns whether they have."""
+        ends = [taker.ended for taker in self._takers()]
         return not ends or not (await asyncio.wait(ends, timeout=limit))[1]

@@ -80,8 +80,13 @@ class ListeningSockets:
         return [self.by_address[place] for place in places if place in self.by_address]
 
     def numbered(self, frontends: Sequence[Frontend]) -> list[tuple[int, socket.socket]]:
-        """Return the sockets of frontends, each with the place of its frontend among them."""
-        return [(place, listening) for place, frontend in enumerate(frontends) for listening in self.of(frontend)]
+        """Return the sockets that workers accept from, each with the place of its frontend among these."""
+        return [
+            (place, listening)
+            for place, frontend in enumerate(frontends)
+            if not frontend.kernel_relay
+            for listening in self.of(frontend)
+        ]
 
     def forget(self, frontend: Frontend) -> None:
         """Close the sockets of one frontend for good."""

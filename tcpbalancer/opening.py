@@ -27,6 +27,8 @@ LONGEST_NAME: Final = 107
 IP_TRANSPARENT: Final = 19
 IPV6_TRANSPARENT: Final = 75
 FAST_OPEN_QUEUE: Final = 4096
+IP_FREEBIND: Final = 15
+IPV6_FREEBIND: Final = 78
 
 
 def open_listening(bind: Bind, *, shares_ports: bool = False) -> socket.socket:
@@ -38,6 +40,8 @@ def open_listening(bind: Bind, *, shares_ports: bool = False) -> socket.socket:
     if bind.host.startswith("abns@"):
         return _listening(bind, socket.AF_UNIX, abstract(bind.host))
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
+    if bind.held:
+        return _held(bind, family, shares_ports=shares_ports)
     return _listening(bind, family, (bind.host, bind.port), shares_ports=shares_ports)
 
 
@@ -77,6 +81,30 @@ def _listening(
         listening.close()
         raise
     return listening
+
+
+def _held(bind: Bind, family: socket.AddressFamily, *, shares_ports: bool) -> socket.socket:
+    """Return a socket that has the port and does not listen: nobody else can, and what nobody relays is refused.
+
+    The address need not be there (ip(7), IP_FREEBIND). SO_REUSEADDR is for connections of before that still linger; it
+    is taken back, since with it another socket could listen on the port.
+    """
+    holding = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        if family is socket.AF_INET6:
+            holding.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+            if bind.only_v6 is not None:
+                holding.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bind.only_v6)
+        else:
+            holding.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares_ports)
+        holding.bind((bind.host, bind.port))
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    except BaseException:
+        holding.close()
+        raise
+    return holding
 
 
 def _set_options(listening: socket.socket, bind: Bind, family: socket.AddressFamily) -> None:

@@ -103,7 +103,7 @@ class Roster:
         """Make a place ready: no worker counts there, so the supervisor may."""
         memory, backend = self._watch.memory, server.backend.place
         layout, words = memory.layout, memory.words
-        for worker in range(layout.workers):
+        for worker in range(layout.writers):
             row = layout.block(worker, layout.server(backend, server.place))
             words[row] = memoryview(bytearray(8 * (row.stop - row.start))).cast("q")
         write_limits(memory, backend, server.place, server.server)

@@ -55,6 +55,7 @@ def make_layout(configuration: Configuration) -> Layout:
         workers=configuration.nbthread,
         spare=SPARE_SERVERS,
         tables=[rows_of(backend.table) for backend in backends],
+        kernel=any(frontend.kernel_relay for frontend in configuration.frontends.values()),
     )
 
 

@@ -14,7 +14,7 @@ import gc
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hakit.events import EventHub
 from tcpbalancer.channel import Admission, Stop
@@ -26,6 +26,9 @@ from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.session_log import proxy_stopped
 from tcpbalancer.statistics import Snapshot
 from tcpbalancer.takeover import Named
+
+if TYPE_CHECKING:
+    from tcpbalancer.kernel.plane import Plane
 
 __all__ = ["ListenError", "Supervisor"]
 
@@ -48,6 +51,7 @@ class Supervisor:
         self._premises = Premises(hub, log, self._nursery)
         self.current = Generation(configuration, self._premises)
         self._sockets = ListeningSockets(())
+        self._plane: Plane | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started_at = time.monotonic()
         self._stopping = False
@@ -71,6 +75,7 @@ class Supervisor:
             if identity.changes:
                 self._nursery.become(identity)
             await self.current.start(self._sockets)
+            await self._lead_in_kernel(self.current)
         except BaseException:
             await self.stop()
             raise
@@ -102,10 +107,20 @@ class Supervisor:
         new = Generation(configuration, self._premises, self.current)
         try:
             await new.start(sockets)
+            await self._lead_in_kernel(new)
         except BaseException:
             await new.finish(Stop(), 0.0)
             raise
         return new
+
+    async def _lead_in_kernel(self, generation: Generation) -> None:
+        """Have the kernel relay what this generation wants it to; raises RuntimeError, and then nothing has changed."""
+        if self._plane is None and any(one.kernel_relay for one in generation.configuration.frontends.values()):
+            from tcpbalancer.kernel.plane import Plane  # only for those who want it
+
+            self._plane = Plane(self._premises.hub, self._premises.log)
+        if self._plane is not None:
+            await self._plane.go_over(generation)
 
     def _listen(self, configuration: Configuration, predecessors: Sequence[Named] = ()) -> ListeningSockets:
         """Return the sockets of a configuration, as many as possible of those that are open already."""
@@ -144,7 +159,7 @@ class Supervisor:
         A socket that is shut down refuses what comes and keeps its address (``tcp_pause_receiver`` in HAProxy's
         ``proto_tcp.c``). Workers look away first, and look again when it listens.
         """
-        listening = self._sockets.of(frontend)
+        listening = [] if frontend.kernel_relay else self._sockets.of(frontend)
         if admission is Admission.OPEN:
             for each in listening:
                 each.listen(BACKLOG)

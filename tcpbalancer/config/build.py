@@ -17,6 +17,7 @@ from tcpbalancer.config.conduct import refuse_impossible_tracks, with_conduct
 from tcpbalancer.config.drafts import Drafts, ProxyDraft, ServerDraft, Settings
 from tcpbalancer.config.findings import CHECKING, FILE, Report, maybe
 from tcpbalancer.config.http_only import warn_of_http
+from tcpbalancer.config.kernel_relay import asks, with_kernel_relay
 from tcpbalancer.config.page_drafts import USERLISTS, http_front, stats_page
 from tcpbalancer.config.process_keywords import process_of
 from tcpbalancer.config.reach_keywords import reach_of
@@ -63,6 +64,7 @@ class _Builder:
         for draft in enabled:
             self._proxy(draft)
         refuse_impossible_tracks(self._drafts, self._report)
+        self._frontends = with_kernel_relay(self._drafts, self._frontends, self._backends, self._report)
         whole = self._drafts.whole
         resolvers = self._names.sections()
         self._names.tell_failure()
@@ -139,7 +141,8 @@ class _Builder:
     def _warn_of_missing_timeouts(self, draft: ProxyDraft) -> None:
         given = draft.settings.timeouts
         front = draft.has_frontend and not given.get("client")
-        back = draft.servers and not (given.get("connect") and (given.get("server") or given.get("tunnel")))
+        connects = given.get("connect") or asks(draft)  # who is relayed by the kernel connects by himself
+        back = draft.servers and not (connects and (given.get("server") or given.get("tunnel")))
         if front or back:
             self._report.warn_as(
                 CHECKING,

@@ -23,7 +23,7 @@ class Bind:
     ``/path``, ``abns@NAME`` and ``fd@N`` are a Unix socket, an abstract one, an inherited descriptor: their ``port`` is
     0. ``accept_proxy``: every connection begins with a PROXY header. ``id`` counts from 1 within a frontend.
     ``backlog`` 0: as large as may be. ``maxconn`` 0: no limit of its own. ``file_mode``, ``uid`` and ``gid`` are those
-    of a Unix socket's file.
+    of a Unix socket's file. ``held``: the port is kept and not listened on, since the kernel relays what arrives.
     """
 
     host: str
@@ -45,6 +45,7 @@ class Bind:
     file_mode: int | None = None
     uid: int | None = None
     gid: int | None = None
+    held: bool = False
 
     def __post_init__(self) -> None:
         assert 1 <= self.port <= 65535 or (self.port == 0 and self.has_no_port)
@@ -78,4 +79,5 @@ class Frontend:
     stats: StatsPage | None = None
     http: HttpFront | None = None  # only in HTTP mode
     rules: FrontRules | None = None
+    kernel_relay: bool = False  # nftables lead its connections to servers: no process sees them
     location: Location = NOWHERE

@@ -1,0 +1,181 @@
+"""The process that speaks to nft and conntrack: it keeps the right to do that when its supervisor gives all rights up.
+
+Laws: started with ``python -m tcpbalancer.kernel.executor``, it meets neither clients nor servers nor operators. It is
+told what must stand, never how: rules are made here, of values that were looked at. CAP_NET_ADMIN is all that it keeps
+(capabilities(7)), and what the two programs get. It does one request after the other, a line of JSON each, and answers
+each. When its supervisor is gone, however that went, it takes the rules and the connections away and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from hakit.capabilities import lend
+from tcpbalancer.kernel.claim import claim
+from tcpbalancer.kernel.readings import counts, open_connections
+from tcpbalancer.kernel.ruleset import Daemon, forgetting, removal, skeleton, transaction
+from tcpbalancer.kernel.wanted import Wanted, unpack
+from tcpbalancer.model.process import Identity
+from tcpbalancer.privileges import PrivilegeError, give_up
+
+PROGRAMS = {"nft": "nftables", "conntrack": "conntrack"}
+"""What is needed, and which package of Debian has it."""
+RIGHT = "cap_net_admin"
+_NOTHING = "flow entries have been deleted"
+"""What conntrack says, with status 1, if there was none to delete."""
+
+
+class ToolError(Exception):
+    """A program did not do what it was told; the sentence is its own."""
+
+
+def search_path() -> str:
+    """Return where the programs are looked for: they belong to administrators."""
+    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+
+class Answers(Protocol):
+    """Takes the answers."""
+
+    def write(self, text: bytes, /) -> object:
+        """Take a part."""
+
+    def flush(self) -> object:
+        """Let it be read."""
+
+
+class Executor:
+    """Knows what stands in the kernel."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._standing = Wanted()
+
+    def serve(self, requests: Iterable[bytes], replies: Answers) -> None:
+        """Do what is asked until ``end`` or until nobody asks any more."""
+        for line in requests:
+            request = json.loads(line)
+            try:
+                reply = self._do(**request)
+            except (ToolError, ValueError, OSError) as problem:
+                reply = {"problem": str(problem)}
+            replies.write(json.dumps(reply).encode() + b"\n")
+            replies.flush()
+            if request["do"] == "end":
+                return
+        self.end()
+
+    def _do(self, do: str, **details: Any) -> dict[str, Any]:
+        match do:
+            case "begin":
+                self.begin(unpack(json.dumps(details["wanted"])), goes_on=details["goes_on"])
+            case "change":
+                self.change(unpack(json.dumps(details["wanted"])))
+            case "read":
+                return {"listing": run("nft", "-j", "list", "sets", "table", "inet", self._daemon.table).decode()}
+            case "look":
+                found = open_connections(run("conntrack", "-L", "-p", "tcp", "--mark", self._daemon.marks))
+                return {"open": {str(number): count for number, count in found.items()}}
+            case "cut":
+                self.cut(f"{self._daemon.mark(int(number)):#010x}/0xffffffff" for number in details["numbers"])
+            case "forget":
+                self.forget({int(number) for number in details["numbers"]})
+            case "end":
+                self.end()
+            case _:
+                raise ValueError(f"no such request: {do}")
+        return {}
+
+    def begin(self, wanted: Wanted, *, goes_on: bool) -> None:
+        """Make the table; what was left of those that were killed goes; connections of ours stay if it ``goes_on``."""
+        listed = json.loads(run("nft", "-j", "list", "tables", "inet"))["nftables"]
+        for name in [one["table"]["name"] for one in listed if "table" in one]:
+            number = name.removeprefix("tcpbalancer-")
+            if number == name or not number.isdecimal() or int(number) == self._daemon.number:
+                continue
+            if (claimed := claim(int(number))) is not None:
+                with claimed:
+                    clean(Daemon(int(number)))
+        if not goes_on:
+            clean(self._daemon)
+        text = removal(self._daemon) + skeleton(self._daemon) + transaction(self._daemon, Wanted(), wanted)
+        run("nft", "-f", "-", told=text)
+        self._standing = wanted
+
+    def change(self, wanted: Wanted) -> None:
+        """Make what stands what is wanted, in one transaction."""
+        if text := transaction(self._daemon, self._standing, wanted):
+            run("nft", "-f", "-", told=text)
+        self._standing = wanted
+
+    @staticmethod
+    def cut(marks: Iterable[str]) -> None:
+        """Forget connections: their next packet, from whichever side, is answered with a reset."""
+        for mark in marks:
+            run("conntrack", "-D", "-p", "tcp", "--mark", mark, harmless=_NOTHING)
+
+    def forget(self, numbers: set[int]) -> None:
+        """Forget what was counted of some ways."""
+        told = counts(run("nft", "-j", "list", "sets", "table", "inet", self._daemon.table).decode())
+        if text := forgetting(self._daemon, told, numbers):
+            run("nft", "-f", "-", told=text)
+
+    def end(self) -> None:
+        """Take everything away."""
+        clean(self._daemon)
+
+
+def clean(daemon: Daemon) -> None:
+    """Take away the rules of a daemon and then its connections, which end with the next packet of either side."""
+    run("nft", "-f", "-", told=removal(daemon))
+    Executor.cut([daemon.marks])
+
+
+def run(program: str, *arguments: str, told: str = "", harmless: str = "") -> bytes:
+    """Run a program and return what it says; raises ToolError if it fails, unless it says ``harmless``."""
+    path = shutil.which(program, path=search_path())
+    if path is None:
+        raise ToolError(f"the program {program} is not installed (Debian: apt-get install {PROGRAMS[program]})")
+    done = subprocess.run(
+        [path, *arguments],
+        input=told.encode(),
+        capture_output=True,
+        check=False,
+        env={"LC_ALL": "C", "PATH": search_path()},
+    )
+    said = done.stderr.decode(errors="replace").strip()
+    if done.returncode and not (harmless and harmless in said):
+        raise ToolError(f"{program}: {said.splitlines()[0] if said else f'exit status {done.returncode}'}")
+    return done.stdout
+
+
+def main(arguments: list[str]) -> None:
+    """Run; the arguments are the descriptor to speak over, that of the claim, the daemon's number, uid and gid or -."""
+    control, _claim, number, uid, gid = arguments[1:]
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(ignored, signal.SIG_IGN)  # the end is when the supervisor has gone, and not before
+    with socket.socket(fileno=int(control)) as connection, connection.makefile("rwb") as stream:
+        identity = Identity(None if uid == "-" else int(uid), None if gid == "-" else int(gid), capabilities=frozenset({RIGHT}))
+        try:
+            give_up(identity)
+            if identity.uid is not None:
+                lend(RIGHT)()
+        except (PrivilegeError, OSError) as problem:
+            stream.write(json.dumps({"problem": str(problem)}).encode() + b"\n")
+            return
+        try:
+            Executor(Daemon(int(number))).serve(stream, stream)
+        except (ToolError, OSError) as problem:
+            print(f"tcpbalancer: the kernel's rules could not be taken away: {problem}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,372 @@
+"""The kernel's data plane as its supervisor sees it: one more worker, which goes from generation to generation.
+
+Laws: it reads the weights that workers read, whenever their bell rings, and has the rules changed in one transaction;
+it takes the orders that workers take. Everything is done in the order in which it was asked for, so nobody is cut off
+before the rules lead elsewhere. What could not be done is told once, and tried again every second. Connections belong
+to no generation: a reload changes who is led where, and leaves alone those who have been led.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Collection, Coroutine, Mapping
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from hakit.events import EventHub
+from tcpbalancer.channel import (
+    Admission,
+    ClearCounters,
+    Cut,
+    ListSessions,
+    Order,
+    RemoveServer,
+    SetFrontend,
+    SetServer,
+    SoftStop,
+    Stop,
+)
+from tcpbalancer.counters import SharedMemory
+from tcpbalancer.kernel.books import Blocks, Books, blocks_of
+from tcpbalancer.kernel.claim import claim_any
+from tcpbalancer.kernel.conditions import is_dual_stack, missing
+from tcpbalancer.kernel.executor_process import ExecutorProcess, KernelError
+from tcpbalancer.kernel.plan import Candidate, Numbers, origin, plan, relayed
+from tcpbalancer.kernel.readings import counts
+from tcpbalancer.kernel.ruleset import Daemon
+from tcpbalancer.kernel.wanted import Wanted
+from tcpbalancer.log_book import Log
+from tcpbalancer.model import Configuration
+from tcpbalancer.server_watch import ServerWatch
+
+LOOK_SHARE = 20
+"""Looking at the table of connections takes at most one part in so many of the time, however many there are."""
+PAUSE = 5.0
+"""Seconds between two starts of the process that knows nft."""
+DRAIN_PAUSE = 0.2
+"""Seconds between two looks, while it is waited for the last connection."""
+
+
+class Served(Protocol):
+    """A generation, as far as the plane has to do with it."""
+
+    configuration: Configuration
+    memory: SharedMemory
+    watch: ServerWatch
+    admissions: dict[str, Admission]
+    kernel: Plane | None
+
+
+class Plane:
+    """Nothing is in the kernel until the first ``go_over``."""
+
+    def __init__(self, hub: EventHub, log: Log) -> None:
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._hub = hub
+        self._log = log
+        self._served: Served | None = None
+        self._executor = ExecutorProcess()
+        self._claimed: tuple[int, socket.socket] | None = None
+        self._numbers = Numbers()
+        self._books = Books(self._numbers)
+        self._blocks: Mapping[int, Blocks] = {}
+        self._standing = Wanted()
+        self._open: dict[int, int] = {}
+        self._empty: set[int] = set()
+        self._next_look = self._next_begin = 0.0
+        self._cuts: list[tuple[list[int], str]] = []
+        self._stale = False
+        self._closed = False
+        self._told = ""
+        self._woken = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- generations ------------------------------------------------------------------------------------------------
+
+    async def go_over(self, served: Served) -> None:
+        """Lead connections as this generation wants it from now on; raises KernelError, and nothing has changed."""
+        wants_any = bool(relayed(served.configuration))
+        if not wants_any and not self._executor.is_alive:
+            return
+        if problems := [*missing(served.configuration)] if wants_any else []:
+            names = ", ".join(f"'{frontend.name}'" for frontend in relayed(served.configuration))
+            raise KernelError("\n".join(f"the kernel cannot relay {names}: {problem}" for problem in problems))
+        await self.read()  # what was counted until now belongs to the generation that served until now
+        async with self._one_at_a_time:
+            before = self._leave()
+            self._enter(served)
+            try:
+                await self._apply()
+            except KernelError:
+                self._leave()
+                if before is None:
+                    with contextlib.suppress(KernelError):
+                        await self._take_away()
+                else:
+                    self._enter(before)
+                raise
+        if not self._tasks:
+            self._spawn(self._work())
+
+    def _enter(self, served: Served) -> None:
+        self._served = served
+        served.kernel = self
+        memory = served.memory
+        if memory.layout.kernel:
+            asyncio.get_running_loop().add_reader(memory.bells[memory.layout.workers], self._rung)
+
+    def _leave(self) -> Served | None:
+        served, self._served = self._served, None
+        if served is not None:
+            served.kernel = None
+            memory = served.memory
+            if memory.layout.kernel:
+                asyncio.get_running_loop().remove_reader(memory.bells[memory.layout.workers])
+                memory.forget_gauges(memory.layout.workers)
+        return served
+
+    def _rung(self) -> None:
+        assert self._served is not None
+        memory = self._served.memory
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(memory.bells[memory.layout.workers])
+        self._wake()
+
+    # -- orders -----------------------------------------------------------------------------------------------------
+
+    def order(self, order: Order) -> None:
+        """Take an order, as workers do."""
+        match order:
+            case SetServer() | RemoveServer() | SetFrontend():
+                self._wake()
+            case Cut(session=None):
+                self._cuts.append((self._numbers_of(order), order.reason))
+                self._woken.set()
+            case ClearCounters(everything):
+                served = self._served
+                if served is not None and served.memory.layout.kernel:
+                    served.memory.clear(served.memory.layout.workers, everything=everything)
+            case SoftStop():
+                self._spawn(self._drain())
+            case Stop():
+                self._spawn(self._end())
+            case ListSessions() | Cut():
+                pass  # its connections have no sessions that could be named
+
+    def _numbers_of(self, cut: Cut) -> list[int]:
+        """Return the ways to the server that is meant, or to all of its backend."""
+        assert self._served is not None
+        if cut.backend is None:
+            return [number for number, _ in self._numbers.passages()]
+        backend = self._served.watch.backends[cut.backend]
+        server = None if cut.server is None else self._served.watch.at(cut.backend, cut.server)
+        return [
+            number
+            for number, passage in self._numbers.passages()
+            if passage.backend == backend.backend.name
+            and (server is None or (passage.server, passage.origin) == (server.server.name, origin(server.origin)))
+        ]
+
+    def kill(self) -> None:
+        """End without waiting for an answer any more: who does not hear of us takes away what it has put there."""
+        self._executor.close()
+        self._is_over()
+
+    def _wake(self) -> None:
+        self._stale = True
+        self._woken.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            async with self._one_at_a_time:
+                await self._try(self._catch_up())
+
+    async def _try(self, act: Coroutine[Any, Any, None]) -> None:
+        """Do something; a problem is told once, until something is done again without one."""
+        try:
+            await act
+        except (KernelError, ValueError) as problem:
+            if str(problem) != self._told:
+                self._log("alert", f"The kernel does not relay as it should: {problem}. It is tried again.")
+            self._told = str(problem)
+        else:
+            self._told = ""
+
+    async def _catch_up(self) -> None:
+        """Make the rules what they must be, then end the connections that must end."""
+        if self._stale or not self._executor.is_alive:
+            await self._apply()
+        while self._cuts:
+            numbers, reason = self._cuts[0]
+            await self._executor.ask("cut", numbers=numbers)
+            self._cuts.pop(0)
+            self._hub.publish("kernel", reason, action="cut")
+
+    # -- rules ------------------------------------------------------------------------------------------------------
+
+    def _wanted(self, gone: Collection[int] = ()) -> Wanted:
+        served = self._served
+        assert served is not None
+        words, layout = served.memory.words, served.memory.layout
+        candidates = {
+            backend.backend.name: [
+                Candidate(server.server, server.origin, words[layout.weights(backend.place).start + server.place])
+                for server in backend.servers
+            ]
+            for backend in served.watch.backends
+        }
+        admissions = served.admissions
+        return plan(
+            served.configuration,
+            candidates,
+            self._numbers,
+            refusing={name for name, admission in admissions.items() if admission is Admission.PAUSED},
+            closed={front.name for front in relayed(served.configuration)}
+            if self._closed
+            else {name for name, admission in admissions.items() if admission is Admission.STOPPED},
+            kept=[number for number in self._standing.ways if number not in gone],
+            dual_stack=is_dual_stack(),
+        )
+
+    async def _apply(self, gone: Collection[int] = ()) -> None:
+        """Make the rules what they must be now; ways that are ``gone`` need not be kept for their connections."""
+        self._stale = False
+        wanted = self._wanted(gone)
+        try:
+            if not self._executor.is_alive:
+                await self._begin(wanted)
+            elif wanted != self._standing:
+                await self._executor.ask("change", wanted=asdict(wanted))
+        except KernelError:
+            self._stale = True
+            raise
+        self._settle(wanted)
+
+    def _settle(self, wanted: Wanted) -> None:
+        served = self._served
+        assert served is not None
+        is_news, self._standing = wanted != self._standing, wanted
+        seats = {
+            (backend.backend.name, server.server.name): (origin(server.origin), server.place)
+            for backend in served.watch.backends
+            for server in backend.servers
+        }
+        self._blocks = blocks_of(served.configuration, served.memory.layout, seats, self._numbers)
+        if served.memory.layout.kernel:
+            self._books.enter_open(served.memory, self._blocks, self._open)
+        if is_news:
+            turns = {one.title: len(one.turns[0]) + len(one.turns[1]) for one in wanted.entrances.values()}
+            self._hub.publish("kernel", action="changed", entrances=len(turns), turns=sum(turns.values()))
+
+    async def _begin(self, wanted: Wanted) -> None:
+        """Start the process that knows nft; if one has ended, another one puts back what it had put there."""
+        goes_on = self._claimed is not None
+        if time.monotonic() < self._next_begin:
+            raise KernelError(self._told)
+        self._next_begin = time.monotonic() + PAUSE
+        if self._claimed is None:
+            try:
+                self._claimed = claim_any()
+            except OSError as problem:
+                raise KernelError(f"no number for this daemon's rules can be had: {problem.strerror}") from problem
+        served = self._served
+        assert served is not None
+        await self._executor.start(*self._claimed, served.configuration.process.identity)
+        try:
+            await self._executor.ask("begin", wanted=asdict(wanted), goes_on=goes_on)
+        except KernelError:
+            self._executor.kill()
+            raise
+        self._books.begin_again()
+        table = Daemon(self._claimed[0]).table
+        self._hub.publish("kernel", action="began", table=table, pid=self._executor.pid)
+        self._log("info", f"The kernel relays connections: nft list table inet {table}.")
+
+    # -- counters ---------------------------------------------------------------------------------------------------
+
+    async def read(self) -> None:
+        """Catch up with what could not be done before, and enter what the kernel has counted; once a second."""
+        async with self._one_at_a_time:
+            if self._served is not None:
+                await self._try(self._read())
+
+    async def _read(self) -> None:
+        await self._catch_up()
+        served = self._served
+        assert served is not None
+        answer = await self._executor.ask("read")
+        if served.memory.layout.kernel:
+            self._books.enter(served.memory, self._blocks, counts(answer["listing"]), time.monotonic())
+        if time.monotonic() >= self._next_look:
+            await self._look()
+
+    async def _look(self) -> None:
+        """See how many connections there are, and forget the ways that nothing leads to and nobody is on."""
+        served, began = self._served, time.monotonic()
+        assert served is not None
+        answer = await self._executor.ask("look")
+        self._next_look = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
+        self._open = {int(number): count for number, count in answer["open"].items()}
+        if served.memory.layout.kernel:
+            self._books.enter_open(served.memory, self._blocks, self._open)
+        led = {number for one in self._standing.entrances.values() for turns in one.turns for number in turns}
+        empty = {number for number in self._standing.ways if number not in self._open and number not in led}
+        gone, self._empty = empty & self._empty, empty  # nobody has been there for two looks
+        await self._apply(gone)
+        if gone := gone - self._standing.ways.keys():
+            await self._executor.ask("forget", numbers=sorted(gone))
+            for number in gone:
+                self._books.forget(number)
+        if self._standing == Wanted() and not relayed(served.configuration):
+            await self._take_away()
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Let nobody in any more, and end when the last connection has ended."""
+        self._closed = True
+        self._wake()
+        while True:
+            await asyncio.sleep(DRAIN_PAUSE)
+            self._next_look = 0.0
+            await self.read()
+            if not self._open:
+                break
+        await self._end()
+
+    async def _end(self) -> None:
+        async with self._one_at_a_time:
+            await self._try(self._take_away())
+        self._is_over()
+
+    async def _take_away(self) -> None:
+        """Have the rules and the connections taken away."""
+        try:
+            if self._executor.is_alive:
+                await self._executor.ask("end")
+        finally:
+            self._executor.close()
+            if self._claimed is not None:
+                self._claimed[1].close()
+                self._claimed = None
+            self._next_begin = 0.0
+
+    def _is_over(self) -> None:
+        self._leave()
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
+        if not self.ended.done():
+            self.ended.set_result(0)
+            self._hub.publish("kernel", action="ended")
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
