@@ -163,7 +163,9 @@ def main(arguments: list[str]) -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(ignored, signal.SIG_IGN)  # the end is when the supervisor has gone, and not before
     with socket.socket(fileno=int(control)) as connection, connection.makefile("rwb") as stream:
-        identity = Identity(None if uid == "-" else int(uid), None if gid == "-" else int(gid), capabilities=frozenset({RIGHT}))
+        identity = Identity(
+            None if uid == "-" else int(uid), None if gid == "-" else int(gid), capabilities=frozenset({RIGHT})
+        )
         try:
             give_up(identity)
             if identity.uid is not None:
