@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tcp_peers import read_exactly, small_buffers, tcp_pair
 from tcpbalancer.poller import READ, WRITE
 from tcpbalancer.relay import CLIENT, RELAYS, SERVER, PipePool, Relay
 from tcpbalancer.relay.adaptive import LITTLE, PROOF
+from tcpbalancer.relay.pipes import DENIALS, USEFUL
 
 BUFFER = 65536
 
@@ -59,6 +61,34 @@ def test_no_more_pipes_are_made_than_are_allowed_and_none_without_descriptors(mo
 
     monkeypatch.setattr(os, "pipe2", no_room)
     assert pool.take() is None
+
+
+def test_a_pipe_that_the_kernel_keeps_small_is_none_and_after_a_while_it_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+    real = os.pipe2
+
+    def counted(flags: int) -> tuple[int, int]:
+        made.append(flags)
+        return real(flags)
+
+    def keeps_small(_descriptor: int, command: int, _size: int = 0) -> int:
+        if command == fcntl.F_SETPIPE_SZ:
+            raise PermissionError
+        return 8192
+
+    monkeypatch.setattr(os, "pipe2", counted)
+    pool = PipePool()
+    with monkeypatch.context() as scarce:
+        scarce.setattr(fcntl, "fcntl", keeps_small)
+        assert [pool.take() for _ in range(DENIALS)] == [None] * DENIALS
+    assert (len(made), pool.lent) == (1, 0)
+    assert pool.take() is None
+    pipe = pool.take()
+    assert pipe is not None
+    assert pipe.size >= USEFUL
+    pool.lose(pipe)
 
 
 def test_without_a_pipe_a_splicing_relay_copies(ends: tuple[socket.socket, ...]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import random
 import socket
 import statistics
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -331,3 +333,57 @@ def test_a_client_that_nobody_serves_sees_an_end_and_no_reset_though_its_words_w
                 return read_to_end(client)
 
         assert set(clients.map(asks, range(40))) == {b""}
+
+
+HOARD = """
+import fcntl, os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+kept = []
+while True:
+    kept.append(os.pipe())
+    try:
+        fcntl.fcntl(kept[-1][0], fcntl.F_SETPIPE_SZ, 1 << 20)
+    except PermissionError:
+        break
+print("no more", flush=True)
+input()
+"""
+
+
+@pytest.mark.netns  # it begins as root, to be somebody else
+def test_the_bulk_of_a_user_whose_share_of_pipes_is_used_up_is_copied(tmp_path: Path) -> None:
+    data = random.Random(SEED).randbytes(12 * MIB)  # noqa: S311 - as above
+
+    def gives(peer: socket.socket) -> None:
+        peer.recv(1)
+        peer.sendall(data)
+
+    tmp_path.chmod(0o755)
+    with (
+        subprocess.Popen(
+            ["/usr/bin/python3", "-c", HOARD], user="nobody", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as hoarder,
+        ScriptedServer(gives) as peer,
+        relaying(
+            tmp_path / "p", {"l": f"server s 127.0.0.1:{peer.port}"}, whole="nbthread 1\n    user nobody"
+        ) as running,
+    ):
+        assert hoarder.stdout is not None
+        assert hoarder.stdout.readline() == b"no more\n"
+        clients = stopped(running, 4)
+        begun = [read_exactly(client, 2 * MIB) for client in clients]
+        sizes = [size for pid in running.workers for size in sizes_of_pipes(pid)]
+        for first, client in zip(begun, clients, strict=True):
+            assert first + read_to_end(client) == data
+        assert sizes == [], "what is too small is not kept"
+        hoarder.communicate(b"\n")
+
+
+def sizes_of_pipes(pid: int) -> list[int]:
+    """Return the bytes that fit into the pipes of a process."""
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        if str(entry.readlink()).startswith("pipe:"):
+            with entry.open("rb", buffering=0) as pipe:
+                found.append(fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ))
+    return found
