@@ -13,6 +13,8 @@ from ipaddress import ip_interface
 from pyvrrp.model import Address, Interface
 from pyvrrp.system.link import Link
 
+LOOKS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -30,7 +32,9 @@ class Card:
 class Kernel:
     """The kernel of one node. ``links`` as netlink would show them, without the virtual addresses.
 
-    ``refuses_addresses``: adding and removing fail. ``send_error``: what sendmsg fails with, an errno, or 0.
+    ``refuses_addresses``: adding and removing fail. ``looks_since_refusal``: how often the daemon has compared all
+    since then: after ``LOOKS`` times nothing can be left of it. ``send_error``: an errno for sendmsg, or 0.
+    ``orphans``: addresses whose removal was refused: nobody may know of them any more.
     """
 
     def __init__(self, cards: Mapping[str, Card]) -> None:
@@ -41,11 +45,15 @@ class Kernel:
         }
         self.virtual: dict[str, set[Address]] = {name: set() for name in cards}
         self.refuses_addresses = False
+        self.looks_since_refusal = LOOKS
+        self.orphans: set[tuple[str, Address]] = set()
         self.send_error = 0
         self._made = len(cards)
 
     def add(self, interface: str, address: Address) -> bool:
         """Put a virtual address on an interface; returns whether it is there now."""
+        if self.refuses_addresses:
+            self.looks_since_refusal = 0
         if self.refuses_addresses or interface not in self.links:
             return False
         self.virtual[interface].add(address)
@@ -54,13 +62,22 @@ class Kernel:
     def remove(self, interface: str, address: Address) -> bool:
         """Take a virtual address from an interface; returns whether it is gone now."""
         if self.refuses_addresses and interface in self.links:
+            self.looks_since_refusal = 0
+            self.orphans.add((interface, address))
             return False
+        self.orphans.discard((interface, address))
         self.virtual.get(interface, set()).discard(address)
         return True
 
     def take_away(self, interface: str, address: Address) -> None:
         """Have somebody else remove a virtual address."""
         self.virtual[interface].discard(address)
+
+    def purge(self) -> None:
+        """Remove what an earlier run has left, whatever it was configured to; its mark (IFA_PROTO) tells."""
+        for name, left in self.virtual.items():
+            for address in tuple(left):
+                self.remove(name, address)
 
     def has(self, interface: str, address: Address) -> bool:
         """Return whether a virtual address is on an interface."""

@@ -114,7 +114,7 @@ class Lan:
         self.events += 1
         after = DEAD if isinstance(fault, Kill) else ""
         self.timeline.append(Entry(self.now, getattr(fault, "node", ""), "", "fault", str(fault), after=after))
-        self.observer.happened(fault, self.now)
+        self.observer.happened(fault)
         inject(self, fault)
 
     def inject_at(self, at: float, fault: Fault) -> None:

@@ -41,7 +41,7 @@ from pyvrrp.simulation.checks import Check, Key, Outcome, checks_of, looked_at
 from pyvrrp.simulation.kernel import Kernel
 from pyvrrp.simulation.sending import advertise
 from pyvrrp.simulation.station import NEVER, Station
-from pyvrrp.simulation.work import begin_work, left_behind, mend
+from pyvrrp.simulation.work import begin_work, compare, mend
 from pyvrrp.wire import ipv4, ipv6
 from pyvrrp.wire.packet import MalformedPacketError
 
@@ -69,7 +69,7 @@ class Node:
         self.kernel = kernel
         self.stations: dict[str, Station] = {}
         self.ensemble = Ensemble({}, ())
-        self.alive = self.frozen = self.stopping = False
+        self.alive = self.frozen = self.stopping = self.reloading = False
         self.boot = 0
         self.clock_offset = 0.0
         self.outcomes: dict[Key, Outcome] = {}
@@ -91,6 +91,7 @@ class Node:
             return
         self.boot += 1
         self.alive, self.frozen, self.stopping = True, False, False
+        self.kernel.purge()
         self.settled = Settled(self.configuration.settings.settling)
         self.stations = {one.name: self.make_station(one) for one in self.configuration.instances}
         self.regroup()
@@ -130,11 +131,11 @@ class Node:
         waiting, self.waiting = self.waiting, []
         for arrival in waiting:
             self._hear(*arrival)
+        self.links_changed()
+        mend(self)
         postponed, self._postponed = self._postponed, []
         for call, arguments in postponed:
             call(*arguments)
-        self.links_changed()
-        mend(self)
 
     def _end_if_done(self) -> None:
         if self.stopping and not any(station.acts for station in self.stations.values()):
@@ -254,6 +255,7 @@ class Node:
         for station in self._listening.get((interface, family, number), ()):
             if not station.hears(packet):
                 continue
+            self.lan.observer.hears(station)
             try:
                 found = station.reception.accept(packet, station.machine.source, self.lan.now + self.clock_offset)
             except RejectedError as wrong:
@@ -316,6 +318,7 @@ class Node:
         if not station.started and not tracking.undecided(instance, known, group):
             station.started = True
             self.dispatch(name, Startup(max(0.0, self._listens_until - self.lan.now)))
+        self.lan.observer.tracked(self, station, known)
 
     # --- Checks ---------------------------------------------------------------------------------------------------
 
@@ -350,9 +353,9 @@ class Node:
         if self.stopping:
             return
         self.lan.events += 1
-        left_behind(self)
+        self.lan.observer.compared(self)
+        compare(self)
         self.call_later(CHECK, self._compare)
-        self.lan.observer.handled(self)
 
     def set_aside(self, station: Station, cause: str) -> None:
         """Put a router into FAULT for a while, each time for a longer one, then let it try again."""

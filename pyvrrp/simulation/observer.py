@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pyvrrp.model import VirtualAddress
+    from collections.abc import Mapping
+
     from pyvrrp.protocol.effects import Effect
     from pyvrrp.protocol.reception import RejectedError
+    from pyvrrp.simulation.checks import Key
     from pyvrrp.simulation.faults import Fault
     from pyvrrp.simulation.node import Node
     from pyvrrp.simulation.station import Station
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 class Observer:
     """Sees a LAN. ``node.lan.now`` is when."""
 
-    def happened(self, fault: Fault, at: float) -> None:
+    def happened(self, _fault: Fault) -> None:
         """A fault is injected, or healed."""
 
     def booted(self, node: Node) -> None:
@@ -35,14 +37,26 @@ class Observer:
     def sent(self, node: Node, station: Station, priority: int, frames: list[bytes]) -> None:
         """An advertisement has left."""
 
+    def hears(self, station: Station) -> None:
+        """A packet that may be for a router is about to be looked at."""
+
     def rejected(self, node: Node, station: Station, packet: Packet, wrong: RejectedError) -> None:
         """A packet has been refused."""
 
-    def announced(self, node: Node, station: Station, addresses: list[VirtualAddress], rounds: int) -> None:
-        """Gratuitous ARP, or its like in IPv6, has left for these addresses."""
+    def announced(self, node: Node, station: Station) -> None:
+        """Gratuitous ARP, or its like in IPv6, has left for what a router holds."""
 
     def worked(self, node: Node, station: Station) -> None:
         """One act on addresses, announcements or notifications is done."""
+
+    def tracked(self, node: Node, station: Station, known: Mapping[Key, bool | int | None]) -> None:
+        """A router has been brought up to what trackers and links say."""
+
+    def compared(self, node: Node) -> None:
+        """Every few seconds, before the daemon compares what the kernel holds with what the states say."""
+
+    def reloaded(self, node: Node) -> None:
+        """The daemon of a node goes on with another configuration."""
 
     def handled(self, node: Node) -> None:
         """An event is over, with all of its effects."""

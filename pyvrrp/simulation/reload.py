@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 def reload(node: Node, after: Configuration) -> None:
     """Have the daemon of ``node`` go on with another configuration; one that does not run has it at its start."""
-    if not node.alive or node.frozen or node.stopping:
+    if node.frozen:
+        node.call_later(0.0, reload, node, after)  # the signal waits
+        return
+    if not node.alive or node.stopping:
         node.configuration = after
         return
+    node.reloading = True
     change = difference(node.configuration, after)
     for station in node.stations.values():
         if station.is_master:
@@ -43,8 +47,10 @@ def reload(node: Node, after: Configuration) -> None:
     for who, effect in node.ensemble.settle(node.lan.now):
         node.carry_out(who, effect)
     node.links_changed()
+    node.reloading = False
     for station in node.stations.values():
         node.arm(station)
+    node.lan.observer.reloaded(node)
     node.lan.observer.handled(node)
 
 

@@ -35,13 +35,14 @@ Act = AddAddresses | RemoveAddresses | Announce | Notify | Restore | Change
 """What is done behind the advertisements, in the order in which it was asked."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Station:
     """One virtual router of a node.
 
     ``acts``: what its worker has still to do. ``held``: the addresses that it has put into the kernel. ``due``: when
     its timer is entered for. ``failures``: advertisements in a row that did not leave. ``aside``: why it cannot serve
     for a while, for the ``times_aside``-th time. ``mended_at``: when addresses were put back lately.
+    ``stray``: it had addresses at the last look without being Master. ``given_up``: its addresses are to be removed.
     """
 
     machine: VirtualRouter
@@ -58,6 +59,7 @@ class Station:
     times_aside: int = 0
     mended_at: list[float] = field(default_factory=list)
     stray: bool = False
+    given_up: bool = False
 
     @classmethod
     def of(cls, machine: VirtualRouter) -> Station:

@@ -25,6 +25,8 @@ FIGHT, FIGHT_TIME = 20, 60.0
 
 def begin_work(node: Node, station: Station, act: Act) -> None:
     """Have ``act`` done behind all that was asked for before."""
+    if isinstance(act, AddAddresses | RemoveAddresses):
+        station.given_up = isinstance(act, RemoveAddresses)
     station.acts.append(act)
     if len(station.acts) == 1:
         node.call_later(node.lan.act_time(), _work, node, station)
@@ -41,16 +43,18 @@ def _work(node: Node, station: Station) -> None:
 
 def _do(node: Node, station: Station, act: Act) -> None:
     match act:
+        case RemoveAddresses():
+            _drop(node, station, station.carried)
+        case AddAddresses() | Announce() | Restore() if station.given_up:
+            pass  # another router has the addresses by now: whoever is late must not say otherwise
         case AddAddresses():
             station.held = []
             _set(node, station, station.carried)
-        case RemoveAddresses():
-            _drop(node, station, station.carried)
         case Announce(rounds):
             _announce(node, station, station.held, rounds)
         case Restore():
-            lost = [one for one in station.held if one.tracked and not _is_there(node, station, one)]
-            back = [one for one in lost if node.kernel.add(station.interface_of(one), one.ip)]
+            back = [one for one in _lost(node, station) if node.kernel.add(station.interface_of(one), one.ip)]
+            station.held += [one for one in back if one not in station.held]
             _announce(node, station, back, station.instance.garp.repeat)
         case Change(before, after):
             old, new = (*before.addresses, *before.excluded), (*after.addresses, *after.excluded)
@@ -77,7 +81,7 @@ def _announce(node: Node, station: Station, addresses: list[VirtualAddress], rou
     reached = [one for one in addresses if _may_send(node, station.interface_of(one))]
     if reached and rounds:
         node.lan.announced(node, station, reached)
-        node.lan.observer.announced(node, station, reached, rounds)
+        node.lan.observer.announced(node, station)
 
 
 def _may_send(node: Node, interface: str) -> bool:
@@ -89,13 +93,19 @@ def _is_there(node: Node, station: Station, address: VirtualAddress) -> bool:
     return node.kernel.has(station.interface_of(address), address.ip)
 
 
+def _lost(node: Node, station: Station) -> list[VirtualAddress]:
+    """Return what should be in the kernel and is not: taken away by somebody, or refused when it was added."""
+    should_be = station.carried if station.is_master else ()
+    able = [one for one in should_be if one.tracked and station.interface_of(one) in node.kernel.links]
+    return [one for one in able if one not in station.held or not _is_there(node, station, one)]
+
+
 def mend(node: Node) -> None:
     """Put back what somebody has taken away: the kernel has told of it."""
     if not node.alive or node.frozen or node.stopping:
         return
     for station in node.stations.values():
-        tracked = (one for one in station.held if one.tracked and station.interface_of(one) in node.kernel.links)
-        if any(not _is_there(node, station, one) for one in tracked):
+        if any(one in station.held for one in _lost(node, station)):
             begin_work(node, station, Restore())
             _count(node, station)
 
@@ -108,11 +118,13 @@ def _count(node: Node, station: Station) -> None:
         node.set_aside(station, "somebody takes its addresses away")
 
 
-def left_behind(node: Node) -> None:
-    """Take away what a router that is no master still has in the kernel, if it was there at two looks."""
-    mend(node)
+def compare(node: Node) -> None:
+    """Put back what a master lacks; take away what any other router has still in the kernel at the second look."""
+    node.kernel.looks_since_refusal += 1
     due = {one.ip for station in node.stations.values() if station.is_master for one in station.carried}
     for station in node.stations.values():
+        if _lost(node, station):
+            begin_work(node, station, Restore())
         astray = [one for one in station.carried if one.ip not in due and _is_there(node, station, one)]
         is_stray = bool(astray) and station.started and not station.is_master
         if is_stray and station.stray:

@@ -3,7 +3,8 @@
 S1 addresses only while master; S3 who may advertise; S5 with which priority; S7 no early takeover; S8 yield at once;
 S9 preemption; S10 announcements; S11 timers; S12 groups move as one; S13 pure priority; S15 idempotent reload; S16 no
 clock but the one given; S19 notifications are the transitions; S20 listen after a stall. The first group is in
-``judged_router.py``, checked after every event. L1 one master; L2 takeover in time; L3 after a heal; L4 no flaps.
+``pyvrrp/simulation/judged_router.py``, checked after every event.
+L1 one master; L2 takeover in time; L3 after a heal; L4 no flaps.
 
 A failing story is printed in full, as the shortest list of events that still fails. The stories are the same in every
 run; ``INVARIANT_STORIES=20000`` has so many new ones told by each test, and a failure prints what brings it back.
@@ -21,7 +22,6 @@ from typing import TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judged_router import JudgedRouter
 
 from pyvrrp.model import Address, GratuitousArp, Instance, SyncGroup, Tracked, TrackerKind
 from pyvrrp.protocol.effects import GroupTransitioned, Notify, NotifyGroup, SendAdvertisement
@@ -36,7 +36,6 @@ from pyvrrp.protocol.events import (
     Shutdown,
     SourceChanged,
     Startup,
-    SyncToBackup,
     TakeOver,
     Tick,
 )
@@ -45,6 +44,7 @@ from pyvrrp.protocol.machine import VirtualRouter
 from pyvrrp.protocol.states import Fault, Master
 from pyvrrp.protocol.timers import master_down_interval, skew_time
 from pyvrrp.protocol.tracking import effective_priority
+from pyvrrp.simulation.judged_router import JudgedRouter
 from pyvrrp.wire.advertisement import Advertisement
 
 NOW = 1000.0
@@ -595,4 +595,4 @@ def test_the_judge_finds_a_router_that_breaks_the_rules() -> None:
     router.handle(Startup(), NOW)
     router.has_addresses = True
     with pytest.raises(AssertionError, match="S1"):
-        router.handle(SyncToBackup("G1", "V2"), NOW)
+        router.handle(FaultRaised("script chk"), NOW)

@@ -1,0 +1,26 @@
+"""docs/reliability.md says what the runs have recorded, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from reliability import PAGE, RECORD, record, rendered, sections
+
+
+def test_the_page_is_what_was_recorded() -> None:
+    page, told = PAGE.read_text(), json.loads(RECORD.read_text())
+    assert page == rendered(page, told), "render it: python tests/support/reliability.py"
+    assert sorted(sections(page)) == sorted(told), "a section without a record, or a record without a section"
+
+
+def test_a_record_needs_its_section() -> None:
+    with pytest.raises(KeyError, match="has no section nowhere"):
+        record("nowhere", ["a"], [["b"]], "nobody")
+
+
+def test_a_section_is_a_table_between_its_markers() -> None:
+    page = "before\n<!-- recorded: one -->\nold\n<!-- end -->\nafter\n"
+    told = {"one": {"by": "./run it", "columns": ["a", "b"], "rows": [["1", "2"]]}}
+    expected = "\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\nMade by `./run it`.\n\n"
+    assert rendered(page, told) == f"before\n<!-- recorded: one -->\n{expected}<!-- end -->\nafter\n"
