@@ -2,8 +2,8 @@
 
 Laws: machine, trackers and packets are the daemon's own; time jumps from event to event. The same words bring the same
 story: what is left to chance comes from ``--seed``. Nothing is read but the files, and nothing written but what
-``--svg`` names. Exit status: 0 it was simulated; 2 a file is no configuration; 64 a command line that makes no sense;
-73 the picture cannot be written (sysexits.h).
+``--svg`` names. Exit status: 0 it was simulated; 1 the picture cannot be written; 2 a file is no configuration, or the
+command line makes no sense.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pyvrrp.simulation.lan import Lan
 from pyvrrp.simulation.medium import Conditions
 from pyvrrp.simulation.timeline import render
 
-EXIT_CANNOT_WRITE = 73
+EXIT_CANNOT_WRITE = 1
 LONGEST = 86400.0
 """Seconds that can be simulated: a day of two routers takes some ten seconds."""
 
@@ -57,7 +57,7 @@ def _epilog() -> str:
         "",
         "FILE may be NAME=FILE: the name of the router. TIME is 5s, 500ms, 2m; a bare number is seconds.",
         "",
-        "exit status: 0 simulated; 2 a file is no configuration; 64 a wrong command line; 73 the SVG cannot be written",
+        "exit status: 0 simulated; 1 the SVG cannot be written; 2 a file is no configuration, or a wrong command line",
     ))  # fmt: skip
 
 

@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hakit.diagnosis import Finding, Level
-from pyvrrp.doctor import alone, consequences, together
+from pyvrrp.doctor import alone, consequences, daemon_says, here, managed, together
+from pyvrrp.doctor.machine import Machine
 from pyvrrp.doctor.node import Node
 from pyvrrp.doctor.routers import Shared, shared_routers
 from pyvrrp.doctor.trials import Trial, try_all
 
-RULES = (*consequences.RULES, *together.RULES, *alone.RULES)
+LIVE = (here, managed, daemon_says)
+"""What is looked for on the machine itself."""
+RULES = (*consequences.RULES, *together.RULES, *alone.RULES, *(rule for room in LIVE for rule in room.RULES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,12 @@ def examine(nodes: Sequence[Node]) -> Examination:
     found += [*peace, *consequences.examine_trials(nodes, trials)]
     found += consequences.examine_disaster(nodes, tried) if not peace else []
     return Examination(tuple(found), trials)
+
+
+def examine_here(node: Node, machine: Machine) -> Iterator[Finding]:
+    """Yield what is wrong with ``machine``, on which ``node`` is to run."""
+    for room in LIVE:
+        yield from room.examine(node, machine)
 
 
 def trials_as_text(trials: Sequence[Trial]) -> str:

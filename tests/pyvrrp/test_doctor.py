@@ -293,9 +293,9 @@ def test_a_list_reads_as_a_person_would_say_it() -> None:
 
 
 def test_the_list_of_rules_is_the_one_in_the_documentation() -> None:
-    shown = ROOT / "docs" / "reference" / "doctor.md"
+    shown = ROOT / "docs" / "reference" / "pyvrrp-doctor.md"
     assert shown.read_text() == examination.as_markdown(), (
-        "run: .venv/bin/python -m pyvrrp.doctor.examination > docs/reference/doctor.md"
+        "run: .venv/bin/python -m pyvrrp.doctor.examination > docs/reference/pyvrrp-doctor.md"
     )
 
 
@@ -359,14 +359,14 @@ def test_what_a_file_accepts_in_a_comment_is_counted_and_not_told(
         (["l b=a.conf"], "'l b' cannot be the name of a router: letters, digits and _.- as in lb1=a.conf"),
     ],
 )
-def test_a_line_that_makes_no_sense_is_one_error_and_status_64(
+def test_a_line_that_makes_no_sense_is_one_error_and_status_2(
     words: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
         status = cli.main(["doctor", *words])
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else -1
-    assert status == 64
+    assert status == 2
     assert told in capsys.readouterr().err
 
 
