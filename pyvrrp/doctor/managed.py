@@ -49,7 +49,9 @@ def examine(node: Node, machine: Machine) -> Iterator[Finding]:
 
 def _networkd(node: Node, instance: Instance, managed: Managed) -> Iterator[Finding]:
     keeps = setting(managed.text, "Network", "KeepConfiguration").lower()
-    if setting(managed.text, "Link", "Unmanaged").lower() in TRUE or keeps in {*TRUE, "static"}:
+    # An address with a lifetime, which ours have by their lease, is a dynamic one to networkd: static does not keep it.
+    enough = TRUE if instance.vip_lease is not None else {*TRUE, "static"}
+    if setting(managed.text, "Link", "Unmanaged").lower() in TRUE or keeps in enough:
         return
     addresses = listed(one.ip for one in (*instance.addresses, *instance.excluded))
     yield node.finding(

@@ -133,7 +133,7 @@ def test_an_address_that_does_not_move_is_explained_by_the_machine_that_does_not
 
 
 def test_what_a_killed_daemon_has_left_behind_is_found(pair: Pair) -> None:
-    pair.start("left", "pyvrrp", whole(instance(150)))
+    pair.start("left", "pyvrrp", whole(instance(150, "vip_lease off")))
     pair.until_held_by("left", within=10)
     left = pair.host("left")
     left.kill_service("keepalived", 9)
