@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 import random
 import socket
 import statistics
@@ -21,6 +22,8 @@ from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly, r
 
 SEED = 20261126
 MIB = 1 << 20
+BULK = int(os.environ.get("BULK", "48"))
+"""MiB of one connection in each direction; ``BULK=10240`` in the environment makes it 10 GiB."""
 
 
 class Ledger:
@@ -117,6 +120,56 @@ def test_over_every_pair_of_families_every_byte_arrives_and_is_counted(tmp_path:
             for row in ("s", "BACKEND"):
                 for column in ("stot", "bin", "bout"):
                     assert running.row(family, row)[column] == running.row(family)[column]
+
+
+def stream(peer: socket.socket, count: int) -> None:
+    """Send so many MiB, no two of which are the same, and the end."""
+    block = bytearray(random.Random(SEED).randbytes(MIB))  # noqa: S311 - as above
+    for number in range(count):
+        block[:8] = number.to_bytes(8, "big")
+        peer.sendall(block)
+    peer.shutdown(socket.SHUT_WR)
+
+
+def expected_digest(count: int) -> bytes:
+    """Return the digest of what ``stream`` sends."""
+    digest, block = hashlib.sha256(), bytearray(random.Random(SEED).randbytes(MIB))  # noqa: S311 - as above
+    for number in range(count):
+        block[:8] = number.to_bytes(8, "big")
+        digest.update(block)
+    return digest.digest()
+
+
+def digest_of(peer: socket.socket) -> bytes:
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(MIB))
+    while count := peer.recv_into(buffer):
+        digest.update(buffer[:count])
+    return digest.digest()
+
+
+@pytest.mark.timeout(600)
+def test_a_bulk_arrives_in_order_in_both_directions_at_once(tmp_path: Path) -> None:
+    got: list[bytes] = []
+
+    def script(peer: socket.socket) -> None:
+        sender = threading.Thread(target=stream, args=(peer, BULK))
+        sender.start()
+        got.append(digest_of(peer))
+        sender.join()
+
+    with (
+        ScriptedServer(script) as peer,
+        relaying(tmp_path, {"l": f"server s 127.0.0.1:{peer.port}"}) as running,
+        running.connect() as client,
+    ):
+        sender = threading.Thread(target=stream, args=(client, BULK))
+        sender.start()
+        down = digest_of(client)
+        sender.join()
+        until(lambda: len(got) == 1, "the server has it all")
+        assert [down, *got] == [expected_digest(BULK)] * 2
+        row = running.row()
+        assert (int(row["bin"]), int(row["bout"])) == (BULK * MIB, BULK * MIB)
 
 
 @pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2"])
