@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
 STOP_LIMIT = 2.0
 """Seconds within which workers must have ended their connections when told to stop."""
+READ_LIMIT = 0.5
+"""Seconds for which the rates wait for what the kernel has counted."""
 SHORT_LIFE = 1.0
 """A worker that dies sooner than this many seconds after its start has died young."""
 MISFORTUNES = 5
@@ -363,7 +365,7 @@ class Generation:
         while True:
             await asyncio.sleep(1.0)
             if self.kernel is not None:
-                await self.kernel.read()
+                await self.kernel.read(READ_LIMIT)
             self._rates.sample()
             self._idleness.sample(worker.pid for worker in self.workers.values())
             for worker in tuple(self.workers.values()):

@@ -2,12 +2,15 @@
 
 Laws: started with ``python -m tcpbalancer.kernel.executor``, it meets neither clients nor servers nor operators. It is
 told what must stand, never how: rules are made here, of values that were looked at. CAP_NET_ADMIN is all that it keeps
-(capabilities(7)), and what the two programs get. It does one request after the other, a line of JSON each, and answers
-each. When its supervisor is gone, however that went, it takes the rules and the connections away and ends.
+(capabilities(7)), and what the two programs get. Requests and answers are a line of JSON each, with the same number.
+It does one request after the other; a look at all connections, of which there may be a million, goes on beside the
+others, so that no change of rules waits for it. When its supervisor is gone, however that went, it takes the rules and
+the connections away and ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -58,20 +62,29 @@ class Executor:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._standing = Wanted()
+        self._one_answer = threading.Lock()
 
     def serve(self, requests: Iterable[bytes], replies: Answers) -> None:
         """Do what is asked until ``end`` or until nobody asks any more."""
         for line in requests:
             request = json.loads(line)
-            try:
-                reply = self._do(**request)
-            except (ToolError, ValueError, OSError) as problem:
-                reply = {"problem": str(problem)}
-            replies.write(json.dumps(reply).encode() + b"\n")
-            replies.flush()
+            if request["do"] == "look":
+                threading.Thread(target=self._answer, args=(replies, request), daemon=True).start()
+            else:
+                self._answer(replies, request)
             if request["do"] == "end":
                 return
         self.end()
+
+    def _answer(self, replies: Answers, request: dict[str, Any]) -> None:
+        number = request.pop("number")
+        try:
+            reply = self._do(**request)
+        except (ToolError, ValueError, OSError) as problem:
+            reply = {"problem": str(problem)}
+        with self._one_answer, contextlib.suppress(OSError):  # whoever has asked may have gone
+            replies.write(json.dumps({"number": number, **reply}).encode() + b"\n")
+            replies.flush()
 
     def _do(self, do: str, **details: Any) -> dict[str, Any]:
         match do:
@@ -171,7 +184,7 @@ def main(arguments: list[str]) -> None:
             if identity.uid is not None:
                 lend(RIGHT)()
         except (PrivilegeError, OSError) as problem:
-            stream.write(json.dumps({"problem": str(problem)}).encode() + b"\n")
+            stream.write(json.dumps({"number": 0, "problem": str(problem)}).encode() + b"\n")
             return
         try:
             Executor(Daemon(int(number))).serve(stream, stream)

@@ -1,13 +1,14 @@
 """The executor as its supervisor sees it: a process that is asked and answers.
 
-Laws: one request at a time. One that is not answered in time, or whose answer is that it was not done, is a
-KernelError; the process is ended if nothing more can be expected of it.
+Laws: a request that is not answered in time, or whose answer is that it was not done, is a KernelError; the process is
+ended if nothing more can be expected of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -20,7 +21,7 @@ from tcpbalancer.model.process import Identity
 
 PATIENCE = 15.0
 """Seconds for an answer: a machine under load may need some for a table of a million connections."""
-LAST_PATIENCE = 2.0
+LAST_PATIENCE = 10.0
 """Seconds for its end, once nobody asks any more."""
 LONGEST = 1 << 26
 """Bytes of an answer."""
@@ -36,8 +37,10 @@ class ExecutorProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._numbers = itertools.count()
+        self._questions: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
     @property
     def is_alive(self) -> bool:
@@ -51,9 +54,10 @@ class ExecutorProcess:
 
     async def start(self, number: int, claimed: socket.socket, identity: Identity) -> None:
         """Start the process; raises KernelError."""
-        self._reader, self._writer = await asyncio.open_connection(
-            sock=self._launch(number, claimed, identity), limit=LONGEST
-        )
+        ours = self._launch(number, claimed, identity)
+        reader, self._writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
+        self._numbers = itertools.count()
+        self._reading = asyncio.create_task(self._read(reader))
 
     def _launch(self, number: int, claimed: socket.socket, identity: Identity) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -75,25 +79,38 @@ class ExecutorProcess:
 
     async def ask(self, do: str, **details: Any) -> dict[str, Any]:
         """Have something done and return the answer; raises KernelError."""
-        if self._reader is None or self._writer is None:
+        if self._writer is None:
             raise KernelError("the process for the rules is not there")
+        number, answered = next(self._numbers), asyncio.get_running_loop().create_future()
+        self._questions[number] = answered
         try:
             async with asyncio.timeout(PATIENCE):
-                self._writer.write(json.dumps({"do": do, **details}).encode() + b"\n")
+                self._writer.write(json.dumps({"number": number, "do": do, **details}).encode() + b"\n")
                 await self._writer.drain()
-                line = await self._reader.readline()
+                answer: dict[str, Any] = await answered
         except TimeoutError:
             self.kill()
             raise KernelError(f"the process for the rules has not answered within {PATIENCE:g} s") from None
         except OSError:
-            line = b""
-        if not line:
             self.kill()
-            raise KernelError("the process for the rules has ended")
-        answer: dict[str, Any] = json.loads(line)
+            raise KernelError("the process for the rules has ended") from None
+        finally:
+            self._questions.pop(number, None)
         if "problem" in answer:
             raise KernelError(answer["problem"])
         return answer
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        """Give each answer to whoever has asked; in the end nobody gets any more."""
+        with contextlib.suppress(OSError):
+            while line := await reader.readline():
+                answer = json.loads(line)
+                answered = self._questions.get(answer["number"])
+                if answered is not None and not answered.done():
+                    answered.set_result(answer)
+        for answered in self._questions.values():
+            if not answered.done():
+                answered.set_exception(BrokenPipeError())
 
     def close(self) -> None:
         """Ask nothing any more: it takes away what it has not taken away yet, and ends."""
@@ -115,4 +132,4 @@ class ExecutorProcess:
         if self._writer is not None:
             self._writer.close()
             self._writer.transport.abort()
-            self._reader = self._writer = None
+            self._writer = None

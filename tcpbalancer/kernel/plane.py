@@ -85,6 +85,8 @@ class Plane:
         self._woken = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._working: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     # -- generations ------------------------------------------------------------------------------------------------
 
@@ -96,8 +98,9 @@ class Plane:
         if problems := [*missing(served.configuration)] if wants_any else []:
             names = ", ".join(f"'{frontend.name}'" for frontend in relayed(served.configuration))
             raise KernelError("\n".join(f"the kernel cannot relay {names}: {problem}" for problem in problems))
-        await self.read()  # what was counted until now belongs to the generation that served until now
         async with self._one_at_a_time:
+            if self._served is not None:
+                await self._try(self._read())  # what was counted until now belongs to who has served until now
             before = self._leave()
             self._enter(served)
             try:
@@ -110,8 +113,7 @@ class Plane:
                 else:
                     self._enter(before)
                 raise
-        if not self._tasks:
-            self._spawn(self._work())
+        self._working = self._working or self._spawn(self._work())
 
     def _enter(self, served: Served) -> None:
         self._served = served
@@ -252,7 +254,7 @@ class Plane:
     def _settle(self, wanted: Wanted) -> None:
         served = self._served
         assert served is not None
-        is_news, self._standing = wanted != self._standing, wanted
+        before, self._standing = self._standing, wanted
         seats = {
             (backend.backend.name, server.server.name): (origin(server.origin), server.place)
             for backend in served.watch.backends
@@ -261,9 +263,10 @@ class Plane:
         self._blocks = blocks_of(served.configuration, served.memory.layout, seats, self._numbers)
         if served.memory.layout.kernel:
             self._books.enter_open(served.memory, self._blocks, self._open)
-        if is_news:
-            turns = {one.title: len(one.turns[0]) + len(one.turns[1]) for one in wanted.entrances.values()}
-            self._hub.publish("kernel", action="changed", entrances=len(turns), turns=sum(turns.values()))
+        for number, entrance in wanted.entrances.items():
+            if entrance != before.entrances.get(number):
+                turns = sum(map(len, entrance.turns))
+                self._hub.publish("kernel", action="changed", frontend=entrance.title, turns=turns)
 
     async def _begin(self, wanted: Wanted) -> None:
         """Start the process that knows nft; if one has ended, another one puts back what it had put there."""
@@ -291,11 +294,18 @@ class Plane:
 
     # -- counters ---------------------------------------------------------------------------------------------------
 
-    async def read(self) -> None:
-        """Catch up with what could not be done before, and enter what the kernel has counted; once a second."""
+    async def read(self, limit: float | None = None) -> None:
+        """Enter what the kernel has counted; once a second. What takes longer than ``limit`` goes on by itself."""
+        if self._reading is None or self._reading.done():
+            self._reading = self._spawn(self._read_and_look())
+        await asyncio.wait({self._reading}, timeout=limit)
+
+    async def _read_and_look(self) -> None:
         async with self._one_at_a_time:
             if self._served is not None:
                 await self._try(self._read())
+        if self._served is not None and time.monotonic() >= self._next_look:
+            await self._try(self._look())
 
     async def _read(self) -> None:
         await self._catch_up()
@@ -304,21 +314,25 @@ class Plane:
         answer = await self._executor.ask("read")
         if served.memory.layout.kernel:
             self._books.enter(served.memory, self._blocks, counts(answer["listing"]), time.monotonic())
-        if time.monotonic() >= self._next_look:
-            await self._look()
 
     async def _look(self) -> None:
-        """See how many connections there are, and forget the ways that nothing leads to and nobody is on."""
-        served, began = self._served, time.monotonic()
-        assert served is not None
+        """See how many connections there are; changes of the rules do not wait for that."""
+        began = time.monotonic()
         answer = await self._executor.ask("look")
         self._next_look = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
         self._open = {int(number): count for number, count in answer["open"].items()}
-        if served.memory.layout.kernel:
-            self._books.enter_open(served.memory, self._blocks, self._open)
+        async with self._one_at_a_time:
+            served = self._served
+            if served is not None:
+                if served.memory.layout.kernel:
+                    self._books.enter_open(served.memory, self._blocks, self._open)
+                await self._sweep(served)
+
+    async def _sweep(self, served: Served) -> None:
+        """Forget the ways that nothing leads to and on which nobody was seen, two looks in a row."""
         led = {number for one in self._standing.entrances.values() for turns in one.turns for number in turns}
         empty = {number for number in self._standing.ways if number not in self._open and number not in led}
-        gone, self._empty = empty & self._empty, empty  # nobody has been there for two looks
+        gone, self._empty = empty & self._empty, empty
         await self._apply(gone)
         if gone := gone - self._standing.ways.keys():
             await self._executor.ask("forget", numbers=sorted(gone))
@@ -331,14 +345,17 @@ class Plane:
 
     async def _drain(self) -> None:
         """Let nobody in any more, and end when the last connection has ended."""
-        self._closed = True
-        self._wake()
+        self._closed = self._stale = True
+        async with self._one_at_a_time:
+            await self._try(self._catch_up())
+        if self._reading is not None:
+            await asyncio.wait({self._reading})  # it may have looked when there still was an entrance
         while True:
-            await asyncio.sleep(DRAIN_PAUSE)
             self._next_look = 0.0
             await self.read()
-            if not self._open:
+            if not self._open and not self._told:
                 break
+            await asyncio.sleep(DRAIN_PAUSE)
         await self._end()
 
     async def _end(self) -> None:
@@ -366,7 +383,8 @@ class Plane:
             self.ended.set_result(0)
             self._hub.publish("kernel", action="ended")
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

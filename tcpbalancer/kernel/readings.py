@@ -62,11 +62,11 @@ def counts(listing: str) -> Counts:
             one["set"]["name"]: one["set"].get("elem", ()) for one in json.loads(listing)["nftables"] if "set" in one
         }
         for entry in (one["elem"] for one in sets["arrivals"]):
-            arrivals[_number(entry["val"])] = entry["counter"]["packets"]
+            arrivals[_number(_integer(entry["val"]))] = entry["counter"]["packets"]
         for entry in (one["elem"] for one in sets["traffic"]):
             mark, direction, octet = entry["val"]["concat"]
-            row = Row(direction == "reply", octet, entry["counter"]["packets"], entry["counter"]["bytes"])
-            traffic.setdefault(_number(mark), []).append(row)
+            row = Row(direction == "reply", _integer(octet), entry["counter"]["packets"], entry["counter"]["bytes"])
+            traffic.setdefault(_number(_integer(mark)), []).append(row)
     except (KeyError, TypeError) as wrong:
         raise ValueError(f"not what nft lists: {wrong!r}") from None
     return Counts(arrivals, traffic)
@@ -76,6 +76,11 @@ def open_connections(listing: bytes) -> dict[int, int]:
     """Return how many connections each way has, from what ``conntrack -L`` lists of this daemon's marks."""
     found = Counter(int(mark) for state, mark in _CONNECTION.findall(listing) if state in OPEN)
     return {_number(mark): count for mark, count in found.items()}
+
+
+def _integer(value: int | str) -> int:
+    """Return a number that nft may also have written as text (``0x80``)."""
+    return int(value, 0) if isinstance(value, str) else value
 
 
 def _number(mark: int) -> int:

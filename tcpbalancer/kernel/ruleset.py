@@ -144,11 +144,11 @@ def _new_way(number: int, way: Way) -> Iterator[str]:
     address = f"[{way.address}]" if way.family == 6 and way.port else way.address
     target = f"{address}:{way.port}" if way.port else address
     lifetime = f'ct timeout set "{_timeout_name(_lifetime(way))}" ' if _lifetime(way) else ""
+    rule = f"add rule {{table}} server-{number}"
     yield f"add chain {{table}} server-{number}"
-    yield (
-        f"add rule {{table}} server-{number} {lifetime}ct mark set {{mark}} update @arrivals {{{{ ct mark counter }}}} "
-        f'meta l4proto tcp dnat {protocol} to {target} comment "{way.title}"'
-    )
+    # Two rules: whoever finds no room to be counted in is led on all the same.
+    yield f'{rule} {lifetime}ct mark set {{mark}} update @arrivals {{{{ ct mark counter }}}} comment "{way.title}"'
+    yield f"{rule} meta l4proto tcp dnat {protocol} to {target}"
     if way.source:
         yield f"add element {{table}} sources{way.family} {{{{ {{mark}} : {way.source} }}}}"
 
@@ -193,18 +193,17 @@ def _timeout(lifetime: _Lifetime) -> str:
 
 def _entrance(number: int, entrance: Entrance, *, is_new: bool) -> Iterator[str]:
     """Yield the rules of an entrance: whose turn it is, family by family; who finds no server is refused."""
+    rule = f"add rule {{table}} entrance-{number}"
     yield f"add chain {{table}} entrance-{number}" if is_new else f"flush chain {{table}} entrance-{number}"
     for family, turns in zip((4, 6), entrance.turns, strict=True):
         if turns:
             slots = ", ".join(f"{slot} : goto server-{way}" for slot, way in enumerate(turns))
             yield (
-                f"add rule {{table}} entrance-{number} meta nfproto {_FAMILY[family]} "
+                f"{rule} meta nfproto {_FAMILY[family]} "
                 f'{_choice(entrance, family, len(turns))} vmap {{{{ {slots} }}}} comment "{entrance.title}"'
             )
-    yield (
-        f"add rule {{table}} entrance-{number} meta l4proto tcp ct mark set {{mark}} "
-        f'update @arrivals {{{{ ct mark counter }}}} reject with tcp reset comment "{entrance.title}"'
-    )
+    yield f"{rule} ct mark set {{mark}} update @arrivals {{{{ ct mark counter }}}}"
+    yield f"{rule} meta l4proto tcp reject with tcp reset"
 
 
 def _choice(entrance: Entrance, family: int, count: int) -> str:

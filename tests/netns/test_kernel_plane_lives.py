@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from kernel_lab import FRONT, HEAD, PORT, TABLE, KernelLab, echoes, is_reset, listen, servers
+from kernel_lab import FRONT, HEAD, PORT, STATS, TABLE, KernelLab, echoes, is_reset, listen, servers
 from tcp_peers import PATIENCE
 
 from halab.wait import poll
@@ -29,6 +29,10 @@ def lab(standing: KernelLab) -> Iterator[KernelLab]:
     assert not [name for name in standing.tables() if name.startswith("tcpbalancer")]
     for server in standing.servers.values():
         server.begin_anew()
+
+
+ROUNDS = 6
+"""Reloads under load."""
 
 
 class Load:
@@ -63,15 +67,15 @@ def test_reloads_under_load_fail_no_connection_and_end_none(lab: KernelLab) -> N
     lab.start(listen() + servers())
     with lab.connect() as long:
         long.recv(100)
-        load = Load(lab, 8)
-        for round_ in range(10):
+        load = Load(lab, 4)
+        for round_ in range(ROUNDS):
             # The set of servers changes as well, so that the rules really are others.
             lab.reload(listen(), servers(*(("s1", "s2", "s3") if round_ % 2 else ("s1", "s2"))))
             assert echoes(long)
         load.stop()
     assert (load.failures, load.made > 100) == ([], True), load.made
     row = lab.until_row("pg", "FRONTEND", scur=0, stot=load.made + 1)
-    assert row["bin"] == str(14 * 10), "the counters go over a reload"
+    assert row["bin"] == str(14 * ROUNDS), "the counters go over a reload"
 
 
 def test_a_server_that_a_reload_removes_keeps_its_connections_and_then_nothing_is_left_of_it(lab: KernelLab) -> None:
@@ -181,6 +185,31 @@ def test_a_worker_that_is_killed_is_nothing_to_connections_that_no_process_sees(
         assert lab.names(2) == ["s1", "s1"]
 
 
+# -- several daemons ---------------------------------------------------------------------------------------------------
+
+
+def test_a_successor_takes_over_and_its_predecessor_ends_with_its_last_connection(lab: KernelLab) -> None:
+    lab.start(listen() + servers("s1"))
+    with lab.connect() as old:
+        old.recv(100)
+        load = Load(lab, 2)
+        lab.configure(listen() + servers("s2"), head=HEAD.replace(STATS, "/run/other.sock"))
+        successor = [*lab.command[:-2], "--control", "/run/other.control", "-sf", str(lab.pid("cli"))]
+        following = lab.balancer.spawn(successor)
+        try:
+            poll(lambda: set(lab.names(2)) == {"s2"}, PATIENCE, "the successor serves")
+            assert {TABLE, "tcpbalancer-2"} <= {*lab.tables()}
+            assert echoes(old)
+            load.stop()
+            assert not load.failures
+            old.close()
+            poll(lambda: TABLE not in lab.tables(), PATIENCE, "the predecessor has ended, and its table with it")
+            assert lab.names(1) == ["s2"]
+        finally:
+            following.signal(signal.SIGTERM)
+            following.wait(PATIENCE)
+
+
 # -- rights and conditions ---------------------------------------------------------------------------------------------
 
 
@@ -194,7 +223,7 @@ def test_rules_change_after_all_rights_but_one_were_given_up(lab: KernelLab) -> 
     assert {told[name] for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")} == {f"{1 << 12:016x}"}
     assert told["NoNewPrivs"] == "1"
     lab.ask("disable server pg/s1")
-    lab.until("kernel", action="changed", turns=1)
+    lab.until("kernel", action="changed", frontend="pg", turns=1)
     assert lab.names(2) == ["s2", "s2"]
 
 

@@ -34,6 +34,7 @@ MASTER = "/run/master.sock"
 TABLE = "tcpbalancer-1"
 HEAD = f"""\
 global
+    nbthread 1
     stats socket {STATS} level admin
 defaults
     timeout connect 1s
@@ -150,17 +151,17 @@ class NamedServer:
 
         return poll(look, PATIENCE, f"a connection from port {port}")
 
-    def refuse(self) -> None:
-        """Refuse further connections; those that there are go on."""
-        for listening in self._listening.values():
-            with contextlib.suppress(OSError):
-                listening.shutdown(socket.SHUT_RDWR)
-            listening.close()
-        self._listening.clear()
+    def refuse(self, port: int = PORT) -> None:
+        """Refuse further connections to a port; those that there are go on."""
+        listening = self._listening.pop(port)
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
 
     def close(self) -> None:
         """Refuse, and end what there is."""
-        self.refuse()
+        for port in tuple(self._listening):
+            self.refuse(port)
         for peer in self.peers:
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
@@ -181,7 +182,7 @@ class KernelLab:
         for server in self.servers.values():
             self._stack.callback(server.close)
         self.command = [sys.executable, "-m", "tcpbalancer.cli", "-f", CONFIGURATION, "-W", "-db", "-S", MASTER]
-        self.balancer.define(ServiceDefinition("tcpbalancer", tuple(self.command), notify=True))
+        self.balancer.define(ServiceDefinition("tcpbalancer", tuple(self.command), notify=True, patience=20.0))
         self.events = DaemonEvents(self.balancer, "/run/tcpbalancer/control.sock")
         self._stack.callback(self.events.close)
         self._marked = 0.0

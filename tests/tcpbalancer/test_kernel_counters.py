@@ -67,6 +67,8 @@ def test_counters_are_read_by_the_number_of_the_way_and_without_headers() -> Non
     assert told.payload(S1, 4) == (200_000, 7)
     assert told.payload(S2, 4) == (0, 0)
     assert Row(False, 0x50, 1, 61).payload(6) == 1
+    in_words = listing({}, [("0x03000001", "original", "0x80", 1, 53)])  # type: ignore[list-item]
+    assert counts(in_words).payload(S1, 4) == (1, 0)
 
 
 def test_a_table_in_which_nothing_was_counted_yet_reads_as_nothing() -> None:
