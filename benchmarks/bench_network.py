@@ -1,8 +1,9 @@
-"""Where the balancers are compared: a client, a balancer and a server host, and a cable between each two of them.
+"""Where the balancers are compared: a client, a server, and between them a host for each program.
 
-Laws: all programs stand on the balancer's host at the same time, each on ports of its own, and only one is given work.
-The server's side is nginx for requests, iperf3 for bulk, a real PostgreSQL for pgbench. Each program has one thread, or
-one worker process, for the data. There is no switch: a bridge costs every packet more than the balancers differ by.
+Laws: all programs stand ready at the same time, and only one is given work. Each has a host of its own, so that what it
+leaves in a kernel (rules, tracked connections, closed ones) is no other's, and one thread, or one worker process, for
+the data. The server's side is nginx for requests, iperf3 for bulk, a real PostgreSQL for pgbench. Hosts are joined by
+cables: a bridge costs every packet more than the balancers differ by.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from contenders import CONTENDERS, SERVICES, Contender
-from rows import DIRECT
+from rows import DIRECT, KERNEL
 
 from halab.namespace import Host, Process
 from halab.programs import program
 from halab.topology import HostPlan, Lab, Topology, await_links_up, ip_batch
 from halab.wait import poll
 
-FRONT, BACK, PAST = "10.9.1", "10.9.2", "10.9.3"
-"""The cables: client to balancer, balancer to server, client to server past the balancer."""
 WEB, BULK, SQL = SERVICES
+PAST = "10.9.0"
+"""The cable from the client to the server, past all programs: .1 and .2, as on every cable."""
 POSTGRES = "/usr/lib/postgresql/15/bin"
 SOURCE_PORTS = "30000 65535"
 """From where connections start: above all the ports on which somebody listens."""
@@ -36,18 +37,13 @@ http { access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s;
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a load goes: a program's address, or the server's own."""
+    """Where a load goes: a program's address, or the server's own. The services have the same ports everywhere."""
 
     name: str
     address: str
-    shift: int
-
-    def port(self, service: int) -> int:
-        """Return the port under which a service of the server is reached."""
-        return self.shift + service
 
 
-DIRECTLY = Target(DIRECT, f"{PAST}.2", 0)
+DIRECTLY = Target(DIRECT, f"{PAST}.2")
 
 
 class Network:
@@ -56,22 +52,26 @@ class Network:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.client: Host = lab["client"]
-        self.balancer: Host = lab["balancer"]
         self.server: Host = lab["server"]
         self.processes: dict[str, Process] = {}
 
-    def target(self, name: str) -> Target:
+    @staticmethod
+    def target(name: str) -> Target:
         """Return where the work of a program arrives."""
-        return Target(name, f"{FRONT}.2", CONTENDERS[name].shift)
+        return Target(name, f"10.9.{CONTENDERS[name].number}.2")
+
+    def host(self, name: str) -> Host:
+        """Return the host of a program."""
+        return self.lab[CONTENDERS[name].host]
 
     def start(self) -> None:
         """Start all; returns when every port answers."""
-        self._cable(self.client, self.balancer, "front", FRONT)
-        self._cable(self.balancer, self.server, "back", BACK)
         self._cable(self.client, self.server, "past", PAST)
-        for host in (self.client, self.balancer, self.server):
-            host.run(["sysctl", "-qw", f"net.ipv4.ip_local_port_range={SOURCE_PORTS}"]).check()
-        self.balancer.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"]).check()
+        for each in CONTENDERS.values():
+            self._cable(self.client, self.host(each.name), f"front{each.number}", f"10.9.{each.number}")
+            self._cable(self.host(each.name), self.server, f"back{each.number}", f"10.9.{100 + each.number}")
+        for host in self.lab.hosts.values():
+            host.run(["sysctl", "-qw", f"net.ipv4.ip_local_port_range={SOURCE_PORTS}", "net.ipv4.ip_forward=1"]).check()
         self._start_server()
         self._await(DIRECTLY)
         for name in CONTENDERS:
@@ -88,7 +88,7 @@ class Network:
 
     def _await(self, target: Target) -> None:
         for service in SERVICES:
-            poll(lambda s=service: self._answers(target.address, target.port(s)), 20, f"{target.name} answers")  # type: ignore[misc]
+            poll(lambda s=service: self._answers(target.address, s), 20, f"{target.name} answers")  # type: ignore[misc]
 
     def _answers(self, address: str, port: int) -> bool:
         return self.client.run(["bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}"]).status == 0
@@ -116,8 +116,9 @@ class Network:
     def start_program(self, name: str) -> None:
         """Start a program, for the first time or again; returns when it answers on all its ports."""
         contender: Contender = CONTENDERS[name]
-        self.balancer.write_file(contender.file, contender.configuration(f"{BACK}.2"))
-        self.processes[name] = self.balancer.spawn(contender.command())
+        text = contender.configuration(f"10.9.{100 + contender.number}.2")
+        self.host(name).write_file(contender.file, text)
+        self.processes[name] = self.host(name).spawn(contender.command())
         self._await(self.target(name))
 
     def stop_program(self, name: str) -> None:
@@ -134,15 +135,17 @@ class Network:
 
         Whoever is measured later would pay for those of all before him.
         """
-        for host in (self.client, self.balancer, self.server):
+        for host in self.lab.hosts.values():
             host.run(["ss", "-K", "-Htan", "state", "time-wait"]).check()
+        if KERNEL in CONTENDERS:  # fails if there are none
+            self.host(KERNEL).run(["conntrack", "-D", "-p", "tcp", "--state", "TIME_WAIT"])
 
     def pids(self, name: str) -> list[str]:
         """Return the pids, in the host, of a program's processes: the one that was started, and all below it."""
         found, new = [], [str(self.processes[name].pid)]
         while new:
             found += new
-            new = self.balancer.run(["pgrep", "-P", ",".join(new)]).output.split()
+            new = self.host(name).run(["pgrep", "-P", ",".join(new)]).output.split()
         return found
 
     def processor_seconds(self, name: str) -> float:
@@ -150,7 +153,7 @@ class Network:
         total = 0
         for pid in self.pids(name):
             with contextlib.suppress(OSError):
-                for task in self.balancer.path(f"/proc/{pid}/task").iterdir():
+                for task in self.host(name).path(f"/proc/{pid}/task").iterdir():
                     total += int((task / "schedstat").read_text(encoding="ascii").split()[0])
         return total / 1e9
 
@@ -159,7 +162,7 @@ class Network:
         total = 0
         for pid in self.pids(name):
             with contextlib.suppress(OSError, StopIteration):
-                lines = self.balancer.read_file(f"/proc/{pid}/smaps_rollup").splitlines()
+                lines = self.host(name).read_file(f"/proc/{pid}/smaps_rollup").splitlines()
                 total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         return total * 1024
 
@@ -167,7 +170,8 @@ class Network:
 @contextlib.contextmanager
 def standing() -> Iterator[Network]:
     """Build the network, start everything, take it down at the end."""
-    with Lab(Topology(tuple(HostPlan(name) for name in ("client", "balancer", "server")))) as lab:
+    names = ("client", "server", *(each.host for each in CONTENDERS.values()))
+    with Lab(Topology(tuple(HostPlan(name) for name in names))) as lab:
         network = Network(lab)
         network.start()
         yield network

@@ -1,7 +1,7 @@
 """Those who are compared: their configurations, commands, and how each is told to reload.
 
-Laws: every one relays the same three services, on ports of its own, with one thread or one worker for the data, and
-writes no log.
+Laws: every one relays the same three services, on the ports that they have on the server, with one thread or one worker
+for the data, and writes no log.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rows import NGINX, OURS, THEIRS
+from rows import KERNEL, NGINX, OURS, THEIRS
 
 from halab.host_mounts import ENVIRONMENT
 from halab.programs import program
 
 SERVICES = (8000, 5201, 5432)
-"""Requests, bulk and SQL, as the server has them; a contender has them on its own ports, ``shift`` higher."""
+"""Requests, bulk and SQL."""
 _HAPROXY = """\
 global
     maxconn 9000
@@ -34,16 +34,21 @@ defaults
 
 @dataclass(frozen=True, slots=True)
 class Contender(ABC):
-    """A program that relays."""
+    """A program that relays; ``number`` is its host's, and of the cables there."""
 
     name: str
-    shift: int
+    number: int
     reload: ClassVar[signal.Signals] = signal.SIGUSR2
+
+    @property
+    def host(self) -> str:
+        """The name of its host."""
+        return self.name.replace(" ", "-")
 
     @property
     def file(self) -> str:
         """Where its configuration is, in the host."""
-        return f"/etc/{self.name.replace(' ', '-')}.cfg"
+        return f"/etc/{self.host}.cfg"
 
     @abstractmethod
     def configuration(self, server: str) -> str:
@@ -55,12 +60,14 @@ class Contender(ABC):
 
 
 class _HaproxyFile(Contender):
-    """Whoever reads haproxy.cfg."""
+    """Whoever reads haproxy.cfg; ``also`` is a line more in each section."""
+
+    also: ClassVar[str] = ""
 
     def configuration(self, server: str) -> str:
         """Return a haproxy.cfg."""
         listens = (
-            f"listen s{service}\n    bind *:{self.shift + service}\n    server s {server}:{service}\n"
+            f"listen s{service}\n    bind *:{service}\n{self.also}    server s {server}:{service}\n"
             for service in SERVICES
         )
         return _HAPROXY.format(socket=self.file.replace("/etc", "/run")) + "".join(listens)
@@ -87,6 +94,12 @@ class Tcpbalancer(_HaproxyFile):
         return [f"{ENVIRONMENT}/bin/tcpbalancer", *self.flags(), "--control", control]
 
 
+class KernelPlane(Tcpbalancer):
+    """Ours again, with the kernel in place of the worker: docs/kernel-plane.md."""
+
+    also = "    option kernel-relay\n"
+
+
 class Nginx(Contender):
     """nginx, with its stream module."""
 
@@ -95,8 +108,7 @@ class Nginx(Contender):
     def configuration(self, server: str) -> str:
         """Return an nginx.conf."""
         servers = "\n".join(
-            f"  server {{ listen {self.shift + service} backlog=8192; proxy_pass {server}:{service}; }}"
-            for service in SERVICES
+            f"  server {{ listen {service} backlog=8192; proxy_pass {server}:{service}; }}" for service in SERVICES
         )
         module = next(Path("/usr/lib/nginx/modules").glob("ngx_stream_module.so"), None)
         load = "" if module is None else f"load_module {module};\n"
@@ -108,4 +120,6 @@ class Nginx(Contender):
         return [program("nginx", "nginx-light"), "-c", self.file]
 
 
-CONTENDERS = {each.name: each for each in (Tcpbalancer(OURS, 10000), Haproxy(THEIRS, 11000), Nginx(NGINX, 12000))}
+CONTENDERS: dict[str, Contender] = {
+    each.name: each for each in (Tcpbalancer(OURS, 1), KernelPlane(KERNEL, 2), Haproxy(THEIRS, 3), Nginx(NGINX, 4))
+}

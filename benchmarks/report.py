@@ -23,9 +23,9 @@ RENDERERS = {"balancer": tables.balancer, "vrrp": tables.vrrp}
 def page(text: str, found: dict[str, Any]) -> str:
     """Return a page with the table of each section between its marks; raises ValueError if a mark is missing."""
     for section, result in found.items():
-        begin, end = f"<!-- {section} -->\n", f"\n<!-- end of {section} -->"
+        begin, end = f"<!-- {section} -->\n", f"<!-- end of {section} -->"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        made = f"{begin}{RENDERERS[section](result)}{end}"
+        made = f"{begin}{RENDERERS[section](result)}\n{end}"
         text, count = pattern.subn(lambda _, made=made: made, text)  # type: ignore[misc]
         if count != 1:
             raise ValueError(f"{PAGE.name} has no place for '{section}': {begin.strip()} ... {end.strip()}")

@@ -88,12 +88,16 @@ def _reloads(reloads: Mapping[str, Mapping[str, int]], ours: Sequence[str]) -> l
     return [f"failed connections in {count} reloads", *cells, failed(NGINX), "–", failed(THEIRS)]
 
 
+def _rounds(count: int) -> str:
+    return f"{count} rounds" if count != 1 else "1 round"
+
+
 def _legend(result: Mapping[str, Any], lines: Sequence[Sequence[str]]) -> list[str]:
     machine, versions = result["machine"], result["versions"]
     told = ", ".join(f"{name} {number}" for name, number in versions.items())
     rounds = (
-        f"{len(result['rounds'])} rounds of {result['seconds']} s a load: the median, and in brackets the least and the"
-        " greatest, of a program's figure as a multiple of HAProxy's in the same round."
+        f"{_rounds(len(result['rounds']))} of {result['seconds']} s a load: the median, and in brackets the least and"
+        " the greatest, of a program's figure as a multiple of HAProxy's in the same round."
     )
     legend = [
         rounds,
@@ -168,7 +172,8 @@ def _vrrp_legend(result: Mapping[str, Any]) -> list[str]:
         "from the master's death, right after an advertisement, to the first answer that a client gets from the other"
     )
     return [
-        f"A takeover lasts {what} router; the client asks 2,000 times a second. {result['rounds']} rounds.",
+        f"A takeover lasts {what} router; the client asks 2,000 times a second.",
+        f"{_rounds(result['rounds'])} of takeovers and starts: the median, and in brackets the least and the greatest.",
         f"{machine['cores']} cores, {machine['memory']} GiB, Linux {machine['kernel']}; {told}.",
         *_foreign(machine),
     ]

@@ -91,12 +91,16 @@ def start(program: str) -> dict[str, float]:
         return {rows.START: said - begun}
 
 
-def many(left: str, right: str, count: int) -> tuple[dict[str, float], dict[str, float]]:
-    """So many virtual routers, all masters on the left and backups on the right: shares of a core, and memory."""
+def many(left: str, right: str, count: int, *, lease: bool = False) -> tuple[dict[str, float], dict[str, float]]:
+    """So many virtual routers, all masters on the left and backups on the right: shares of a core, and memory.
+
+    Without ``lease``, both programs ask the kernel for the same.
+    """
+    settings = {PYVRRP: "" if lease else "vip_lease off", KEEPALIVED: ""}
     with Routers(lans=(count - 1) // MOST + 1) as lan:
-        lan.start("left", left, many_text(200, count))
+        lan.start("left", left, many_text(200, count, settings[left]))
         until_all_held(lan, "left", count, 60)
-        lan.start("right", right, many_text(100, count))
+        lan.start("right", right, many_text(100, count, settings[right]))
         time.sleep(SETTLED)
         names = ("left", "right")
         before, begun = [lan.processor_time(name) for name in names], time.monotonic()
@@ -149,6 +153,10 @@ def measured(rounds: int, seconds: int, only: str) -> Figures:
             of_masters, of_backups = many(left, right, count)
             note(left, of_masters)
             note(right, of_backups)
+    for count in rows.COUNTS[-1:] if only in "many" else ():
+        told(f"{count} virtual routers with a lease")
+        with_lease, _ = many(PYVRRP, KEEPALIVED, count, lease=True)
+        note(PYVRRP, {rows.leased(count): with_lease[rows.masters(count)]})
     for program in (PYVRRP, KEEPALIVED) if only in "load" else ():
         told(f"{seconds} s under load, {program}")
         note(program, steadfast(program, seconds))

@@ -30,6 +30,11 @@ def masters(count: int) -> str:
     return f"{count:,} master{'s' if count > 1 else ''}, share of a core"
 
 
+def leased(count: int) -> str:
+    """Return the name of the row of the processor time of so many masters that hold their addresses by a lease."""
+    return f"{count:,} masters with vip_lease, share of a core"
+
+
 def backups(count: int) -> str:
     """Return the name of the row of the processor time of so many backups."""
     return f"{count:,} backup{'s' if count > 1 else ''}, share of a core"
@@ -62,6 +67,8 @@ def aim(row: str) -> Aim | None:
         return Aim(ratio=1.0)
     if row == masters(1000):
         return Aim(below=0.10)
+    if row == leased(1000):
+        return Aim(below=0.20)
     return Aim(no_more=True) if row.startswith("false failovers") else None
 
 

@@ -11,6 +11,7 @@ FALSE = vrrp_rows.false_failovers(60)
 def test_the_rows_have_the_names_that_people_read() -> None:
     assert FAST == "takeover, SIGKILL, advert_int 0.01"
     assert vrrp_rows.masters(1000) == "1,000 masters, share of a core"
+    assert vrrp_rows.leased(1000) == "1,000 masters with vip_lease, share of a core"
     assert vrrp_rows.masters(1) == "1 master, share of a core"
     assert vrrp_rows.memory(vrrp_rows.backups(100)) == "100 backups, memory"
 
@@ -19,7 +20,8 @@ def test_the_rows_have_the_names_that_people_read() -> None:
     ("row", "wanted"),
     [
         (FAST, Aim(ratio=1.0, below=0.06)), (SLOW, Aim(ratio=1.0)), (HEALED, Aim(ratio=1.0)),
-        (vrrp_rows.masters(1000), Aim(below=0.1)), (vrrp_rows.masters(100), None), (FALSE, Aim(no_more=True)),
+        (vrrp_rows.masters(1000), Aim(below=0.1)), (vrrp_rows.leased(1000), Aim(below=0.2)),
+        (vrrp_rows.masters(100), None), (FALSE, Aim(no_more=True)),
         (START, None),
     ],
 )  # fmt: skip
