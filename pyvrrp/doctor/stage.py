@@ -90,7 +90,8 @@ def _link_local(number: int) -> IPv6Interface:
 def _told(members: Shared) -> Iterator[tuple[tuple[str, str], Address]]:
     """Yield node, instance and address of those members whose address a file tells: their own, or a peer's.
 
-    A peer's file names the addresses of all others: what nobody else is known to have belongs to whoever is left.
+    A peer's file names the addresses of all others: what nobody else is known to have belongs to whoever is left. It
+    names its own, too, where one file is meant for all.
     """
     known = {id(one): one.instance.source for one in members}
     for member in members:
@@ -98,8 +99,8 @@ def _told(members: Shared) -> Iterator[tuple[tuple[str, str], Address]]:
         if source is None:
             taken = {address for key, address in known.items() if key != id(member)}
             named = [address for other in members if other is not member for address in _peers(other.instance)]
-            mine = _peers(member.instance)
-            source = next((address for address in named if address not in taken and address not in mine), None)
+            free, mine = [address for address in named if address not in taken], _peers(member.instance)
+            source = next((address for address in free if address not in mine), next(iter(free), None))
             known[id(member)] = source
         if source is not None:
             yield (member.node.name, member.instance.name), source

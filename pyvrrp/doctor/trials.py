@@ -156,15 +156,26 @@ def _failure(node: Node, tracked: Tracked, group: SyncGroup | None) -> Failure |
 def attempt(
     nodes: Sequence[Node], routers: Sequence[Shared], failure: Failure, dead: tuple[str, ...] = ()
 ) -> Iterator[Trial]:
-    """Let ``failure`` happen when all is well but for ``dead``; yield what becomes of each of ``routers``."""
+    """Let ``failure`` happen when all is well but for ``dead``; yield what becomes of those routers that it is for."""
     lan = _settled(nodes, dead)
     begun = lan.now
     lan.inject(failure.fault)
     lan.run_until(begun + patience(nodes))
     for router, masters in zip(routers, masters_of(lan, routers), strict=True):
         failed = next(member for member in router if member.node.name == failure.node.name)
-        after = _moved_at(lan, router, masters, begun)
-        yield Trial(router, failed, failure, dead, tuple(masters), after, standings(lan, router))
+        own = _as_tracked_by(failed, failure)
+        if own is not None:
+            after = _moved_at(lan, router, masters, begun)
+            yield Trial(router, failed, own, dead, tuple(masters), after, standings(lan, router))
+
+
+def _as_tracked_by(member: Member, failure: Failure) -> Failure | None:
+    """Return ``failure`` with the line that this instance has for it; None if it does not track what fails."""
+    if failure.tracked is None:
+        return failure
+    lines = member.node.tracked_by(member.instance)
+    own = next(((line, group) for line, group in lines if line.key == failure.tracked.key), None)
+    return None if own is None else replace(failure, tracked=own[0], group=own[1])
 
 
 def _moved_at(lan: Lan, router: Shared, masters: Sequence[str], begun: float) -> float | None:

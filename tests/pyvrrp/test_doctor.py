@@ -12,11 +12,13 @@ from doctor_pairs import SOUND, Spoils, node, pair, text
 from hakit.diagnosis import Finding, Spot, diagnose
 from hakit.diagnostics import Location
 from pyvrrp import cli
+from pyvrrp.consult import node_of
 from pyvrrp.doctor import alone, examination, together
 from pyvrrp.doctor.examination import examine
 from pyvrrp.doctor.node import listed
 from pyvrrp.doctor.places import Places
 from pyvrrp.doctor.routers import shared_routers
+from pyvrrp.nodes import read_nodes
 
 ROOT = Path(__file__).parents[2]
 PASS = "    authentication {\n        auth_type PASS\n        auth_pass secret\n    }\n    virtual_ipaddress {"
@@ -290,6 +292,17 @@ def test_a_weight_stands_in_the_line_that_tracks_else_in_the_block_of_what_is_tr
 
 def test_a_list_reads_as_a_person_would_say_it() -> None:
     assert [listed(one) for one in ([], "a", "ab", "abc")] == ["none", "a", "a and b", "a, b and c"]
+
+
+REAL = sorted((ROOT / "tests" / "interop" / "real_world").glob("*.conf"))
+
+
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+def test_a_file_that_people_have_given_for_two_routers_has_its_findings(path: Path) -> None:
+    nodes = [node_of(file) for file in read_nodes([f"a={path}", f"b={path}"])]
+    found = examine(nodes).findings
+    assert {"priority-same", "source-twice"} & {one.rule.name for one in found}
+    assert all(Path(one.spot.location.file) == path for one in found)
 
 
 def test_the_list_of_rules_is_the_one_in_the_documentation() -> None:

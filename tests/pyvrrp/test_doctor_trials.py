@@ -20,6 +20,8 @@ from pyvrrp.nodes import read_nodes
 CONFIGS = Path(__file__).parents[2] / "configs"
 NO_SOURCE = {"    unicast_src_ip 10.0.0.1\n": ""}
 NO_SOURCE2 = {"    unicast_src_ip 10.0.0.2\n": ""}
+EVERYBODY1 = {"        10.0.0.2\n": "        10.0.0.1\n        10.0.0.2\n"}
+EVERYBODY2 = {"        10.0.0.1\n": "        10.0.0.1\n        10.0.0.2\n"}
 MULTICAST1 = {"    unicast_src_ip 10.0.0.1\n    unicast_peer {\n        10.0.0.2\n    }\n": ""}
 MULTICAST2 = {"    unicast_src_ip 10.0.0.2\n    unicast_peer {\n        10.0.0.1\n    }\n": ""}
 SECOND = """\
@@ -151,6 +153,17 @@ def test_of_many_routers_two_are_down_at_most_and_each_master_is_tried_for_what_
     }  # fmt: skip
 
 
+def test_of_several_virtual_routers_only_those_that_track_it_are_expected_to_move() -> None:
+    other = SECOND.replace("eth1", "eth0").replace("P", "100") + "vrrp_script chk"
+    nodes = pair(
+        {**MULTICAST1, "vrrp_script chk": other}, {**MULTICAST2, "vrrp_script chk": other.replace("100\n", "90\n")}
+    )
+    found = examine(nodes)
+    assert {one.failed.instance.name for one in found.trials if one.failure.tracked} == {"VI_1"}
+    assert {one.failed.instance.name for one in found.trials if not one.failure.tracked} == {"VI_1", "VI_2"}
+    assert not told(found, "failure-moves-nothing")
+
+
 def test_a_router_that_never_starts_takes_over_from_nobody() -> None:
     found = examine(pair(second={TRACKED: "        chk weight 0 reverse\n    }\n"}))
     assert told(found, "nobody-takes-over")[0] == (
@@ -217,6 +230,7 @@ def own_addresses(nodes: Sequence[Node]) -> dict[tuple[str, str], str]:
         (NO_SOURCE, NO_SOURCE2, ["10.0.0.1", "10.0.0.2"]),
         (NO_SOURCE, {}, ["10.0.0.1", "10.0.0.2"]),
         (MULTICAST1, MULTICAST2, ["192.0.2.1", "192.0.2.2"]),
+        ({**NO_SOURCE, **EVERYBODY1}, {**NO_SOURCE2, **EVERYBODY2}, ["10.0.0.1", "10.0.0.2"]),
     ],
 )
 def test_addresses_are_those_that_the_files_tell_of_each_other_else_invented(
