@@ -135,6 +135,9 @@ class Cut(_Fault):
     lan: str | None = None
     verb: ClassVar[str] = "cut"
 
+    def __str__(self) -> str:
+        return f"nothing passes from {self.sender} to {self.receiver}"
+
 
 @dataclass(frozen=True, slots=True)
 class Uncut(_Fault):
@@ -144,6 +147,9 @@ class Uncut(_Fault):
     receiver: str
     lan: str | None = None
     verb: ClassVar[str] = "uncut"
+
+    def __str__(self) -> str:
+        return f"what {self.sender} sends to {self.receiver} passes again"
 
 
 @dataclass(frozen=True, slots=True)
