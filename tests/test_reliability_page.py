@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import doctor_findings
 import pytest
 from reliability import PAGE, RECORD, record, rendered, sections
 
@@ -12,6 +13,13 @@ def test_the_page_is_what_was_recorded() -> None:
     page, told = PAGE.read_text(), json.loads(RECORD.read_text())
     assert page == rendered(page, told), "render it: python tests/support/reliability.py"
     assert sorted(sections(page)) == sorted(told), "a section without a record, or a record without a section"
+
+
+def test_what_the_doctors_find_in_the_configurations_is_what_was_recorded() -> None:
+    told = json.loads(RECORD.read_text())["doctors"]
+    assert told["rows"] == doctor_findings.rows(), f"record it: {doctor_findings.BY}"
+    reference = "; ".join(found for files, _, found in told["rows"] if "configs/reference/" in files)
+    assert {"failure-moves-nothing", "swarm-port", "patroni-everybody"} <= {*reference.split("`")}
 
 
 def test_a_record_needs_its_section() -> None:
