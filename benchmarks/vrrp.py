@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import os
 import threading
 import time
@@ -123,10 +124,13 @@ def steadfast(program: str, seconds: int) -> dict[str, float]:
         lan.until_log("right", "Entering BACKUP STATE", WITHIN)
         before, taken = len(lan.watch.changes), ("right", VIP, True)
         with lan.busy(2 * (os.cpu_count() or 1)):
+            lan.forget_advertisements()
             time.sleep(seconds)
+            heard = list(lan.advertisements("left"))
         moved = (one for one in lan.watch.changes[before:] if (one.host, one.address, one.present) == taken)
         count = sum(1 for _ in moved)
-    return {rows.false_failovers(seconds): float(count)}
+    pause = max(later - one for one, later in itertools.pairwise(heard))
+    return {rows.false_failovers(seconds): float(count), rows.LONGEST: pause}
 
 
 def measured(rounds: int, seconds: int, only: str) -> Figures:

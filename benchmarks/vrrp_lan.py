@@ -36,6 +36,7 @@ MOST = 250
 _INSTANCES = "/etc/keepalived/instances.conf"
 PROBE = Path(__file__).with_name("probe.py")
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # netdevice(7)
+_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33  # asm-generic/socket.h
 _GROUP = socket.inet_aton("224.0.0.18")
 
 
@@ -52,7 +53,7 @@ class Routers:
         self.watch = AddressWatch([self.lab[name] for name in ROUTERS])
         self.speakers: dict[str, Speaker] = {}
         self._at_switch = self.lab.switch.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).result()
-        self._heard = self.lab["client"].inside(_listener).result()
+        self._heard: socket.socket = self.lab["client"].inside(_listener).result()
 
     def __enter__(self) -> Self:
         return self
@@ -97,10 +98,22 @@ class Routers:
 
     def until_advertised(self) -> None:
         """Return right after the next advertisement that the client hears."""
-        with contextlib.suppress(BlockingIOError):
-            while self._heard.recv(512, socket.MSG_DONTWAIT):
-                pass
+        self.forget_advertisements()
         self._heard.recv(512)
+
+    def forget_advertisements(self) -> None:
+        """Let go of what the client has heard so far."""
+        for _ in self.advertisements("left"):
+            pass
+
+    def advertisements(self, name: str) -> Iterator[float]:
+        """Yield when advertisements of a router came to the client (of day, by the kernel), those that wait unread."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                _, beside, _, sender = self._heard.recvmsg(512, 64, socket.MSG_DONTWAIT)
+                seconds, nanoseconds = struct.unpack("qq", beside[0][2])
+                if sender[0] == f"10.88.0.{ROUTERS[name]}":
+                    yield seconds + nanoseconds / 1e9
 
     def kill(self, name: str) -> None:
         """Kill a router's program, all processes at once: keepalived's child would resign when its parent dies."""
@@ -181,6 +194,8 @@ def _listener() -> socket.socket:
     heard = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
     member = struct.pack("4s4si", _GROUP, bytes(4), socket.if_nametoindex("eth0"))
     heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+    heard.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    heard.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 24)  # a minute of a hundred a second, unread
     return heard
 
 

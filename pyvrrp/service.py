@@ -8,6 +8,7 @@ told with file, line and column, and the daemon goes on with the one it has.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -75,6 +76,7 @@ def serve(options: Options, loaded: Loaded) -> int:
         except (AlreadyRunning, OSError) as refused:
             log_refusal(options, [str(refused)])
             raise
+        process.take_short_turns()
         refusals = process.apply(settings.process, options.umask)
         program = Program(options, loaded, refusals, user)
         asyncio.run(program.run(detached.ready if detached else lambda: None))
@@ -176,6 +178,9 @@ class Program:
                 self.hub.publish("notice", text)
         self._give_up_root()
         self.hub.publish("ready", "Startup complete")
+        # To look through all that has been loaded for garbage takes longer than three advertisements a hundredth of a
+        # second apart; it is none, and is not looked through any more.
+        gc.freeze()
         self._tell_manager("READY=1")
         self.hub.listen(self._on_event)
         told_ready()

@@ -20,6 +20,7 @@ def test_the_rows_have_the_names_that_people_read() -> None:
     ("row", "wanted"),
     [
         (FAST, Aim(ratio=1.0, below=0.06)), (SLOW, Aim(ratio=1.0)), (HEALED, Aim(ratio=1.0)),
+        (vrrp_rows.LONGEST, Aim(ratio=1.0)),
         (vrrp_rows.masters(1000), Aim(below=0.1)), (vrrp_rows.leased(1000), Aim(below=0.2)),
         (vrrp_rows.masters(100), None), (FALSE, Aim(no_more=True)),
         (START, None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -42,6 +43,44 @@ print(refusals, {look})
 )
 def test_settings_of_the_process_are_carried_out(settings: str, look: str, expected: str) -> None:
     assert told(settings, look) == expected
+
+
+TURN = """
+import ctypes, os, platform
+from pyvrrp import process
+{before}
+process.take_short_turns()
+SCHED_GETATTR = {{"x86_64": 315, "aarch64": 275, "riscv64": 275}}[platform.machine()]
+def tell():
+    attributes = ctypes.create_string_buffer(56)
+    assert not ctypes.CDLL(None).syscall(SCHED_GETATTR, 0, attributes, 56, 0)
+    policy, _, nice, _, turn = process._SCHED_ATTR.unpack(attributes.raw)[1:6]
+    print(policy, nice, turn, flush=True)
+tell()
+if os.fork():
+    os.wait()
+else:
+    tell()
+"""
+
+
+def turns(before: str = "pass") -> list[str]:
+    """Policy, niceness, and turn in nanoseconds, of a process that has asked for short ones, and of a child of it."""
+    argv = [sys.executable, "-c", TURN.format(before=before)]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout.splitlines()
+
+
+def test_turns_are_as_short_as_they_can_be_and_scripts_do_not_inherit_that() -> None:
+    own, script = turns("os.nice(3)")
+    knows = tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 12)  # of turns
+    assert own == f"0 3 {100_000 if knows else 0}"
+    assert script.startswith("0 3 ")
+    assert not knows or script != own
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="priorities need root")
+def test_whoever_runs_in_real_time_already_goes_on_so() -> None:
+    assert turns("os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(3))")[0].startswith("2 ")
 
 
 LATE = """
