@@ -173,7 +173,8 @@ _WITHOUT_EFFECT: Mapping[str, Callable[[ProxyDraft, Settings], bool]] = {
     "maxconn": lambda draft, settings: draft.has_frontend and settings.maxconn is not None,
     "option tcplog": lambda draft, settings: draft.has_frontend and settings.log.tcplog,
     "log-format": lambda draft, settings: draft.has_frontend and settings.log.format is not None,
-    "timeout connect": lambda draft, settings: draft.has_backend and "connect" in settings.timeouts,
+    # Not if it comes from ``defaults``, where it stands for the sake of the other proxies.
+    "timeout connect": lambda draft, _: draft.has_backend and bool(_line(draft, "timeout connect")),
     "timeout queue": lambda draft, settings: draft.has_backend and "queue" in settings.timeouts,
     "retries": lambda draft, settings: draft.has_backend and (settings.retries != 3 or bool(_line(draft, "retries"))),
     "fullconn": _value("fullconn"),

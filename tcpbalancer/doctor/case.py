@@ -39,7 +39,8 @@ class Machine:
     ``unbindable``: addresses of ``bind`` lines that the kernel refuses (EADDRNOTAVAIL). ``descriptors``: the hard limit
     of a process. ``listeners``: programs by the address (``""``: any) and port at which they listen. ``answers``: how
     each server's check ended, for one without a check a plain connect, by backend and server. ``taken_out``: what the
-    running balancer says of servers that it gives no connections; empty as well if none runs.
+    running balancer says of servers that it gives no connections; empty as well if none runs. ``kernel_lacks``: what
+    the kernel's data plane would need, each with its remedy behind a colon.
     """
 
     unbindable: frozenset[str] = frozenset()
@@ -47,6 +48,7 @@ class Machine:
     listeners: Mapping[tuple[str, int], str] = field(default_factory=dict)
     answers: Mapping[tuple[str, str], CheckResult] = field(default_factory=dict)
     taken_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    kernel_lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from tcpbalancer.doctor.checking import BY_ROLE
 from tcpbalancer.model import Backend, Bind, Server
 
 FOREIGN_ADDRESS = Rule("foreign-address", Level.ERROR, "An address to bind that no interface has (--live).")
+KERNEL_RELAY = Rule("kernel-relay", Level.ERROR, "What the kernel needs to relay connections, and has not (--live).")
 TAKEN_PORT = Rule("taken-port", Level.ERROR, "An address where another program listens (--live).")
 NO_ANSWER = Rule("no-answer", Level.ERROR, "A backend of which no server passes its check now (--live).")
 ONE_SILENT = Rule("server-no-answer", Level.WARNING, "A server that does not pass its check now (--live).")
@@ -25,12 +26,22 @@ def foreign_address(case: Case) -> Iterator[Finding]:
     unbindable = case.machine.unbindable if case.machine is not None else frozenset()
     for frontend in case.frontends:
         for bind in frontend.binds:
-            if bind.host in unbindable and not bind.transparent and bind.namespace is None:
+            anyhow = bind.transparent or bind.held or bind.namespace is not None
+            if bind.host in unbindable and not anyhow:
                 what = f"no interface of this machine has {bind.host}: '{frontend.name}' cannot start"
                 why = "so it is on a backup, as long as another machine has the address"
                 version = 6 if ":" in bind.host else 4
                 remedy = f"bind *:{bind.port}, or allow it: sysctl net.ipv{version}.ip_nonlocal_bind=1"
                 yield found(FOREIGN_ADDRESS, bind.location, what, why, remedy)
+
+
+def kernel_relay(case: Case) -> Iterator[Finding]:
+    """Look for what the kernel's data plane needs: programs, and leave to forward."""
+    relayed = next((frontend for frontend in case.frontends if frontend.kernel_relay), None)
+    for lacking in case.machine.kernel_lacks if case.machine is not None and relayed is not None else ():
+        assert relayed is not None
+        what, _, remedy = lacking.partition(": ")
+        yield found(KERNEL_RELAY, relayed.location, what, f"the kernel cannot relay '{relayed.name}'", remedy)
 
 
 def taken_port(case: Case) -> Iterator[Finding]:

@@ -21,6 +21,8 @@ from hakit.control import request
 from tcpbalancer.check_status import CheckResult
 from tcpbalancer.checks import Limits, ask
 from tcpbalancer.doctor.case import OURS, Case, Machine, is_anywhere, is_usable
+from tcpbalancer.kernel.conditions import missing
+from tcpbalancer.kernel.plan import relayed
 from tcpbalancer.model import PLAIN_CONNECT, Backend, Check, Configuration, Server
 
 PROC = Path("/proc")
@@ -39,6 +41,7 @@ def look(configuration: Configuration, control: Path) -> Machine:
         listeners=listeners(),
         answers=asyncio.run(_answers(configuration)),
         taken_out=dict(_taken_out(control)),
+        kernel_lacks=tuple(missing(configuration)) if relayed(configuration) else (),
     )
 
 

@@ -30,6 +30,7 @@ LOOKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     sessions.descriptors,
     access.open_socket,
     live.foreign_address,
+    live.kernel_relay,
     live.taken_port,
     live.no_answer,
     live.taken_out,

@@ -41,7 +41,9 @@ def no_second_server(case: Case) -> Iterator[Finding]:
     """Look for retries without redispatch."""
     for backend in case.used:
         by_role = http_path(backend) in PRIMARY_ALONE and PATRONI in check_ports(backend)  # one is usable at a time
-        if backend.redispatch is None and backend.retries and not by_role and sum(map(is_usable, backend.servers)) > 1:
+        by_kernel = all(frontend.kernel_relay for frontend in case.callers(backend))  # who has nothing to redispatch
+        several = not by_role and not by_kernel and sum(map(is_usable, backend.servers)) > 1
+        if backend.redispatch is None and backend.retries and several:
             what = (
                 f"a connection to a server of '{backend.name}' that has just died is tried {backend.retries + 1} times"
             )

@@ -21,7 +21,7 @@ def missing(configuration: Configuration) -> Iterator[str]:
     """Yield what is missing, and what to do, in a sentence each."""
     for program, package in PROGRAMS.items():
         if shutil.which(program, path=search_path()) is None:
-            yield f"it needs the program {program}: apt-get install {package} (or your system's package of it)"
+            yield f"the program {program} is not installed: apt-get install {package} (or your system's package of it)"
     wanted = {family for one in relayed(configuration) for bind in one.binds for family in families(bind)}
     servers = (
         one for front in relayed(configuration) for one in configuration.backends[front.default_backend or ""].servers

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,6 +33,8 @@ CONFIGURATION = "/etc/tcpbalancer.cfg"
 STATS = "/run/stats.sock"
 MASTER = "/run/master.sock"
 TABLE = "tcpbalancer-1"
+LARGEST_SEGMENT = 65_535
+"""Bytes, as the kernel hands them to a link that cuts them by itself."""
 HEAD = f"""\
 global
     nbthread 1
@@ -298,3 +301,28 @@ class KernelLab:
             return row if all(row[key] == value for key, value in wanted.items()) else None
 
         return poll(look, PATIENCE, f"{proxy}/{name} {wanted}")
+
+    def until_moved(self, proxy: str, name: str, bytes_in: int, bytes_out: int, before: int) -> dict[str, str]:
+        """Return a row as soon as all bytes are in it, and not one more but for what had to be sent twice.
+
+        ``before`` is what ``sent_again`` said at the beginning.
+        """
+
+        def look() -> dict[str, str] | None:
+            row = self.row(proxy, name)
+            return row if int(row["bin"]) >= bytes_in and int(row["bout"]) >= bytes_out else None
+
+        row = poll(look, PATIENCE, f"{proxy}/{name} {bytes_in} {bytes_out}")
+        surplus = int(row["bin"]) - bytes_in + int(row["bout"]) - bytes_out
+        assert surplus <= (self.sent_again() - before) * LARGEST_SEGMENT, "nothing counts twice that was sent once"
+        return row
+
+    def sent_again(self) -> int:
+        """Return how many segments the far ends have sent twice: on a busy machine an acknowledgement may be late."""
+
+        def look() -> int:
+            lines = [line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines()]
+            names, values = (line for line in lines if line[0] == "Tcp:")
+            return int(values[names.index("RetransSegs")])
+
+        return sum(self.lab[name].inside(look).result() for name in ("client", *BACK))

@@ -169,6 +169,7 @@ def test_what_is_harmless_is_named_in_one_warning_for_each_proxy() -> None:
         "option tcplog",
         "option tcpka",
         "timeout queue 1s",
+        "timeout connect 1s",
         "fullconn 5",
         "option persist",
     )
@@ -183,5 +184,6 @@ def test_what_is_harmless_is_named_in_one_warning_for_each_proxy() -> None:
 
 
 def test_who_asks_for_nothing_of_that_is_not_warned() -> None:
+    assert not load(TIMED + "listen l\n option kernel-relay\n bind :1\n" + SERVER).warnings
     plain = "defaults\n timeout client 1m\n timeout server 1m\nlisten l\n option kernel-relay\n bind :1\n"
     assert not load(plain + SERVER).warnings
