@@ -12,6 +12,7 @@ else (``identity``), and what is imported before that is imported twice.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 EXIT_USAGE, EXIT_CONFIG, EXIT_NO_PERMISSION, EXIT_SOFTWARE = 1, 2, 4, 70
 EXIT_TEST_FAILED, EXIT_SCRIPTS, EXIT_NO_FILE = 5, 6, 6
+EXIT_UNHEARD = 141
+"""Of a verb to whose end nobody has listened: as a shell has it for a program that SIGPIPE has ended."""
 VERBS = {
     "ctl": "pyvrrp.ctl",
     "convert": "pyvrrp.config.convert",
@@ -54,7 +57,12 @@ def main(words: Sequence[str] | None = None) -> int:
 def _do(module: str, words: list[str]) -> int:
     from importlib import import_module
 
-    status: int = import_module(module).main(words)
+    try:
+        status: int = import_module(module).main(words)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNHEARD
     return status
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from hakit.diagnostics import ConfigError
 from pyvrrp.config.load import Loaded, load
 
+MOST_ROUTERS = 64
 SUFFIXES = (".conf", ".cfg", ".yaml", ".yml")
 
 
@@ -34,7 +35,7 @@ class NodeFile:
 
 
 class NamesError(Exception):
-    """Words from which no names of routers can be told; one sentence."""
+    """Words from which no routers can be told; one sentence."""
 
 
 def read_nodes(words: Sequence[str]) -> list[NodeFile]:
@@ -53,7 +54,9 @@ def read_nodes(words: Sequence[str]) -> list[NodeFile]:
 
 
 def named(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return name and path of each router; raises NamesError if two of them would have one name."""
+    """Return name and path of each router; raises NamesError if two would have one name, or there are too many."""
+    if len(words) > MOST_ROUTERS:
+        raise NamesError(f"{len(words)} files are too many routers for one LAN: {MOST_ROUTERS} at most")
     given = [word.partition("=") if "=" in word else ("", "", word) for word in words]
     names = _names([path for _, _, path in given])
     found = [(name or own, path) for (name, _, path), own in zip(given, names, strict=True)]

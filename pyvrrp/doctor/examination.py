@@ -15,6 +15,8 @@ from pyvrrp.doctor.node import Node
 from pyvrrp.doctor.routers import Shared, shared_routers
 from pyvrrp.doctor.trials import Trial, try_all
 
+MOST_NAMES = 4
+"""Virtual routers that are named in a row of the table of trials; of more, two are."""
 LIVE = (here, managed, daemon_says)
 """What is looked for on the machine itself."""
 RULES = (*consequences.RULES, *together.RULES, *alone.RULES, *(rule for room in LIVE for rule in room.RULES))
@@ -56,17 +58,23 @@ def examine_here(node: Node, machine: Machine) -> Iterator[Finding]:
 
 
 def trials_as_text(trials: Sequence[Trial]) -> str:
-    """Return what was tried as a table: who failed how, and what became of which virtual router; "" if nothing was."""
+    """Return what was tried as a table: who failed how, and what became of which virtual routers; "" if nothing was."""
     if not trials:
         return ""
-    rows = [(_who(one), one.failure.words, f"{one.failed.instance.name}: {one.outcome}") for one in trials]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    lines = (f"  {who:{widths[0]}}  {what:{widths[1]}}  {outcome}" for who, what, outcome in rows)
+    names: dict[tuple[str, str, str], list[str]] = {}
+    for one in trials:
+        who = " and ".join((*one.dead, one.failed.node.name))
+        names.setdefault((who, one.failure.words, one.outcome), []).append(one.failed.instance.name)
+    widths = [max(len(row[column]) for row in names) for column in (0, 1)]
+    lines = (
+        f"  {who:{widths[0]}}  {what:{widths[1]}}  {_several(instances)}: {outcome}"
+        for (who, what, outcome), instances in names.items()
+    )
     return "".join(f"{line}\n" for line in ("tried, in a simulation of all files:", *lines))
 
 
-def _who(trial: Trial) -> str:
-    return " and ".join((*trial.dead, trial.failed.node.name))
+def _several(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= MOST_NAMES else f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
 def as_markdown() -> str:

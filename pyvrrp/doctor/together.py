@@ -6,17 +6,17 @@ Each is told once for a router, against the first one in the order of the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from hakit.diagnosis import Finding, Level, Rule
+from pyvrrp.doctor import carried
 from pyvrrp.doctor.node import Node, listed
 from pyvrrp.doctor.routers import Member, Shared
-from pyvrrp.model import Address, AuthType, HmacAuthentication, HmacMode, Instance, Multicast, Unicast
+from pyvrrp.model import AuthType, HmacAuthentication, HmacMode, Instance, Multicast, Unicast
 
 NO_PARTNER = Rule("no-partner", Level.WARNING, "No other file has this virtual router: nobody takes over from it.")
 VRID_DIFFERS = Rule("vrid-differs", Level.ERROR, "Routers hold the same address under different VRIDs.")
-VRID_SHARED = Rule("vrid-used-twice", Level.ERROR, "Two groups of addresses use one VRID on one LAN.")
 VERSION_DIFFERS = Rule("version-differs", Level.ERROR, "Routers speak different versions of VRRP.")
 INTERVAL_DIFFERS = Rule("interval-differs", Level.ERROR, "advert_int differs in version 2, which refuses that.")
 INTERVAL_UNLIKE = Rule(
@@ -24,7 +24,6 @@ INTERVAL_UNLIKE = Rule(
     Level.WARNING,
     "advert_int differs in version 3: each master is missed after another time.",
 )
-ADDRESSES_DIFFER = Rule("addresses-differ", Level.ERROR, "Routers have different lists of virtual addresses.")
 AUTHENTICATION_DIFFERS = Rule(
     "authentication-differs", Level.ERROR, "Routers differ in auth_type, in the password, or in what auth_hmac signs."
 )
@@ -43,9 +42,9 @@ PREEMPT_DIFFERS = Rule("preempt-differs", Level.NOTE, "nopreempt stands on some 
 TRACKING_DIFFERS = Rule("tracking-differs", Level.NOTE, "Routers track different things, or with different weights.")
 GROUP_DIFFERS = Rule("group-differs", Level.WARNING, "Instances are in one sync group here and not there.")
 RULES = (
-    NO_PARTNER, VRID_DIFFERS, VRID_SHARED, VERSION_DIFFERS, INTERVAL_DIFFERS, INTERVAL_UNLIKE, ADDRESSES_DIFFER,
+    NO_PARTNER, VRID_DIFFERS, VERSION_DIFFERS, INTERVAL_DIFFERS, INTERVAL_UNLIKE,
     AUTHENTICATION_DIFFERS, TRANSPORT_DIFFERS, PEER_MISSING, SOURCE_TWICE, PRIORITY_SAME, OWNERS, PREEMPT_DIFFERS,
-    TRACKING_DIFFERS, GROUP_DIFFERS,
+    TRACKING_DIFFERS, GROUP_DIFFERS, *carried.RULES,
 )  # fmt: skip
 
 _TWO_MASTERS = "each refuses what the other sends, hears nobody, and becomes MASTER: the addresses are there twice"
@@ -62,6 +61,7 @@ def examine(nodes: Sequence[Node], members: Shared) -> Iterator[Finding]:
         yield from _pair(first, other)
     yield from _priorities(members)
     yield from _sources(members)
+    yield from carried.examine_leases(members)
 
 
 def _no_partner(nodes: Sequence[Node], member: Member) -> Finding:
@@ -85,7 +85,7 @@ def _pair(first: Member, other: Member) -> Iterator[Finding]:
         yield _differs(VERSION_DIFFERS, first, other, "version", one.version, two.version)
     elif one.advert_interval != two.advert_interval:
         yield _intervals(first, other)
-    yield from _addresses(first, other)
+    yield from carried.examine(first, other)
     yield from _authentication(first, other)
     yield from _transport(first, other)
     yield from _habits(first, other)
@@ -110,40 +110,6 @@ def _intervals(first: Member, other: Member) -> Finding:
         return _differs(INTERVAL_DIFFERS, first, other, "advert_int", ours, theirs)
     why = "version 3 learns the interval from the master, so each of them is missed after another time"
     return _differs(INTERVAL_UNLIKE, first, other, "advert_int", ours, theirs, why)
-
-
-def _addresses(first: Member, other: Member) -> Iterator[Finding]:
-    ours, theirs = first.addresses, other.addresses
-    node, instance = other.node, other.instance
-    if ours == theirs:
-        return
-    where = f"at {first.node.at(first.instance, 'virtual_ipaddress')}"
-    if not ours & theirs and ours and theirs:
-        yield node.finding(
-            VRID_SHARED,
-            node.at(instance, "virtual_router_id"),
-            f"{instance.name} uses VRID {instance.virtual_router_id} for other addresses than {first.instance.name} on"
-            f" {first.node.name}",
-            why=f"one number on one LAN is one virtual router: whoever has the higher priority silences the other, and"
-            f" {listed(_in_order(theirs))} or {listed(_in_order(ours))} is nowhere",
-            remedy=f"another virtual_router_id here, or the same virtual_ipaddress {where}",
-        )
-        return
-    missing, extra = _in_order(ours - theirs), _in_order(theirs - ours)
-    told = [f"{listed(missing)} is missing here"] if missing else []
-    told += [f"{listed(extra)} is missing on {first.node.name}"] if extra else []
-    yield node.finding(
-        ADDRESSES_DIFFER,
-        node.at(instance, "virtual_ipaddress"),
-        f"{instance.name} has other addresses than on {first.node.name}: {' and '.join(told)}",
-        why="an address that the new master does not know is gone after a takeover; and keepalived 2.2 refuses such"
-        " advertisements, so that both are MASTER",
-        remedy=f"the same virtual_ipaddress here and {where}; what has no room belongs into virtual_ipaddress_excluded",
-    )
-
-
-def _in_order(addresses: Iterable[Address]) -> list[Address]:
-    return sorted(addresses, key=int)
 
 
 def _authentication(first: Member, other: Member) -> Iterator[Finding]:

@@ -44,6 +44,8 @@ vrrp_sync_group G {
     }
 }
 """
+EXCLUDED = "    virtual_ipaddress_excluded {\n        10.0.1.1\n    }\n    track_script {"
+ROUTE = "    virtual_routes {\n        10.9.0.0/16 via 10.0.0.9 dev eth0\n    }\n    track_script {"
 V3 = {"advert_int 1": "advert_int 1\n    version 3"}
 
 
@@ -118,6 +120,12 @@ CASES = [
     ),
     Case("authentication-differs", {"    virtual_ipaddress {": PASS}, at="    authentication {"),
     Case("authentication-differs", first={"    virtual_ipaddress {": PASS}, at="vrrp_instance VI_1 {"),
+    Case("unseen-differs", {"    track_script {": EXCLUDED}, at="    virtual_ipaddress_excluded {"),
+    Case("unseen-differs", first={"    track_script {": EXCLUDED}, at="vrrp_instance VI_1 {"),
+    Case("unseen-differs", {"    track_script {": ROUTE}, at="    virtual_routes {"),
+    Case("prefix-differs", {"10.0.0.100/24": "10.0.0.100/25"}, at="        10.0.0.100/25"),
+    Case("lease-too-long", {"advert_int 1": "advert_int 1\n    vip_lease 9"}, at="    vip_lease 9"),
+    Case("lease-off", {"advert_int 1": "advert_int 1\n    vip_lease off"}, at="    vip_lease off"),
     Case(
         "authentication-differs",
         {"    virtual_ipaddress {": PASS.replace("secret", "other")},

@@ -164,6 +164,21 @@ def test_of_several_virtual_routers_only_those_that_track_it_are_expected_to_mov
     assert not told(found, "failure-moves-nothing")
 
 
+def test_virtual_routers_that_fare_alike_share_a_row() -> None:
+    nodes = [
+        node(name, "".join(
+            f"vrrp_instance V{number} {{\n interface eth0\n virtual_router_id {number}\n priority {priority}\n"
+            f" virtual_ipaddress {{\n 10.0.0.{number}\n }}\n}}\n"
+            for number in range(1, 7)
+        ))
+        for name, priority in (("a", 100), ("b", 90))
+    ]  # fmt: skip
+    assert (
+        trials_as_text(examine(nodes).trials).splitlines()[1]
+        == "  a  dies        V1, V2 and 4 more: b is MASTER after 3.27 s"
+    )
+
+
 def test_a_router_that_never_starts_takes_over_from_nobody() -> None:
     found = examine(pair(second={TRACKED: "        chk weight 0 reverse\n    }\n"}))
     assert told(found, "nobody-takes-over")[0] == (

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -351,3 +354,23 @@ def test_two_files_of_one_name_are_told_apart_by_names_that_are_given(
 ) -> None:
     assert cli.main(["simulate", files[0], files[0]]) == 2
     assert "give them names" in capsys.readouterr().err
+
+
+def test_whoever_has_seen_enough_of_it_is_not_told_of_a_broken_pipe(files: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv = [sys.executable, "-m", "pyvrrp.cli", "simulate", *files, "--until", "5"]
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_file_without_an_instance_has_no_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.conf").write_text("global_defs {\n}\n")
+    assert cli.main(["simulate", str(tmp_path / "empty.conf")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "after 1 s:"
+
+
+def test_more_files_than_a_lan_has_routers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["simulate", *(f"{number}.conf" for number in range(65))]) == 2
+    assert capsys.readouterr().err == "pyvrrp simulate: 65 files are too many routers for one LAN: 64 at most\n"
