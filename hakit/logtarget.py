@@ -1,6 +1,7 @@
 """Where log lines go: console, Unix datagram socket, UDP.
 
-Laws: a line is written at once or dropped and counted; nothing here waits, and nothing here raises after ``open``.
+Laws: a line is written at once or dropped and counted; nothing here waits, and nothing here raises after ``open``. No
+text makes two lines of one, or speaks to a terminal: control characters are written as ``#XX``.
 Lines look as HAProxy makes them, in any of its formats; ``local`` is ``<PRI>Mon DD HH:MM:SS TAG[PID]: TEXT``.
 
 Sources: RFC 3164 sections 4.1.1 to 4.1.3, RFC 5424 section 6; HAProxy's configuration manual, ``log`` (formats, levels,
@@ -26,6 +27,10 @@ FACILITIES = (
 FORMATS = ("local", "rfc3164", "rfc5424", "priority", "short", "timed", "iso", "raw")
 LONGEST = 4096
 """Bytes of one line on a console; a pipe that is ready takes that many without blocking (PIPE_BUF)."""
+_CONTROLS = {
+    **{code: f"#{code:02X}" for code in (*range(32), *range(127, 160)) if code != ord("\t")},
+    ord("\n"): " ",
+}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -129,7 +134,7 @@ class LogTarget:
         if severity <= self._level:
             at = time.time() if wall is None else wall
             line = self._head(max(severity, self._least), at, tag or self._tag) + text
-            raw = line.replace("\n", " ").encode("utf-8", "replace")[: self._layout.length - 1]
+            raw = _on_one_line(line).encode("utf-8", "replace")[: self._layout.length - 1]
             if not self._writer.write(raw + b"\n" if self._feed else raw):
                 self.dropped += 1
 
@@ -156,6 +161,11 @@ class LogTarget:
                 return f"<{priority}>{_stamp(wall)} {host or 'localhost'} {tag}[{pid}]: "
             case _:
                 return f"<{priority}>{_stamp(wall)} {tag}[{pid}]: "
+
+
+def _on_one_line(text: str) -> str:
+    """Return ``text`` without what begins a line or moves a terminal: ``#1B`` stands for ESC, as in HAProxy."""
+    return text if text.isprintable() else text.translate(_CONTROLS)
 
 
 def _stamp(wall: float) -> str:

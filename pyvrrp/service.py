@@ -25,6 +25,7 @@ from hakit.diagnostics import ConfigError
 from hakit.events import EventHub
 from hakit.service import AlreadyRunning, PidFile, StopSignals, detach, sd_notify, set_process_name
 from hakit.transcript import Event, Value
+from hakit.whole_file import write_whole
 from pyvrrp import control_place, process
 from pyvrrp.config.load import Loaded, load
 from pyvrrp.daemon import Daemon
@@ -278,7 +279,7 @@ class Program:
     def _dump(self, which: str, make: Callable[[Daemon], str]) -> None:
         path = dumps.paths(take(self._daemon))[which]
         try:
-            dumps.write_atomically(path, make(self._daemon))
+            write_whole(path, make(self._daemon))
         except OSError as refused:
             words = refused.strerror or str(refused)
             self.hub.publish("warning", f"{path} is not written: {words}; the one before stays as it is")

@@ -21,11 +21,12 @@ from tcpbalancer.channel import Admission, Stop
 from tcpbalancer.generation import STOP_LIMIT, Generation, Premises
 from tcpbalancer.listening import BACKLOG, ListenError, ListeningSockets, place_name
 from tcpbalancer.log_book import Log
-from tcpbalancer.model import Configuration, Frontend
+from tcpbalancer.model import Configuration, Frontend, Identity
 from tcpbalancer.nursery_process import NurseryProcess
 from tcpbalancer.session_log import proxy_stopped
 from tcpbalancer.statistics import Snapshot
 from tcpbalancer.takeover import Named
+from tcpbalancer.worker_rights import identity_of_workers, lacking
 
 if TYPE_CHECKING:
     from tcpbalancer.kernel.plane import Plane
@@ -54,6 +55,7 @@ class Supervisor:
         self._plane: Plane | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started_at = time.monotonic()
+        self._workers_are: Identity | None = None  # whom workers have become without being asked
         self._stopping = False
         self._is_over = False
 
@@ -71,9 +73,10 @@ class Supervisor:
         """
         try:
             self._sockets = self._listen(self.configuration, predecessors)
-            identity = self.configuration.process.identity
+            identity = identity_of_workers(self.configuration)
             if identity.changes:
                 self._nursery.become(identity)
+                self._workers_are = None if self.configuration.process.identity.changes else identity
             await self.current.start(self._sockets)
             await self._lead_in_kernel(self.current)
         except BaseException:
@@ -87,6 +90,9 @@ class Supervisor:
 
         Raises ListenError, RuntimeError or OSError as ``start`` does: then nothing has changed.
         """
+        problem = lacking(self._workers_are, configuration)
+        if problem:
+            raise RuntimeError(f"{problem}: restart the program")
         sockets = self._listen(configuration)
         before = self.current
         try:

@@ -1,15 +1,12 @@
 """keepalived's dumps of a running daemon: data, statistics, JSON; and how they get into their files.
 
-Laws: what is written is the daemon at one moment (``picture``). A file is complete or the one before: it is written
-under a temporary name beside its place, with mode 0600, and renamed. A link that somebody has put there is replaced,
-never followed. keepalived 2.2.7 does none of this, and its readers see halves of files.
+Laws: what is written is the daemon at one moment (``picture``). A file is complete or the one before, its owner's
+alone, and a link that somebody has put there is replaced, never followed (``hakit.whole_file``). keepalived 2.2.7 does
+none of this, and its readers see halves of files.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,19 +107,3 @@ def paths(picture: Picture) -> dict[str, Path]:
         "stats": Path(dumps.statistics or folder / "keepalived.stats"),
         "json": Path(dumps.json or folder / "keepalived.json"),
     }
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Make ``text`` the content of ``path`` (mode 0600), or leave it as it is and raise OSError: a full disk, say."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)  # whatever the umask is
-            file.write(text.encode())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tcpbalancer.model.stats_socket import Place, StatsSocket
 
+DEFAULT_MODE = 0o600
+"""Of a socket's file, whatever the umask is: over it everything can be asked, and often everything changed."""
 BACKLOG = 128
 _LONGEST_NAME = 108
 """Bytes of an abstract name; HAProxy's are filled up with zeros (unix(7), sun_path)."""
@@ -92,8 +94,7 @@ def _open_path(wanted: StatsSocket) -> socket.socket:
 def _set_rights(path: Path, wanted: StatsSocket) -> None:
     if wanted.uid is not None or wanted.gid is not None:
         os.chown(path, -1 if wanted.uid is None else wanted.uid, -1 if wanted.gid is None else wanted.gid)
-    if wanted.mode is not None:
-        path.chmod(wanted.mode)
+    path.chmod(DEFAULT_MODE if wanted.mode is None else wanted.mode)
 
 
 def _explain(wanted: StatsSocket, problem: OSError | ValueError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Sequence
@@ -52,6 +53,22 @@ def test_a_command_is_answered_in_one_line(tmp_path: Path) -> None:
 
     play(path, scene)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_nobody_but_its_owner_may_connect_whatever_the_umask_is(tmp_path: Path, umask: int) -> None:
+    async def mode() -> int:
+        server = ControlServer(tmp_path / "c", EventHub("test"), {})
+        await server.start()
+        known = stat.S_IMODE((tmp_path / "c").stat().st_mode)
+        await server.stop()
+        return known
+
+    before = os.umask(umask)
+    try:
+        assert asyncio.run(mode()) == 0o600
+    finally:
+        os.umask(before)
 
 
 def test_events_come_as_they_happen_behind_those_that_were(tmp_path: Path) -> None:

@@ -44,6 +44,11 @@ def test_only_exit_status_0_is_success(make: Make) -> None:
     assert failed == Outcome(Ending.EXITED, "exited with status 3", status=3)
 
 
+@pytest.mark.parametrize("line", ["exit 126", "exit 127", "exec /nothing-here", "exit 255"])
+def test_a_status_that_a_shell_gives_for_what_it_could_not_run_is_a_failure_as_any_other(make: Make, line: str) -> None:
+    assert not outcome_of(make(line)).succeeded
+
+
 def test_a_script_that_dies_by_a_signal_has_failed(make: Make) -> None:
     outcome = outcome_of(make("kill -KILL $$"))
     assert outcome == Outcome(Ending.SIGNALLED, "was ended by SIGKILL", signal=9)

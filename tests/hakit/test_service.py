@@ -178,6 +178,15 @@ def test_every_format_is_what_haproxy_was_seen_to_send(
         target.close()
 
 
+def test_no_text_makes_two_lines_of_one_or_speaks_to_a_terminal(tmp_path: Path) -> None:
+    """What an agent, a server or a client has sent may be part of a line."""
+    with listening_unix(tmp_path / "log") as listening:
+        target = LogTarget("haproxy", str(tmp_path / "log"), "local0", Layout("raw"))
+        target.log("alert", "a\x1b[2Jb\r\nc\x00d\x9be\té")
+        assert listening.recv(999).decode() == "a#1B[2Jb#0D c#00d#9Be\té"
+        target.close()
+
+
 def test_a_datagram_can_have_a_line_feed_within_its_length(tmp_path: Path) -> None:
     with listening_unix(tmp_path / "log") as listening:
         target = LogTarget("haproxy", str(tmp_path / "log"), "local0", Layout("raw", length=80, feed=True))

@@ -18,6 +18,24 @@ def test_a_file_is_replaced_and_is_its_owner_s(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_link_that_somebody_has_put_beside_a_file_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name cannot be guessed; and if it could be, nothing would be written through it."""
+    victim, file = tmp_path / "victim", tmp_path / "x"
+    victim.write_text("mine")
+    names: list[str] = []
+    monkeypatch.setattr(Path, "replace", lambda scratch, _: names.append(scratch.name))
+    write_whole(file, "one")
+    write_whole(file, "two")
+    assert len({*names}) == 2
+    monkeypatch.setattr("secrets.token_hex", lambda _: "guessed")
+    (tmp_path / ".x.guessed").symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        write_whole(file, "three")
+    assert victim.read_text() == "mine"
+
+
 def test_what_cannot_be_written_to_its_end_leaves_the_file_and_its_folder_as_they_were(tmp_path: Path) -> None:
     file = tmp_path / "x"
     file.write_text("before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -67,6 +68,35 @@ def test_a_flood_of_every_kind_is_told_within_the_ration_and_counted_to_the_last
     assert log.count("received an invalid passwd from") <= 2
     assert status(left)["statistics"]["auth_failure"] - before == 200
     assert status(left)["state"] == "MASTER"
+
+
+def test_a_running_daemon_shows_no_password_and_no_key_anywhere(pair: Pair) -> None:
+    """The log in all detail with the whole configuration (-d), all dumps, pages and answers, and what ps shows."""
+    host, key = pair.host("left"), "6b65792d" * 8
+    signed = instance(
+        100, f"auth_hmac {{\n key 7 hex:{key}\n active_key 7\n }}", name="VI_2", vrid=52, addresses=("10.88.2.60/24",)
+    )
+    text = configuration(100, password="pa55w0rd") + signed
+    host.write_file(KEEPALIVED_CONF, text)
+    argv = (f"{ENVIRONMENT}/bin/pyvrrp", "-f", KEEPALIVED_CONF, "-nlDDd", "--http", "127.0.0.1:9165")
+    host.define(ServiceDefinition("keepalived", argv, QUIET, notify=True, patience=5.0))
+    host.start_service("keepalived")
+    pair.until_held_by("left", within=6)
+    send(pair.host("right"), [advert(51, b"guess")])
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2, signal.SIGRTMAX, signal.SIGHUP):
+        pair.signal("left", number)
+    poll(lambda: "Reload complete" in log(host), 5, "the reload")
+    ctl = [["status"], ["why", "VI_1"], ["events", "--json"], *(["dump", which] for which in ("data", "stats", "json"))]
+    seen = {" ".join(words): host.run([f"{ENVIRONMENT}/bin/pyvrrp", "ctl", *words], timeout=20).output for words in ctl}
+    seen |= {path: host.run(["curl", "-s", f"http://127.0.0.1:9165{path}"]).output for path in ("/health", "/metrics")}
+    seen["ps"] = host.run(["ps", "axww"]).output
+    seen["log"] = log(host)
+    seen["files"] = host.run(["sh", "-c", "cat /tmp/keepalived*"]).output
+    assert all(seen.values())
+    assert "received an invalid passwd from" in seen["log"]
+    assert {
+        name for name, what in seen.items() if "pa55w0rd" in what or key in what or b"key-key-".decode() in what
+    } == set()
 
 
 # --- Root is given up -------------------------------------------------------------------------------------------------

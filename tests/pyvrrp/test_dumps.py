@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from hakit.whole_file import write_whole
 from pyvrrp.model import (
     Authentication,
     AuthType,
@@ -46,7 +47,7 @@ from pyvrrp.model import (
 )
 from pyvrrp.protocol.states import Backup, Fault, Initialize, Master, State
 from pyvrrp.status import shown
-from pyvrrp.status.dumps import data_text, parent_text, paths, statistics_text, write_atomically
+from pyvrrp.status.dumps import data_text, parent_text, paths, statistics_text
 from pyvrrp.status.json_dump import json_text
 from pyvrrp.status.picture import LinkPicture, Picture, RouterPicture, TrackerPicture
 from pyvrrp.status.statistics import Statistics
@@ -442,9 +443,9 @@ def test_a_dump_replaces_the_one_before_in_one_step_and_only_its_owner_reads_it(
     path = tmp_path / "keepalived.json"
     before = os.umask(0)
     try:
-        write_atomically(path, "old")
+        write_whole(path, "old")
         reader = path.open()
-        write_atomically(path, "new")
+        write_whole(path, "new")
     finally:
         os.umask(before)
     with reader:
@@ -458,21 +459,21 @@ def test_a_link_in_the_place_of_a_dump_is_replaced_and_not_followed(tmp_path: Pa
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "keepalived.data").symlink_to(victim)
-    write_atomically(tmp_path / "keepalived.data", "dump")
+    write_whole(tmp_path / "keepalived.data", "dump")
     assert victim.read_text() == "mine"
     assert not (tmp_path / "keepalived.data").is_symlink()
 
 
 def test_a_full_disk_leaves_the_dump_before_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "keepalived.data"
-    write_atomically(path, "old")
+    write_whole(path, "old")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fchmod", full)
     with pytest.raises(OSError, match="No space left"):
-        write_atomically(path, "new")
+        write_whole(path, "new")
     assert path.read_text() == "old"
     assert [found.name for found in tmp_path.iterdir()] == ["keepalived.data"]
 

@@ -17,6 +17,7 @@ from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly
 
 from hakit.control import request
 from tcpbalancer.privileges import who_am_i, whose
+from tcpbalancer.worker_rights import USERS
 
 pytestmark = pytest.mark.netns  # they need root
 
@@ -78,6 +79,33 @@ def test_user_group_and_chroot_are_those_of_all_processes_once_they_serve(
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
             assert read_exactly(client, 2) == b"hi"
         assert running.stop(signal.SIGTERM) == (0 if flags == "-W" else -signal.SIGTERM)
+
+
+def test_without_a_word_about_it_workers_have_no_rights_and_a_reload_works(
+    peer: ScriptedServer, tmp_path: Path
+) -> None:
+    """Root's program keeps root where it reads files and binds ports; what meets clients is nobody."""
+    port, stats = free_port(), free_port()
+    whole = text(port, peer.port, stats)
+    with BalancerProcess([*TCPBALANCER, "-W", "--control", str(tmp_path / "c")], whole, tmp_path, stats) as running:
+        supervisor, nursery, *workers = family(running.process.pid)
+        assert facts(supervisor)["Uid"] == " ".join(["0"] * 4)
+        for pid in (nursery, *workers):
+            known = facts(pid)
+            assert known["Uid"].split()[0] in {str(pwd.getpwnam(name).pw_uid) for name in _USERS}
+            assert (known["CapEff"], known["CapPrm"], known["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1")
+            assert known["Groups"] == ""
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+            assert read_exactly(client, 2) == b"hi"
+        running.file.write_text(whole.replace(f"server s 127.0.0.1:{peer.port}", f"server s {tmp_path}/x.sock"))
+        running.process.send_signal(signal.SIGUSR2)
+        told = "servers at Unix sockets are reached by the user who started this program"
+        until(lambda: told in running.output.read_text(), told)
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+            assert read_exactly(client, 2) == b"hi"
+
+
+_USERS = [name for name in USERS if name in {entry.pw_name for entry in pwd.getpwall()}][:1]
 
 
 def test_who_has_given_up_root_still_reloads(peer: ScriptedServer, tmp_path: Path) -> None:

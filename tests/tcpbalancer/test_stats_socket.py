@@ -125,6 +125,17 @@ def test_the_file_of_a_unix_socket_has_its_rights_before_anybody_sees_it(tmp_pat
         listening.close()
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_without_mode_the_file_is_its_owners_alone_whatever_the_umask_is(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        [listening] = open_all([StatsSocket(Place.UNIX, str(tmp_path / "s"))])
+        listening.close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
+
+
 def test_what_is_no_socket_is_never_taken_away(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("mine")
