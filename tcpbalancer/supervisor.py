@@ -22,7 +22,7 @@ from tcpbalancer.generation import STOP_LIMIT, Generation, Premises
 from tcpbalancer.listening import BACKLOG, ListenError, ListeningSockets, place_name
 from tcpbalancer.log_book import Log
 from tcpbalancer.model import Configuration, Frontend, Identity
-from tcpbalancer.nursery_process import NurseryProcess
+from tcpbalancer.nursery_process import NurseryError, NurseryProcess
 from tcpbalancer.session_log import proxy_stopped
 from tcpbalancer.statistics import Snapshot
 from tcpbalancer.takeover import Named
@@ -73,10 +73,7 @@ class Supervisor:
         """
         try:
             self._sockets = self._listen(self.configuration, predecessors)
-            identity = identity_of_workers(self.configuration)
-            if identity.changes:
-                self._nursery.become(identity)
-                self._workers_are = None if self.configuration.process.identity.changes else identity
+            self._give_up_rights()
             await self.current.start(self._sockets)
             await self._lead_in_kernel(self.current)
         except BaseException:
@@ -84,6 +81,21 @@ class Supervisor:
             raise
         self.current.serve()
         self._premises.hub.publish("ready", f"{len(self._sockets)} listeners, {len(self.current.workers)} workers")
+
+    def _give_up_rights(self) -> None:
+        """Have workers be whom the file names, else nobody, where that is possible: in a container it may not be."""
+        asked, identity = self.configuration.process.identity, identity_of_workers(self.configuration)
+        if not identity.changes:
+            return
+        try:
+            self._nursery.become(identity)
+        except NurseryError as problem:
+            if asked.changes:
+                raise
+            self._nursery.end()  # the next one is who we are
+            self._premises.log("notice", f"Workers have the rights of this process: {problem}")
+        else:
+            self._workers_are = None if asked.changes else identity
 
     async def reload(self, configuration: Configuration) -> None:
         """Go over to another configuration; returns when its workers accept and no older one does any more.

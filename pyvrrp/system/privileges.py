@@ -128,7 +128,8 @@ def become(user: User, kept: Collection[str]) -> None:
         if FOR_OTHERS.isdisjoint(kept):
             capabilities.forbid_gain()
     except OSError as refused:
-        raise SystemRefusalError(f"cannot become user {user.name}: {refused.strerror}") from refused
+        words = f"cannot become user {user.name}: {refused.strerror} (--run-as root keeps root)"
+        raise SystemRefusalError(words) from refused
 
 
 def in_words(user: User, kept: Collection[str]) -> str:

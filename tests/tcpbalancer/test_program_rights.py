@@ -105,6 +105,16 @@ def test_without_a_word_about_it_workers_have_no_rights_and_a_reload_works(
             assert read_exactly(client, 2) == b"hi"
 
 
+def test_where_nobody_can_become_somebody_else_workers_stay_who_they_are(peer: ScriptedServer, tmp_path: Path) -> None:
+    """As root in a container that may not change users."""
+    port, stats = free_port(), free_port()
+    command = ["setpriv", "--bounding-set=-setuid,-setgid", *TCPBALANCER, "-W", "--control", str(tmp_path / "c")]
+    with BalancerProcess(command, text(port, peer.port, stats), tmp_path, stats) as running:
+        assert {facts(pid)["Uid"] for pid in family(running.process.pid)} == {" ".join(["0"] * 4)}
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+            assert read_exactly(client, 2) == b"hi"
+
+
 _USERS = [name for name in USERS if name in {entry.pw_name for entry in pwd.getpwall()}][:1]
 
 
