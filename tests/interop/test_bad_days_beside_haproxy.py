@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 from balancer_process import TCPBALANCER, haproxy, until
+from descriptors import descriptor_limit, limit_descriptors
 from relaying import Relaying, processor_seconds, relaying
 from tcp_peers import PATIENCE, ScriptedServer, echo, read_exactly, small_buffers
 
@@ -134,9 +134,9 @@ def test_without_descriptors_the_listener_pauses_nothing_spins_and_it_recovers_b
         program.knock().close()
         program.lines(" l/")  # HAProxy opens what it logs through when it logs for the first time
         (pid,) = program.running.workers
-        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        before = descriptor_limit(pid)
         room = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 2 * 10
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (room, before[1]))
+        limit_descriptors(pid, (room, before[1]))
         clients = [program.running.connect() for _ in range(30)]
         served = [client for client in clients[:8] if read_exactly(client, 1) == b"1"]
         assert len(served) == 8
@@ -149,7 +149,7 @@ def test_without_descriptors_the_listener_pauses_nothing_spins_and_it_recovers_b
         # Descriptors that came free serve those who wait, and those that are not needed are not used up.
         waited = [client for client in clients[8:] if was_served(client)]
         assert len(waited) >= 8
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        limit_descriptors(pid, before)
         for client in clients:
             client.close()
         late = program.running.connect()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from balancer_process import TCPBALANCER, BalancerProcess
+from descriptors import descriptor_limit
 from tcp_peers import PATIENCE, free_port
 
 from tcpbalancer.config.load import Flags, read_texts
@@ -50,8 +51,7 @@ def test_ulimit_n_is_the_limit_of_all_processes(tmp_path: Path) -> None:
     with BalancerProcess([*TCPBALANCER, "-db", "--control", str(tmp_path / "c")], text, tmp_path, stats) as running:
         pids = [running.process.pid]
         for pid in pids:
-            limits = Path(f"/proc/{pid}/limits").read_text().splitlines()  # prlimit(2) would want to be the same user
-            assert next(line.split()[3:5] for line in limits if line.startswith("Max open files")) == ["300", "300"]
+            assert descriptor_limit(pid) == (300, 300)
             pids += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         assert len(pids) == 3
         told = "FD limit (300) too low for maxconn=200/maxsock=418. Please raise 'ulimit-n' to 418 or more"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import socket
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from balancer_process import until
+from descriptors import descriptor_limit, limit_descriptors
 from running_balancer import RunningBalancer, one_way, server
 from tcp_peers import PATIENCE, ScriptedServer, echo, read_exactly, read_to_end, small_buffers
 
@@ -252,14 +252,14 @@ def test_without_descriptors_accepting_pauses_without_spinning_and_then_goes_on(
             assert read_exactly(client, 6) == b"hello\n"
         taken = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
         limit = min(set(range(len(taken) + 1)) - taken)  # the next descriptor would be this one
-        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+        before = descriptor_limit(pid)
+        limit_descriptors(pid, (limit, before[1]))
         late = balancer.connect()
         late.settimeout(0.2)
         with pytest.raises(TimeoutError):
             late.recv(1)
         assert_sleeps(pid)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        limit_descriptors(pid, before)
         late.settimeout(PATIENCE)
         assert read_exactly(late, 6) == b"hello\n"
         assert worker_pid(balancer) == pid
