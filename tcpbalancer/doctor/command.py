@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -37,10 +39,17 @@ def main(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     asked = parser.parse_args(arguments)
     diagnosis = examine_files(asked.files, asked.control if asked.live else None)
-    print(
-        json.dumps(diagnosis.as_dict(), indent=2) if asked.json else diagnosis.render(), end="\n" if asked.json else ""
-    )
+    _tell(f"{json.dumps(diagnosis.as_dict(), indent=2)}\n" if asked.json else diagnosis.render())
     return diagnosis.exit_status
+
+
+def _tell(text: str) -> None:
+    """Print, whatever bytes a file holds, for as long as somebody reads."""
+    try:
+        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def examine_files(files: Sequence[str], control: Path | None = None) -> Diagnosis:

@@ -1,7 +1,7 @@
-"""Sessions at a prompt in the documentation: each ``$ pyvrrp ...`` with what it prints, run anew and compared.
+"""Sessions at a prompt in the documentation: each ``$ pyvrrp ...`` and ``$ tcpbalancer ...`` with what it prints.
 
-A session is an indented block whose first line is the command; it is run in the root folder of the repository. Run as a
-program, it writes what is printed now into the documents.
+A session is an indented block whose first line is the command; it is run anew in the root folder of the repository, and
+compared. Run as a program, it writes what is printed now into the documents.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ import re
 import shlex
 from pathlib import Path
 
-from pyvrrp import cli
+import pyvrrp.cli
+import tcpbalancer.cli
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "docs" / "doctor.md", ROOT / "docs" / "simulate.md")
-_SESSION = re.compile(r"^    \$ pyvrrp (?P<words>(?:[^\\\n]|\\\n)*)\n(?P<told>(?:    .*\n|\n(?=    ))*)", re.MULTILINE)
+_SESSION = re.compile(
+    r"^    \$ (?P<program>pyvrrp|tcpbalancer) (?P<words>(?:[^\\\n]|\\\n)*)\n(?P<told>(?:    .*\n|\n(?=    ))*)",
+    re.MULTILINE,
+)
+MAINS = {"pyvrrp": pyvrrp.cli.main, "tcpbalancer": tcpbalancer.cli.main}
 WIDTH = "100"
 """Columns of the terminal, for the text of --help."""
 
@@ -26,13 +31,14 @@ def renewed(document: str, pictures: Path) -> str:
     """Return the document with what each session prints now; what it draws goes into the folder ``pictures``."""
 
     def told(session: re.Match[str]) -> str:
-        return f"    $ pyvrrp {session['words']}\n{_indented(_printed(session['words'], pictures))}"
+        program, words = session["program"], session["words"]
+        return f"    $ {program} {words}\n{_indented(_printed(program, words, pictures))}"
 
     return _SESSION.sub(told, document)
 
 
-def _printed(line: str, pictures: Path) -> str:
-    """Return what ``pyvrrp`` with these words prints, to whichever stream."""
+def _printed(program: str, line: str, pictures: Path) -> str:
+    """Return what a program with these words prints, to whichever stream."""
     words = shlex.split(line.replace("\\\n", " "))
     if "--svg" in words:
         at = words.index("--svg") + 1
@@ -46,7 +52,7 @@ def _printed(line: str, pictures: Path) -> str:
             contextlib.redirect_stderr(told),
             contextlib.suppress(SystemExit),
         ):
-            cli.main(words)
+            MAINS[program](words)
     finally:
         os.environ.pop("COLUMNS")
         if before is not None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -231,6 +234,21 @@ def test_a_file_that_is_wrong_or_not_there_is_an_error_with_its_place(
     assert "s3cret" not in told
     assert main(["doctor", str(tmp_path / "none.cfg")]) == 2
     assert "No such file" in capsys.readouterr().out
+
+
+def test_bytes_that_are_no_text_and_a_reader_that_has_gone_are_no_trouble(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / os.fsdecode(b"f\xff.cfg")
+    file.write_bytes(b"listen l\n bo\xffgus\n")
+    assert main(["doctor", str(file)]) == 2
+    assert "f\\udcff.cfg:2:2: error: unknown keyword" in capsys.readouterr().out
+    command = [sys.executable, "-m", "tcpbalancer.cli", "doctor", str(file)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, cwd=ROOT, timeout=30)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (2, b"")
 
 
 def test_several_files_are_one_configuration_and_what_is_accepted_is_counted(tmp_path: Path) -> None:
