@@ -30,6 +30,7 @@ class EventHub:
         self._passing = passing
         self.recent: deque[Event] = deque(maxlen=KEPT)
         self._listeners: list[Listener] = []
+        self._curious: list[Callable[[bool], None]] = []
 
     def publish(self, event: str, reason: str = "", /, **values: Value) -> Event:
         """Stamp an event of this hub's own with the clocks, and tell it; returns it.
@@ -51,9 +52,24 @@ class EventHub:
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with every event from now on; returns the function that ends it."""
         self._listeners.append(listener)
+        self._tell_the_curious()
 
         def stop() -> None:
             if listener in self._listeners:
                 self._listeners.remove(listener)
+                self._tell_the_curious()
 
         return stop
+
+    def on_interest(self, told: Callable[[bool], None]) -> Callable[[], None]:
+        """Call ``told`` with whether anybody listens: now, and whenever somebody came or went.
+
+        Who would publish much need not, as long as nobody does. Returns the function that ends it.
+        """
+        self._curious.append(told)
+        told(bool(self._listeners))
+        return lambda: self._curious.remove(told)
+
+    def _tell_the_curious(self) -> None:
+        for told in self._curious:
+            told(bool(self._listeners))

@@ -7,9 +7,8 @@ connections are taken per wake-up; when descriptors run out or a limit is reache
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from tcpbalancer.arrival import Arrival, enter
 from tcpbalancer.channel import Admission, Exhausted, Report
@@ -42,13 +41,22 @@ class Host(Protocol):
     poller: Poller
 
     def begin(
-        self, entry: Entry, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
+        self,
+        entry: Entry,
+        client: socket.SocketType,
+        address: tuple[str, int],
+        now: float,
+        arrival: Arrival | None = None,
     ) -> None:
         """Start the session of a connection that was just accepted; ``arrival``: it has to arrive first."""
         ...
 
     def report(self, report: Report) -> bool:
         """Send a report to the supervisor; returns False, and drops it, if too many wait already."""
+        ...
+
+    def paused(self) -> None:
+        """Take note that a listener takes no connections for now."""
         ...
 
 
@@ -65,6 +73,7 @@ class Gate:
         self._own = own
         self._settings = memory.view(memory.layout.settings)
         self._lock = len(memory.layout.slots)
+        self._is_alone = memory.layout.writers == 1  # then nobody else takes what we have seen
 
     def connections(self) -> int:
         """Return the connections of all frontends and workers."""
@@ -83,20 +92,30 @@ class Gate:
         if route.settings[PAUSED]:
             return False
         own, whole = route.settings[MAXCONN], self._settings[GLOBAL_MAXCONN]
-        if own and route.block.current() + route.block.sum(RESERVED) >= own:
+        if own and route.block.current() + (0 if self._is_alone else route.block.sum(RESERVED)) >= own:
             return False
-        if whole and self.connections() + self._memory.sum_of_words(ACCEPTING) >= whole:
+        if whole and self._taken() >= whole:
             return False
         rate = route.settings[SESSION_RATE]
         if rate and route.block.rate(now) + 1 > rate:
             return False
-        rates = [self._settings[setting] for setting in (GLOBAL_CONNECTION_RATE, GLOBAL_SESSION_RATE)]
-        lowest = min(filter(None, rates), default=0)
-        return not lowest or sum(each.block.rate(now) for each in self._routes) + 1 <= lowest
+        connections, sessions = self._settings[GLOBAL_CONNECTION_RATE], self._settings[GLOBAL_SESSION_RATE]
+        if not connections and not sessions:
+            return True
+        lowest = min(filter(None, (connections, sessions)))
+        return sum(each.block.rate(now) for each in self._routes) + 1 <= lowest
+
+    def _taken(self) -> int:
+        """Return how many connections there are, with those that are being accepted."""
+        if self._is_alone:
+            return self._own[CONNECTIONS]
+        return self.connections() + self._memory.sum_of_words(ACCEPTING)
 
     def take(self, route: Route, now: float) -> bool:
         """Take a place, if there is one; who has taken it gives it back, however it went."""
-        with self._memory.locked(self._lock) if self._memory.layout.workers > 1 else nullcontext():
+        if self._is_alone:
+            return self.has_room(route, now)
+        with self._memory.locked(self._lock):
             if not self.has_room(route, now):
                 return False
             route.block.add(RESERVED)
@@ -105,8 +124,9 @@ class Gate:
 
     def give_back(self, route: Route) -> None:
         """Give back the place: the connection counts by itself now, or there is none."""
-        route.block.add(RESERVED, -1)
-        self._own[ACCEPTING] -= 1
+        if not self._is_alone:
+            route.block.add(RESERVED, -1)
+            self._own[ACCEPTING] -= 1
 
 
 class Entry(Protocol):
@@ -138,6 +158,9 @@ class Listener:
         self._gate = gate
         self._doorway = doorway
         self._socket = listening
+        self._family = int(listening.family)
+        # The public one makes an object of Python's own, with system calls of its own.
+        self._take: Callable[[], tuple[int, Any]] = listening._accept  # type: ignore[attr-defined] # noqa: SLF001
         self._has_ports = listening.family != socket.AF_UNIX
         self._watched = False
         self._limit = limit
@@ -160,6 +183,7 @@ class Listener:
         if self._watched:
             self._worker.poller.unregister(self._socket)
             self._watched = False
+            self._worker.paused()
 
     @property
     def is_paused(self) -> bool:
@@ -194,7 +218,7 @@ class Listener:
     def _accept(self, now: float) -> bool:
         """Accept one connection; returns whether there may be more."""
         try:
-            client, address = self._socket.accept()
+            number, address = self._take()
         except BlockingIOError:
             return False
         except OSError as problem:
@@ -203,6 +227,8 @@ class Listener:
                 self.pause()
                 return False
             return True  # this one left before it was accepted (accept(2), "Error handling")
+        client = socket.SocketType(self._family, socket.SOCK_STREAM, 0, number)
+        client.setblocking(False)
         self.route.block.arrived(now)
         address = address[:2] if self._has_ports else UNNAMED
         if self._doorway is None:

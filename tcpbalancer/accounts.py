@@ -7,7 +7,7 @@ closed before the record is made, the frontend's after it: that is what the conn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tcpbalancer.counters import BYTES_IN, BYTES_OUT, CLIENT_ABORTS, SERVER_ABORTS
 from tcpbalancer.pool import Pool, Target
@@ -25,34 +25,38 @@ class Sight:
     early: bool = False
 
 
-@dataclass(slots=True)
 class Accounts:
-    """What is known of one session. Times None: not reached yet."""
+    """What is known of one session. What has not been reached yet is as it stands here."""
 
-    route: Route
-    address: tuple[str, int]
-    accepted_at: float  # seconds since 1970
-    accepted_now: float = 0.0
     assigned_now: float | None = None
     established_now: float | None = None
     waits_for: Target | None = None  # the server in whose queue it waits; None while it waits for any of the backend
-    server_queue: int = 0  # its places in the queues, from 1; 0: it was not there
-    backend_queue: int = 0
-    retries: int = 0
-    redispatched: bool = False
+    server_queue = 0  # its places in the queues, from 1; 0: it was not there
+    backend_queue = 0
+    retries = 0
+    redispatched = False
     destination: tuple[str, int] | None = None  # the address that the client called, and our own end
     source: tuple[str, int] | None = None  # of the connection to the server: only if they are logged
-    reported: list[int] = field(default_factory=lambda: [0, 0])
-    """Bytes that are in the counters: from the client, to the client."""
+    reported_in = 0  # bytes that are in the counters: from the client,
+    reported_out = 0  # and to it
+
+    def __init__(self, route: Route, address: tuple[str, int], accepted_at: float) -> None:
+        """``accepted_at``: seconds since 1970."""
+        self.route = route
+        self.address = address
+        self.accepted_at = accepted_at
+        self.accepted_now = 0.0
 
     def report_bytes(self, relay: Relay, pool: Pool, target: Target) -> None:
         """Enter the bytes moved since the last call into the counters."""
-        now = (relay.bytes_from_client, relay.bytes_to_client)
-        for counter, amount, before in zip((BYTES_IN, BYTES_OUT), now, self.reported, strict=True):
-            if amount != before:
-                for block in (self.route.block, pool.block, target.block):
-                    block.add(counter, amount - before)
-        self.reported = list(now)
+        came, went = relay.bytes_from_client, relay.bytes_to_client
+        new_in, new_out = came - self.reported_in, went - self.reported_out
+        if new_in or new_out:
+            for block in (self.route.block, pool.block, target.block):
+                row = block.row
+                row[BYTES_IN] += new_in
+                row[BYTES_OUT] += new_out
+            self.reported_in, self.reported_out = came, went
 
     def close(self, pool: Pool | None, target: Target | None, flags: str, now: float) -> None:
         """Close the accounts of backend and server; the frontend's is still open (%fc)."""
@@ -63,6 +67,8 @@ class Accounts:
                 pool.released(target)
         for block in () if pool is None else (pool.block,) if target is None else (pool.block, target.block):
             block.took(wait, connect, total)
+            if flags == "--":
+                continue
             if flags[0] in "Cc" and flags not in {"CC", "CQ"}:  # HAProxy does not count those who leave before
                 block.add(CLIENT_ABORTS)
             elif flags in {"SD", "sD"}:
@@ -84,8 +90,8 @@ class Accounts:
             wait_ms=wait,
             connect_ms=connect,
             total_ms=total,
-            bytes_to_client=self.reported[1],
-            bytes_from_client=self.reported[0],
+            bytes_to_client=self.reported_out,
+            bytes_from_client=self.reported_in,
             flags=flags,
             reason=reason,
             actconn=sight.connections,

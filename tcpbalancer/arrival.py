@@ -27,13 +27,6 @@ from tcpbalancer.rules.ruleset import PENDING, RuleList
 from tcpbalancer.rules.samples import as_address
 
 
-def receive(client: socket.socket) -> None:
-    """Prepare the socket of a client that was just accepted."""
-    client.setblocking(False)
-    if client.family != socket.AF_UNIX:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
 class Leaving(Enum):
     """What the end of a client means that comes before a server is reached."""
 
@@ -43,7 +36,7 @@ class Leaving(Enum):
     RESET = "it reset the connection"
 
 
-def leaving(client: socket.socket, mask: int) -> Leaving:
+def leaving(client: socket.SocketType, mask: int) -> Leaving:
     """Return what epoll's ``mask`` means for a client that has no server yet."""
     try:
         asks = bool(client.recv(1, socket.MSG_PEEK)) and not mask & ERROR
@@ -73,7 +66,7 @@ class Outcome(Enum):
     GOES_ON = "a backend is chosen, if there is one; a server may be, too"
 
 
-def enter(doorway: Doorway, client: socket.socket, address: tuple[str, int], now: float) -> Arrival | None:
+def enter(doorway: Doorway, client: socket.SocketType, address: tuple[str, int], now: float) -> Arrival | None:
     """Ask the rules that come before anything else; returns None if they refuse: then the connection is reset."""
     facts = doorway.facts(client, address)
     wanted: list[str] = []
@@ -92,7 +85,7 @@ class Arrival:
     """One connection on its way in. ``pool`` and ``bound`` (a server's slot) are set as soon as they are chosen."""
 
     def __init__(
-        self, doorway: Doorway, client: socket.socket, address: tuple[str, int], facts: Facts, now: float
+        self, doorway: Doorway, client: socket.SocketType, address: tuple[str, int], facts: Facts, now: float
     ) -> None:
         self.address = address
         self.deadline: float | None = None

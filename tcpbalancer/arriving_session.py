@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
-from tcpbalancer.arrival import Arrival, Outcome, Refused, receive
+from tcpbalancer.arrival import Arrival, Outcome, Refused
 from tcpbalancer.closing import vanish
 from tcpbalancer.poller import EDGE, ERROR, HUP, PEER_CLOSED, READ
 from tcpbalancer.proxy_protocol import Endpoint
@@ -27,7 +27,7 @@ class ArrivingSession(Session):
         self,
         around: Surroundings,
         route: Route,
-        client: socket.socket,
+        client: socket.SocketType,
         address: tuple[str, int],
         accepted_at: float,
         arrival: Arrival,
@@ -41,7 +41,6 @@ class ArrivingSession(Session):
         """Begin: ask, or be asked, as far as that gets."""
         self._accounts.accepted_now = now
         self.route.block.entered()
-        receive(self._client)
         self.phase = Phase.ARRIVING
         self._come_in(now, ended=False)
 

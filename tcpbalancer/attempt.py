@@ -24,17 +24,45 @@ from tcpbalancer.rules.samples import parse_ip
 
 BIND_ADDRESS_NO_PORT: Final = 24
 """IP_BIND_ADDRESS_NO_PORT (ip(7)): the port is chosen at the connect, so the same one serves several servers."""
+STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _turns = itertools.count()
 
 
-def open_connection(target: Target, client: socket.socket) -> socket.socket:
-    """Return a socket that connects to a server; raises OSError (EMFILE and its like: no descriptor was left).
+def open_connection(
+    target: Target, client: socket.SocketType, *, has_words: bool = False
+) -> tuple[socket.SocketType, bool]:
+    """Return a socket that connects to a server, and whether it is connected already.
 
-    ``client``: whose called port it may be that the server is to be reached at.
+    ``client``: whose called port it may be that the server is to be reached at. ``has_words``: there is something to
+    send as soon as the connection stands, so the last part of the handshake waits for it and leaves together with it
+    (TCP_QUICKACK, tcp(7)): a segment less, and a server that is woken once. Raises OSError (EMFILE and its like: no
+    descriptor was left).
     """
+    if not target.is_plain:
+        connection = _open(target, client)
+        return connection, target.family is socket.AF_UNIX
+    connection = socket.SocketType(target.family, STREAM)
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if has_words:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        problem = connection.connect_ex(target.address)
+        if problem == errno.EINPROGRESS:
+            problem = connection.connect_ex(target.address)  # on the same machine it stands by now
+    except BaseException:
+        connection.close()
+        raise
+    if problem not in {errno.EISCONN, errno.EALREADY, 0}:
+        connection.close()
+        raise OSError(problem, "connect")
+    return connection, problem != errno.EALREADY
+
+
+def _open(target: Target, client: socket.SocketType) -> socket.SocketType:
+    """Do the same where something has to be known first: a namespace, an address to speak from, a port, a path."""
     server, reach = target.server, target.server.reach
     with within(reach.namespace):
-        connection = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        connection = socket.SocketType(target.family, STREAM)
     try:
         if target.family is socket.AF_UNIX:
             where = abstract(server.address) if server.address.startswith("abns@") else server.address
@@ -58,7 +86,7 @@ def open_connection(target: Target, client: socket.socket) -> socket.socket:
     return connection
 
 
-def _port(server: Server, client: socket.socket) -> int:
+def _port(server: Server, client: socket.SocketType) -> int:
     if not server.reach.called_port or client.family is socket.AF_UNIX:
         return server.port
     port = int(client.getsockname()[1]) + server.reach.port_offset
@@ -67,7 +95,7 @@ def _port(server: Server, client: socket.socket) -> int:
     return port
 
 
-def _connect_from(source: Source, connection: socket.socket, address: tuple[str, int]) -> int:
+def _connect_from(source: Source, connection: socket.SocketType, address: tuple[str, int]) -> int:
     """Bind to the address, and to each of the ports if need be, and connect; returns the number of the error."""
     if source.interface is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, source.interface.encode())
@@ -87,7 +115,7 @@ def _ports(source: Source) -> Iterable[int]:
     return (source.first_port + (first + step) % count for step in range(count))
 
 
-def _bind_to_one_of(ports: Iterable[int], address: str, connection: socket.socket) -> int:
+def _bind_to_one_of(ports: Iterable[int], address: str, connection: socket.SocketType) -> int:
     for port in ports:
         try:
             connection.bind((address, port))
@@ -113,7 +141,7 @@ def endpoint(address: tuple[str, int] | None) -> Endpoint | None:
     return None if ip is None or address is None else Endpoint(ip, address[1])
 
 
-def own_end(peer: socket.socket) -> tuple[str, int] | None:
+def own_end(peer: socket.SocketType) -> tuple[str, int] | None:
     """Return our own address of a connection, None if it has no port or is gone."""
     try:
         name = peer.getsockname()

@@ -16,7 +16,7 @@ MOST_DRAINED = 16
 """Buffers of unread input that are taken in before a close."""
 
 
-def close_gently(peer: socket.socket, buffer: memoryview) -> None:
+def close_gently(peer: socket.SocketType, buffer: memoryview) -> None:
     """Send FIN, take in (and lose) what has come unread, then close. ``buffer`` is scratch space."""
     try:
         peer.shutdown(socket.SHUT_WR)
@@ -28,13 +28,13 @@ def close_gently(peer: socket.socket, buffer: memoryview) -> None:
     peer.close()
 
 
-def close_with_reset(peer: socket.socket) -> None:
+def close_with_reset(peer: socket.SocketType) -> None:
     """Close so that the peer sees RST; what was sent but not acknowledged is lost."""
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     peer.close()
 
 
-def vanish(peer: socket.socket) -> None:
+def vanish(peer: socket.SocketType) -> None:
     """Close without a word: the peer waits for an answer that never comes (``silent-drop``).
 
     That takes CAP_NET_ADMIN (``TCP_REPAIR``, tcp(7)); without it a reset is sent that does not get farther than the

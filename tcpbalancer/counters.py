@@ -71,7 +71,8 @@ LARGEST: Final = frozenset({PEAK, QUEUE_PEAK_MS, CONNECT_PEAK_MS, TOTAL_PEAK_MS,
 GLOBAL_MAXCONN: Final = 0
 GLOBAL_CONNECTION_RATE: Final = 1  # maxconnrate: connections in a second
 GLOBAL_SESSION_RATE: Final = 2  # maxsessrate: sessions in a second
-GLOBAL_SETTINGS: Final = 3
+RECORDS_WANTED: Final = 3  # 1: somebody reads the record of every session
+GLOBAL_SETTINGS: Final = 4
 
 MAXCONN: Final = 0
 PAUSED: Final = 1  # 1: what arrives waits in the kernel; 0: open
@@ -80,7 +81,8 @@ FRONTEND_SETTINGS: Final = 3
 
 SLOTS_USED: Final = 0
 FULLCONN: Final = 1
-BACKEND_SETTINGS: Final = 2
+ENDS_WANTED: Final = 2  # 1: a server is drained or in maintenance, so that the end of a session may be the last one's
+BACKEND_SETTINGS: Final = 3
 
 # Of each server, one row of words for each setting.
 WEIGHT: Final = 0  # the effective one, at SCALE; 0: gets no new sessions now
@@ -164,6 +166,10 @@ class Layout:
         """Return where one setting of all of a backend's servers lies, spare slots included."""
         start: int = self._rows[backend].start + setting * self.slots[backend]
         return slice(start, start + self.slots[backend])
+
+    def settings_of_servers(self, backend: int) -> slice:
+        """Return where all settings of all of a backend's servers lie."""
+        return self._rows[backend]
 
     def server_setting(self, backend: int, server: int, setting: int) -> int:
         """Return where a setting of one server lies."""
@@ -304,95 +310,3 @@ class SharedMemory:
         for bell in [self.bells[worker] for worker in workers] if workers else self.bells:
             with suppress(BlockingIOError):  # it was rung often enough
                 os.eventfd_write(bell, 1)
-
-
-class Block:
-    """A worker's hand on one of its blocks: it counts, and it sees the sum over all workers."""
-
-    __slots__ = ("_places", "_words", "row")
-
-    def __init__(self, memory: SharedMemory, worker: int, block: int) -> None:
-        layout = memory.layout
-        self._words = memory.words
-        self._places = [layout.block(each, block).start for each in range(layout.writers)]
-        self.row = memory.view(layout.block(worker, block))
-
-    def add(self, field: int, amount: int = 1) -> None:
-        """Add to one counter."""
-        self.row[field] += amount
-
-    def of_workers(self, field: int) -> list[int]:
-        """Return a counter of each worker."""
-        words = self._words
-        return [words[place + field] for place in self._places]
-
-    def sum(self, field: int) -> int:
-        """Return the sum of a counter over all workers."""
-        return sum(self.of_workers(field))
-
-    def largest(self, field: int) -> int:
-        """Return the largest value of a counter over all workers."""
-        return max(self.of_workers(field))
-
-    def current(self) -> int:
-        """Return the sessions that are open now, over all workers."""
-        return self.sum(CURRENT)
-
-    def opened(self, now: float) -> None:
-        """Count one more session."""
-        self.entered()
-        self.counted(now)
-
-    def entered(self) -> None:
-        """Count a connection that is there, though it may never become a session."""
-        row = self.row
-        row[CURRENT] += 1
-        row[PEAK] = max(row[PEAK], self.current())
-
-    def counted(self, now: float) -> None:
-        """Count the session of a connection that is there."""
-        self.row[TOTAL] += 1
-        self.row[LAST_SESSION_MS] = int(now * 1000)
-
-    def closed(self) -> None:
-        """Count one session less."""
-        self.row[CURRENT] -= 1
-
-    def queued(self, count: int) -> None:
-        """Note how many sessions wait in this worker."""
-        self.row[QUEUED] = count
-        self.row[QUEUED_PEAK] = max(self.row[QUEUED_PEAK], self.sum(QUEUED))
-
-    def arrived(self, now: float) -> None:
-        """Count one more connection for the rates."""
-        row, second = self.row, int(now)
-        if row[RATE_SECOND] != second:
-            row[RATE_BEFORE] = row[RATE_COUNT] if row[RATE_SECOND] == second - 1 else 0
-            row[RATE_SECOND], row[RATE_COUNT] = second, 0
-        row[RATE_COUNT] += 1
-
-    def rate(self, now: float) -> float:
-        """Return how many connections have come in the last second, over all workers.
-
-        Those of the second before count as far as it still overlaps (``freq_ctr``).
-        """
-        second, total = int(now), 0.0
-        rows = zip(self.of_workers(RATE_SECOND), self.of_workers(RATE_COUNT), self.of_workers(RATE_BEFORE), strict=True)
-        for last, count, before in rows:
-            if last == second:
-                total += count + before * (1 - (now - second))
-            elif last == second - 1:
-                total += count * (1 - (now - second))
-        return total
-
-    def took(self, wait_ms: int, connect_ms: int, total_ms: int) -> None:
-        """Enter the times of a session that has ended into the averages and the peaks; -1 counts as 0."""
-        row = self.row
-        if row[SAMPLES] < WINDOW:
-            row[SAMPLES] += 1
-        else:
-            for field in (QUEUE_SUM_MS, CONNECT_SUM_MS, TOTAL_SUM_MS):
-                row[field] -= row[field] // WINDOW
-        for offset, value in enumerate((wait_ms, connect_ms, total_ms)):
-            row[QUEUE_SUM_MS + offset] += max(value, 0)
-            row[QUEUE_PEAK_MS + offset] = max(row[QUEUE_PEAK_MS + offset], value)

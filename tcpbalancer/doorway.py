@@ -114,7 +114,7 @@ class Doorway:
         self._bind = bind
         self._keeper = keeper
 
-    def facts(self, client: socket.socket, address: tuple[str, int]) -> Facts:
+    def facts(self, client: socket.SocketType, address: tuple[str, int]) -> Facts:
         """Return what is known of a connection that was just accepted."""
         facts = Facts(
             self._keeper.census,

@@ -12,7 +12,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,15 @@ from tcpbalancer.channel import (
     SoftStop,
     Stop,
 )
-from tcpbalancer.counters import CONNECTIONS, CURRENT, DROPPED_RECORDS, HEARTBEAT, IN_KERNEL, INEXACT_PICKS
+from tcpbalancer.counters import (
+    CONNECTIONS,
+    CURRENT,
+    DROPPED_RECORDS,
+    HEARTBEAT,
+    IN_KERNEL,
+    INEXACT_PICKS,
+    RECORDS_WANTED,
+)
 from tcpbalancer.handover import for_workers
 from tcpbalancer.limits import descriptors_needed
 from tcpbalancer.listening import ListeningSockets
@@ -91,6 +99,7 @@ class Generation:
         self.kernel: Plane | None = None  # while it relays for this generation
         self._premises = premises
         self._sockets: ListeningSockets | None = None
+        self._stop_hearing: Callable[[], None] = lambda: None
         self._restarts = [0] * configuration.nbthread
         self._died_young = [0] * configuration.nbthread  # in a row
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,10 +136,15 @@ class Generation:
     async def start(self, sockets: ListeningSockets) -> None:
         """Start the workers; returns when all of them accept. Raises RuntimeError or OSError if one does not."""
         self._sockets = sockets
+        self._stop_hearing = self._premises.hub.on_interest(self._heard)
         for number in range(self.configuration.nbthread):
             self._start_worker(number)
         for worker in tuple(self.workers.values()):
             await worker.came_up()
+
+    def _heard(self, is_heard: bool) -> None:  # noqa: FBT001 - what a hub calls
+        """Have the workers tell of every session as long as anybody listens."""
+        self.memory.words[self.memory.layout.settings.start + RECORDS_WANTED] = int(is_heard)
 
     def serve(self, before: Generation | None = None) -> None:
         """Begin to check; from ``before``, which serves until now, this one takes over."""
@@ -158,6 +172,7 @@ class Generation:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if not self.is_over:
             self.is_over = True
+            self._stop_hearing()
             self.memory.close()
 
     async def retire(self) -> None:

@@ -109,6 +109,7 @@ def _held(bind: Bind, family: socket.AddressFamily, *, shares_ports: bool) -> so
 
 def _set_options(listening: socket.socket, bind: Bind, family: socket.AddressFamily) -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # all that it accepts inherit it
     if family is socket.AF_INET6 and bind.only_v6 is not None:
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bind.only_v6)
     if bind.interface is not None:

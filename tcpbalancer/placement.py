@@ -21,6 +21,9 @@ from tcpbalancer.waiting import Line, Waiter
 class Traveller(Waiter, Protocol):
     """The session, as its way knows it."""
 
+    target: Target | None
+    """The server that it is on."""
+
     def connect(self, now: float) -> None:
         """Connect to the server that was found."""
         ...
@@ -39,7 +42,6 @@ class Placement:
 
     def __init__(self, traveller: Traveller, pool: Pool, accounts: Accounts) -> None:
         self.pool = pool
-        self.target: Target | None = None
         self.bound_to: int | None = None
         rules = pool.backend.rules
         by_address = pool.hashes and (rules is None or rules.hashed is None)
@@ -48,6 +50,11 @@ class Placement:
         self._left: Target | None = None  # the server that it was on before, until another one is chosen
         self._traveller = traveller
         self._accounts = accounts
+
+    @property
+    def target(self) -> Target | None:
+        """The server that the session is on."""
+        return self._traveller.target
 
     @property
     def title(self) -> str:
@@ -63,21 +70,26 @@ class Placement:
 
     # -- finding a server -------------------------------------------------------------------------------------------
 
-    def find(self, now: float) -> None:
-        """Go to the server that the session is bound to, or to one that the algorithm chooses."""
-        picked = None
+    def find(self, now: float, bound_to: int | None, key: bytes | None) -> None:
+        """Go to the server that the session is bound to, or to one that the algorithm chooses.
+
+        ``key``: what it hashes, if it is not the client's address.
+        """
+        picked, self.bound_to = None, bound_to
+        self.key = key or self.key
         if self.bound_to is not None:
             picked = self.pool.bound_to(self.bound_to, now)
             if picked is None or (isinstance(picked, Crowded) and self.pool.backend.redispatch):
                 self.bound_to = picked = None
-        self._go_on(self._choose(now) if picked is None else picked, now)
+        self.go_on(self._choose(now) if picked is None else picked, now)
 
     def _choose(self, now: float, avoid: int | None = None) -> Picked:
         return self.pool.pick(now, avoid, self.key)
 
-    def _go_on(self, picked: Picked, now: float) -> None:
+    def go_on(self, picked: Picked, now: float) -> None:
+        """Do what follows a choice: connect, wait, or give up."""
         if isinstance(picked, Target):
-            self.target = picked
+            self._traveller.target = picked
             self._accounts.assigned_now = now
             self._traveller.connect(now)
         elif isinstance(picked, Wait):
@@ -120,7 +132,7 @@ class Placement:
         if self.pool.take(target, now):
             self.leave_queue(served=True)
             self._accounts.waits_for = None
-            self._go_on(target, now)
+            self.go_on(target, now)
 
     def turned_away(self, now: float) -> None:
         """Look for another server: the one that it waited for has gone (``option redispatch``)."""
@@ -152,7 +164,8 @@ class Placement:
             return
         self._accounts.retries += 1
         if step in {Step.OTHER_NOW, Step.OTHER_LATER}:
-            self._left, self.target, self.bound_to = self.target, None, None
+            self._left, self._traveller.target, self.bound_to = self.target, None, None
+            assert self._left is not None
             self.pool.released(self._left)
         else:
             self.count(RETRIES)
@@ -174,4 +187,4 @@ class Placement:
         self._accounts.redispatched = self._accounts.redispatched or not same
         for block in (left.block, self.pool.block):
             block.add(RETRIES if same else REDISPATCHES)
-        self._go_on(picked, now)
+        self.go_on(picked, now)

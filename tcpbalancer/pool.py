@@ -15,15 +15,17 @@ from __future__ import annotations
 import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
 from tcpbalancer.balance import Choice, make_balancer
 from tcpbalancer.balance.memory import Memory
+from tcpbalancer.block import Block
 from tcpbalancer.counters import (
     BALANCED,
+    ENDS_WANTED,
     FULLCONN,
     INEXACT_PICKS,
     QUEUED,
@@ -32,9 +34,9 @@ from tcpbalancer.counters import (
     SERVER_MAXCONN,
     SERVER_MAXQUEUE,
     SERVER_MINCONN,
+    SERVER_SETTINGS,
     SLOTS_USED,
     THROTTLE,
-    Block,
     SharedMemory,
 )
 from tcpbalancer.limits import sessions_allowed
@@ -53,6 +55,9 @@ class Target:
     block: Block
     family: socket.AddressFamily
     line: Line
+    address: tuple[str, int]
+    is_plain: bool
+    """Whether a socket and a connect to ``address`` are all it takes to reach it."""
     kept_for: tuple[int, float] = (0, 0.0)
     """The ticket of another worker's session that may have its room, and since when."""
 
@@ -79,6 +84,21 @@ class Crowded:
 
 
 Picked = Target | Shortage | Wait | Crowded
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The settings of a backend's servers as they were when a pick looked last, and what follows from them."""
+
+    raw: bytes = b""
+    weights: tuple[int, ...] = ()
+    """The weights at which servers may be picked; 0 for a slot whose server is not known here."""
+    is_limited: bool = False
+    """Whether any of them has a maxconn."""
+    choice: Choice | None = None
+    """All there is to choose from, if nothing else has to be looked at; None: no server may be picked."""
+
+
 Tell = Callable[..., None]
 """Takes a handler, the time, and what else it wants: calls it, so that an error of ours costs one session only."""
 PATIENCE = 0.1
@@ -100,12 +120,17 @@ class Pool:
         self.has_news = False  # room was left, or somebody has come to wait
         self._shared = memory
         self._balancer = make_balancer(backend)
-        self._weights = memory.view(layout.weights(index))
+        # Whether the weights are all that the algorithm wants to know.
+        self._is_plain = not (self._balancer.hashes or self._balancer.counts or self._balancer.draws)
+        self._is_alone = layout.workers == 1
+        self._settings = memory.view(layout.settings_of_servers(index))
+        self._seen = Seen()
         self._maxconns, self._minconns, self._maxqueues, self._throttles, self._running = (
             memory.view(layout.server_settings(index, setting))
             for setting in (SERVER_MAXCONN, SERVER_MINCONN, SERVER_MAXQUEUE, THROTTLE, RUNNING)
         )
         self._slots_used = layout.backend_setting(index, SLOTS_USED)
+        self._ends_wanted = layout.backend_setting(index, ENDS_WANTED)
         self._fullconn = layout.backend_setting(index, FULLCONN)
         self._memory = memory.view(layout.memory(index))
         self._inexact_picks = layout.worker(worker) + INEXACT_PICKS
@@ -117,15 +142,23 @@ class Pool:
         block = Block(self._shared, self._worker, self._shared.layout.server(self.index, slot))
         is_unix = server.address.startswith(("/", "abns@"))
         family = socket.AF_UNIX if is_unix else socket.AF_INET6 if ":" in server.address else socket.AF_INET
+        self._seen = Seen()
         known = self.targets.get(slot)
         line = Line(block, self._crowd) if known is None else known.line
-        self.targets[slot] = Target(server, slot, block, family, line)
+        is_plain = server.reach.is_plain and not is_unix
+        self.targets[slot] = Target(server, slot, block, family, line, (server.address, server.port), is_plain)
 
     def remove(self, slot: int) -> None:
         """Forget a server; sessions that are still with it keep their own hand on it."""
+        self._seen = Seen()
         self.targets.pop(slot, None)
 
     # -- choosing ---------------------------------------------------------------------------------------------------
+
+    @property
+    def ends_wanted(self) -> bool:
+        """Whether somebody waits for the last session of a server."""
+        return bool(self._shared.words[self._ends_wanted])
 
     @property
     def hashes(self) -> bool:
@@ -137,6 +170,8 @@ class Pool:
 
         ``avoid`` was just tried in vain; ``key`` is what is hashed, if the algorithm ``hashes``.
         """
+        if self._is_alone:
+            return self._pick(self._memory, now, avoid, key)
         with self._locked() as held:
             if held:
                 return self._pick(self._memory, now, avoid, key)
@@ -168,18 +203,23 @@ class Pool:
             return True
 
     def _pick(self, memory: Memory, now: float, avoid: int | None, key: bytes | None) -> Picked:
-        weights = self._weights_now()
-        if not any(weights):
+        seen = self._look()
+        if seen.choice is None:
             return Shortage.NONE
-        if not self._balancer.hashes and self.line.oldest():
+        if (self._crowd or not self._is_alone) and not self._balancer.hashes and self.line.oldest():
             return Shortage.FULL  # nobody overtakes those who wait
-        slot = self._balancer.pick(memory, self._choice(weights, avoid, key))
+        is_plain = self._is_plain and not seen.is_limited and avoid is None
+        choice = seen.choice if is_plain else self._choice(seen.weights, avoid, key)
+        slot = self._balancer.pick(memory, choice)
         if slot is None:
             return Shortage.FULL
         target = self.targets[slot]
         if slot != avoid:
-            for block in (target.block, self.block):
-                block.add(BALANCED)
+            target.block.row[BALANCED] += 1
+            self.block.row[BALANCED] += 1
+        if not seen.is_limited:
+            target.block.opened(now)
+            return target
         return self._take_or_wait(target, now)
 
     def _take_or_wait(self, target: Target, now: float) -> Picked:
@@ -189,7 +229,7 @@ class Pool:
         limit = self._maxqueues[target.index]
         return Crowded(target) if limit and target.block.sum(QUEUED) >= limit else Wait(target)
 
-    def _choice(self, weights: list[int], avoid: int | None, key: bytes | None) -> Choice:
+    def _choice(self, weights: Sequence[int], avoid: int | None, key: bytes | None) -> Choice:
         balancer, slots = self._balancer, range(len(weights))
         limited = [slot for slot in slots if weights[slot] and self._maxconns[slot]]
         full = {slot for slot in limited if not self._is_free(self.targets[slot])}
@@ -204,10 +244,20 @@ class Pool:
         crowded = {slot for slot in full if served[slot] + queued[slot] >= self._allowed(slot) + self._maxqueues[slot]}
         return Choice(weights, full, crowded, avoid, served, queued, released, key, draws)
 
-    def _weights_now(self) -> list[int]:
-        """Return the weights at which servers may be picked now; 0 for a slot whose server is not known here."""
-        weights = list(self._weights)[: self._shared.words[self._slots_used]]
-        return [weight if index in self.targets else 0 for index, weight in enumerate(weights)]
+    def _look(self) -> Seen:
+        """Return the settings as they are now: all of them are read at once, and understood if they have changed."""
+        raw, used = self._settings.tobytes(), self._shared.words[self._slots_used]
+        if raw != self._seen.raw or used != len(self._seen.weights):
+            rows = memoryview(raw).cast("q")
+            slots = len(rows) // SERVER_SETTINGS
+            weights = tuple(rows[slot] if slot in self.targets else 0 for slot in range(used))
+            maxconns = rows[SERVER_MAXCONN * slots : SERVER_MAXCONN * slots + used]
+            self._seen = Seen(raw, weights, any(maxconns), Choice(weights) if any(weights) else None)
+        return self._seen
+
+    def _weights_now(self) -> Sequence[int]:
+        """Return the weights at which servers may be picked now."""
+        return self._look().weights
 
     def _allowed(self, slot: int) -> int:
         maxconn = self._maxconns[slot]
@@ -277,9 +327,11 @@ class Pool:
 
     def released(self, target: Target) -> None:
         """Take note that a session has left a server."""
-        target.block.row[RELEASED_NS] = time.monotonic_ns()
+        if self._balancer.counts:
+            target.block.row[RELEASED_NS] = time.monotonic_ns()
         target.block.closed()
-        self.has_news = True
+        if self._crowd or self._seen.is_limited:  # else nobody waits for room, here or in another worker
+            self.has_news = True
 
     def serve_queues(self, tell: Tell, now: float) -> None:
         """Let those go on who wait longest, as far as there is room; ring at other workers' for theirs."""

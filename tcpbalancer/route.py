@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tcpbalancer.balance import make_balancer
+from tcpbalancer.block import Block
 from tcpbalancer.counters import (
     FRONTEND_SETTINGS,
     FULLCONN,
@@ -21,13 +22,13 @@ from tcpbalancer.counters import (
     SESSION_RATE,
     SLOTS_USED,
     SPARE_SERVERS,
-    Block,
     Layout,
     SharedMemory,
 )
 from tcpbalancer.model import Backend, Configuration, Frontend, Mode, Server
 from tcpbalancer.pool import Pool
 from tcpbalancer.rules.stick_table import rows_of
+from tcpbalancer.silence import first_limit
 
 
 def tcp_frontends(configuration: Configuration) -> list[Frontend]:
@@ -98,6 +99,8 @@ class Route:
     block: Block
     settings: memoryview
     pool: Pool | None
+    patience: float | None = None
+    """For how many seconds a connection that was just established may be silent; None: for ever."""
 
 
 def make_pools(configuration: Configuration, memory: SharedMemory, worker: int) -> dict[str, Pool]:
@@ -114,5 +117,7 @@ def make_routes(configuration: Configuration, memory: SharedMemory, worker: int,
         start = memory.layout.frontend_setting(place, 0)
         settings = memory.view(slice(start, start + FRONTEND_SETTINGS))
         block = Block(memory, worker, memory.layout.frontend(place))
-        routes.append(Route(frontend, block, settings, pools.get(frontend.default_backend or "")))
+        pool = pools.get(frontend.default_backend or "")
+        patience = None if pool is None else first_limit(frontend.timeouts, pool.backend.timeouts)
+        routes.append(Route(frontend, block, settings, pool, patience))
     return routes

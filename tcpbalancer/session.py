@@ -13,22 +13,24 @@ import os
 import socket
 from contextlib import suppress
 
-from tcpbalancer.accounts import Accounts, Sight
-from tcpbalancer.arrival import Leaving, leaving, receive
+from tcpbalancer.accepting import Entry
+from tcpbalancer.accounts import Sight
+from tcpbalancer.arrival import Leaving, leaving
 from tcpbalancer.attempt import endpoint, greeting, open_connection, own_end
 from tcpbalancer.channel import Attempted, Exhausted
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS
 from tcpbalancer.model import LogMoment, Server
 from tcpbalancer.placement import Placement
-from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, WRITE
-from tcpbalancer.pool import Pool, Target
+from tcpbalancer.poller import HUP, NOTHING, PEER_CLOSED, READ, WRITE
+from tcpbalancer.pool import Picked, Target
 from tcpbalancer.proxy_protocol import Endpoint
-from tcpbalancer.relay import CLIENT, RECEIVED, RELAYS, SERVER, Relay, Side
+from tcpbalancer.relay import CLIENT, SERVER, Side
+from tcpbalancer.relaying import RELAYING, Relaying
 from tcpbalancer.route import Route
 from tcpbalancer.session_log import SessionRecord
 from tcpbalancer.shortage import NO_PORT, NO_ROOM
-from tcpbalancer.silence import silence_limit
+from tcpbalancer.silence import first_limit
 from tcpbalancer.socket_options import tune
 from tcpbalancer.surroundings import Phase, Surroundings
 
@@ -36,41 +38,44 @@ TURN_AROUND = 1.0
 """Seconds before the same server is tried again, unless timeout connect is shorter (back_handle_st_cer)."""
 
 
-class Session:
+class Session(Relaying):
     """One client connection and, once it stands, the connection to a server."""
 
+    __slots__ = ("_phase_since", "_way", "entry", "number")
+
     def __init__(
-        self, around: Surroundings, route: Route, client: socket.socket, address: tuple[str, int], accepted_at: float
+        self,
+        around: Surroundings,
+        route: Route,
+        client: socket.SocketType,
+        address: tuple[str, int],
+        accepted_at: float,
     ) -> None:
-        self.alarm: float | None = None  # when the worker will wake this session; the worker's own note
-        self.route = route
-        self.chosen = route.pool  # where it is bound for
-        self._way: Placement | None = None  # once it is known where it is bound for
-        self.phase = Phase.WAITING
-        self._around = around
-        self._client = client
-        self._server: socket.socket | None = None
-        self._accounts = Accounts(route, address, accepted_at)
+        super().__init__(around, route, client, address, accepted_at)
+        self.entry: Entry | None = None  # what it came through; the worker's own note,
+        self.number = 0  # as is the id by which it can be cut
+        self._way: Placement | None = None  # only where it is not the plain one
         self._phase_since = 0.0
-        self._relay: Relay | None = None
-        self._watched: list[int | None] = [None, None]
-        self._moved_at = [0.0, 0.0]
-        self._activity = [0, 0]
 
     @property
-    def pool(self) -> Pool:
-        """Where the session is bound for; a session without it never gets past its arrival."""
-        assert self.chosen is not None
-        return self.chosen
+    def client(self) -> tuple[str, int]:
+        """The client's address, as the socket or a PROXY header tells it."""
+        return self._accounts.address
 
     @property
-    def target(self) -> Target | None:
-        """The server that it is on."""
-        return None if self._way is None else self._way.target
+    def accepted_at(self) -> float:
+        """When it was accepted, in seconds since 1970."""
+        return self._accounts.accepted_at
+
+    @property
+    def accepted_now(self) -> float:
+        """The same moment on the monotonic clock."""
+        return self._accounts.accepted_now
 
     @property
     def _placement(self) -> Placement:
-        assert self._way is not None
+        if self._way is None:
+            self._way = Placement(self, self.pool, self._accounts)
         return self._way
 
     # -- from accept to the established connection ------------------------------------------------------------------
@@ -79,27 +84,34 @@ class Session:
         """Begin: pick a server and connect."""
         self._accounts.accepted_now = now
         self.route.block.opened(now)
-        receive(self._client)
         if self.chosen is not None:
-            self.pool.block.opened(now)
+            self.chosen.block.opened(now)
         self._arrived(now)
 
     def _arrived(self, now: float, bound_to: int | None = None, key: bytes | None = None) -> None:
         """Go on to the choice of a server; ``bound_to``: the slot of one that is named already."""
-        tune(self._client, self.route.frontend.sockets)
-        log = self.route.frontend.connection_log
-        if log is not None and log.addresses:
-            self._accounts.destination = own_end(self._client)
-        self._note(LogMoment.ACCEPTED, now)
+        frontend = self.route.frontend
+        if frontend.sockets.is_special:
+            tune(self._client, frontend.sockets)
+        if frontend.connection_log is not None:
+            if frontend.connection_log.addresses:
+                self._accounts.destination = own_end(self._client)
+            self._note(LogMoment.ACCEPTED, now)
         if self.chosen is None:
             self._end("SC", "the frontend has no backend", now)
-            return
-        # Only its end is of interest now: data stays in the kernel until there is a server to give it to.
-        self._watch(CLIENT, PEER_CLOSED)
-        self._way = Placement(self, self.pool, self._accounts)
-        self._way.bound_to = bound_to
-        self._way.key = key or self._way.key
-        self._placement.find(now)
+        elif bound_to is not None or self.chosen.hashes:
+            self._placement.find(now, bound_to, key)
+        else:
+            self._placement_of(self.chosen.pick(now), now)
+
+    def _placement_of(self, picked: Picked, now: float) -> None:
+        """Connect to a server that was picked, as nearly always; what else may be is the placement's."""
+        if isinstance(picked, Target):
+            self.target = picked
+            self._accounts.assigned_now = now
+            self.connect(now)
+        else:
+            self._placement.go_on(picked, now)
 
     def turn_came(self, target: Target, now: float) -> None:
         """Leave the queue and go on to this server, if its room is still there."""
@@ -113,6 +125,9 @@ class Session:
     def rest(self, phase: Phase, now: float) -> None:
         """Be in this phase from now on, until something happens or the deadline comes."""
         self.phase, self._phase_since = phase, now
+        if self._client_events is None:
+            # Only its end is of interest now: data stays in the kernel until there is a server to give it to.
+            self._watch(CLIENT, PEER_CLOSED)
         self._around.schedule(self)
 
     def give_up(self, flags: str, reason: str, now: float) -> None:
@@ -121,11 +136,14 @@ class Session:
 
     def connect(self, now: float) -> None:
         """Connect to the server that was found."""
-        assert self.target is not None
-        self._placement.count(CONNECTS)
-        self.phase, self._phase_since = Phase.CONNECTING, now
+        target, pool = self.target, self.pool
+        assert target is not None
+        target.block.row[CONNECTS] += 1
+        pool.block.row[CONNECTS] += 1
+        self.phase = Phase.CONNECTING
+        has_words = target.is_plain and (bool(target.server.reach.proxy_version) or self._peek() > 0)
         try:
-            self._server = open_connection(self.target, self._client)
+            self._server, stands = open_connection(target, self._client, has_words=has_words)
         except OSError as failure:
             is_ours = failure.errno in NO_ROOM | NO_PORT
             if is_ours:
@@ -133,12 +151,25 @@ class Session:
             self._observe(None if is_ours else failure.errno)
             self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
             return
-        tune(self._server, self.pool.backend.sockets)
+        if pool.backend.sockets.is_special:
+            tune(self._server, pool.backend.sockets)
         log = self.route.frontend.connection_log
         if log is not None and log.addresses:
             self._accounts.source = own_end(self._server)
-        self._watch(SERVER, WRITE)
-        self._around.schedule(self)
+        if not stands:
+            self._watch(SERVER, WRITE)
+            self.rest(Phase.CONNECTING, now)
+            return
+        self._established(now)
+        if has_words and self.phase is RELAYING:
+            self._move(CLIENT, READ, now)
+
+    def _peek(self) -> int:
+        """Return how many bytes of the client have come, 1 at the most; 0 at its end, -1 if there is nothing yet."""
+        try:
+            return self._client.recv_into(self._around.buffer, 1, socket.MSG_PEEK)
+        except OSError:
+            return -1
 
     def _attempt_failed(self, why: str, now: float, *, timed_out: bool) -> None:
         self._close_server()
@@ -159,18 +190,15 @@ class Session:
             self._attempt_failed("it did not take the PROXY header", now, timed_out=False)
             return
         self._accounts.established_now = now
-        self.phase = Phase.RELAYING
-        self._moved_at = [now, now]
-        # What counts as a side's activity: bytes in any direction, or (option independent-streams) only what it sends.
-        alone = (self.route.frontend.independent_streams, self.pool.backend.independent_streams)
-        self._activity = [1 << side + (RECEIVED if alone[side] else 0) for side in (CLIENT, SERVER)]
-        self._relay = RELAYS["adaptive"](self._client, self._server, self._around.buffer, self._around.pipes)
-        for side in (CLIENT, SERVER):
-            self._watch(side, self._relay.interest(side))
-        self._note(LogMoment.ESTABLISHED, now)
-        self._around.schedule(self)
+        self._begin_relaying(now)
+        if self.route.frontend.connection_log is not None:
+            self._note(LogMoment.ESTABLISHED, now)
+        front, back = self.route.frontend.timeouts, self.pool.backend.timeouts
+        limit = self.route.patience if self.chosen is self.route.pool else first_limit(front, back)
+        if limit is not None:
+            self._around.wake(self, now + limit)
 
-    def _greet(self, connection: socket.socket, server: Server) -> bool:
+    def _greet(self, connection: socket.SocketType, server: Server) -> bool:
         """Tell the server who the client is; returns whether that went out: there is always room for so little."""
         header = greeting(server, *self._endpoints())
         try:
@@ -186,14 +214,14 @@ class Session:
 
     def client_ready(self, mask: int, now: float) -> None:
         """Take note of what epoll says of the client's socket."""
-        if self.phase is Phase.RELAYING:
+        if self.phase is RELAYING:
             self._move(CLIENT, mask, now)
         elif self.phase is not Phase.ENDED:  # it may have ended in this very round of events
             self._client_left(mask, now)
 
     def server_ready(self, mask: int, now: float) -> None:
         """Take note of what epoll says of the server's socket."""
-        if self.phase is Phase.RELAYING:
+        if self.phase is RELAYING:
             self._move(SERVER, mask, now)
         elif self.phase is Phase.CONNECTING and self._server is not None:
             problem = self._server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -219,38 +247,6 @@ class Session:
             case Leaving.STAYS:
                 pass
 
-    def _move(self, side: Side, mask: int, now: float) -> None:
-        relay = self._relay
-        assert relay is not None
-        was_calm = relay.is_calm
-        ends = 0 if was_calm else relay.has_ended(CLIENT) + relay.has_ended(SERVER)
-        moved = relay.ready(side, mask)
-        if moved & self._activity[CLIENT]:
-            self._moved_at[CLIENT] = now
-        if moved & self._activity[SERVER]:
-            self._moved_at[SERVER] = now
-        if was_calm and relay.is_calm and not mask & (HUP | ERROR):
-            return  # as nearly always: what was watched before is watched on
-        if relay.is_over:
-            self._relay_over(relay, now)
-            return
-        if mask & (HUP | ERROR) and not relay.interest(side):
-            self._watch(side, None)  # epoll would tell of it again without end
-        for each in (CLIENT, SERVER):
-            wanted = relay.interest(each)
-            if wanted != self._watched[each] and (wanted or self._watched[each] is not None):
-                self._watch(each, wanted)
-        if relay.has_ended(CLIENT) + relay.has_ended(SERVER) != ends:
-            self._around.schedule(self)  # timeout client-fin or server-fin may be nearer
-
-    def _relay_over(self, relay: Relay, now: float) -> None:
-        if relay.failed is None:
-            self._end("--", "closed by both sides", now)
-        elif relay.failed == CLIENT:
-            self._end("CD", "the client reset the connection", now)
-        else:
-            self._end("SD", f"{self._placement.title} reset the connection", now)
-
     def cut(self, flags: str, reason: str, now: float) -> None:
         """End it from outside: both sides see the end at once."""
         if self.phase is not Phase.ENDED:
@@ -259,7 +255,7 @@ class Session:
     def drop(self) -> None:
         """Let go of the sockets, since its end has met an error of ours; what was counted may stay counted."""
         self.phase = Phase.ENDED
-        sides: tuple[tuple[Side, socket.socket | None], ...] = ((CLIENT, self._client), (SERVER, self._server))
+        sides: tuple[tuple[Side, socket.SocketType | None], ...] = ((CLIENT, self._client), (SERVER, self._server))
         for side, peer in sides:
             with suppress(OSError, LookupError, ValueError):  # whatever the error has left
                 self._watch(side, None)
@@ -280,14 +276,7 @@ class Session:
             return None if limit is None else self._phase_since + limit
         if self.phase is Phase.WAITING:
             return self._phase_since + min(TURN_AROUND, TURN_AROUND if connect is None else connect)
-        if self.phase is Phase.RELAYING:
-            limits = ((self._moved_at[side], self._limit(side)) for side in (CLIENT, SERVER))
-            return min((moved_at + limit[1] for moved_at, limit in limits if limit is not None), default=None)
-        return None
-
-    def _limit(self, side: Side) -> tuple[str, float] | None:
-        assert self._relay is not None
-        return silence_limit(self._relay, side, self.route.frontend.timeouts, self.pool.backend.timeouts)
+        return super().deadline if self.phase is RELAYING else None
 
     def on_deadline(self, _mask: int, now: float) -> None:
         """Act if the deadline has come; early is harmless."""
@@ -305,15 +294,6 @@ class Session:
         else:
             self._timed_out(now)
 
-    def _timed_out(self, now: float) -> None:
-        """End it in the name of the side that was silent for too long; the client's if it is both."""
-        for side in (CLIENT, SERVER):
-            limit = self._limit(side)
-            if limit is not None and now >= self._moved_at[side] + limit[1]:
-                flags = "cD" if side == CLIENT else "sD"
-                self._end(flags, f"{limit[0]}: no activity for {limit[1]:g} s", now)
-                return
-
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _end(self, flags: str, reason: str, now: float) -> None:
@@ -321,15 +301,20 @@ class Session:
         if before is Phase.QUEUED:
             self._placement.leave_queue()
             self._accounts.assigned_now = now  # Tw is the time spent in the queue, though it led nowhere
-        self.report_bytes()
-        if self._relay is not None:
-            self._relay.close()
-        self._close_server(reset=self._relay is not None and self._relay.failed == CLIENT)
-        self._watch(CLIENT, None)
+        relay = self._relay
+        if relay is not None:
+            self.report_bytes()
+            relay.close()
+        self._close_server(reset=relay is not None and relay.failed == CLIENT)
         self._accounts.close(self.chosen, self.target, flags, now)
-        record = self._record(flags, reason, now)
+        record = self._record(flags, reason, now) if self._around.wants_record_of(self) else None
         self.route.block.closed()
-        self._close_client()  # who sees the end finds it counted
+        self._around.poller.forget(self._client.fileno())
+        # Who sees the end finds it counted. After an end of file in both directions there is nothing left to say.
+        if flags == "--":
+            self._client.close()
+        else:
+            self._close_client()
         self._around.ended(self, record)
 
     def _close_client(self) -> None:
@@ -345,46 +330,17 @@ class Session:
         if log is not None and log.moment is moment:
             self._around.noted(self._record("--", moment.value, now, early=True))
 
-    @property
-    def moved(self) -> tuple[int, int]:
-        """The bytes that came from the client, and those that went to it."""
-        return (0, 0) if self._relay is None else (self._relay.bytes_from_client, self._relay.bytes_to_client)
-
-    def report_bytes(self) -> None:
-        """Enter the bytes moved since the last call into the counters."""
-        if self._relay is not None and self.target is not None:
-            self._accounts.report_bytes(self._relay, self.pool, self.target)
-
     def _has_heard_client(self) -> bool:
         if self._relay is not None and self._relay.has_spoken(CLIENT):
             return True
-        try:
-            return bool(self._client.recv(1, socket.MSG_PEEK))
-        except OSError:
-            return False
+        return self._peek() > 0
 
     def _close_server(self, *, reset: bool = False) -> None:
         if self._server is not None:
-            self._watch(SERVER, None)
+            self._around.poller.forget(self._server.fileno())
+            self._server_events = None
             if reset:
                 close_with_reset(self._server)
             else:
                 self._server.close()
             self._server = None
-
-    # -- small things -----------------------------------------------------------------------------------------------
-
-    def _watch(self, side: Side, wanted: int | None) -> None:
-        """Watch a side for ``wanted``; None: not at all, not even for its end."""
-        before = self._watched[side]
-        if before == wanted:
-            return
-        peer = self._client if side == CLIENT else self._server
-        assert peer is not None
-        if wanted is None:
-            self._around.poller.unregister(peer)
-        elif before is None:
-            self._around.poller.register(peer, wanted, self.client_ready if side == CLIENT else self.server_ready)
-        else:
-            self._around.poller.modify(peer, wanted, self.client_ready if side == CLIENT else self.server_ready)
-        self._watched[side] = wanted

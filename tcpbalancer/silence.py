@@ -11,6 +11,13 @@ from tcpbalancer.model import Timeouts
 from tcpbalancer.relay import CLIENT, Relay, Side
 
 
+def first_limit(front: Timeouts, back: Timeouts) -> float | None:
+    """Return for how many seconds a connection that was just established may be silent; None: for ever."""
+    if back.tunnel is not None:
+        return back.tunnel
+    return min((limit for limit in (front.client, back.server) if limit is not None), default=None)
+
+
 def silence_limit(relay: Relay, side: Side, front: Timeouts, back: Timeouts) -> tuple[str, float] | None:
     """Return the timeout's name and its seconds, or None if the side may be silent for ever."""
     if relay.has_ended(side) and not relay.owes(side):

@@ -14,7 +14,7 @@ from tcpbalancer.closing import RESET_ON_CLOSE
 from tcpbalancer.model import SocketOptions
 
 
-def tune(peer: socket.socket, options: SocketOptions) -> None:
+def tune(peer: socket.SocketType, options: SocketOptions) -> None:
     """Set what is to be set on a socket."""
     if options.nolinger:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)

@@ -14,6 +14,7 @@ from tcpbalancer.relay import PipePool
 from tcpbalancer.session_log import SessionRecord
 
 if TYPE_CHECKING:
+    from tcpbalancer.relaying import Relaying
     from tcpbalancer.session import Session
 
 
@@ -41,6 +42,14 @@ class Surroundings(Protocol):
 
     def schedule(self, session: Session) -> None:
         """Take note that the session's deadline may have come nearer."""
+        ...
+
+    def wake(self, session: Relaying, at: float) -> None:
+        """Call the session's ``on_deadline`` at this time, or before."""
+        ...
+
+    def wants_record_of(self, session: Session) -> bool:
+        """Return whether anybody wants to read the record of a session that ends now."""
         ...
 
     def noted(self, record: SessionRecord) -> None:

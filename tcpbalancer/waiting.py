@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tcpbalancer.counters import DEQUEUED, WAITING_SINCE, Block
+from tcpbalancer.block import Block
+from tcpbalancer.counters import DEQUEUED, WAITING_SINCE
 
 if TYPE_CHECKING:
     from tcpbalancer.pool import Target

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from hakit.health import RiseFall
 from tcpbalancer.balance import eligible, is_dynamic
-from tcpbalancer.counters import CURRENT, QUEUED, RUNNING, SCALE, THROTTLE, SharedMemory
+from tcpbalancer.counters import CURRENT, ENDS_WANTED, QUEUED, RUNNING, SCALE, THROTTLE, SharedMemory
 from tcpbalancer.model import Backend, Configuration, SavedServer, Server
 from tcpbalancer.route import all_backends
 from tcpbalancer.server_state import Admin, BackendState, CheckState, Operation, ServerState, Terms, shown
@@ -144,6 +144,8 @@ class WatchedBackend:
             enumerate(eligible(usable, backups, all_backups=self.backend.all_backups)), key=lambda each: not each[1]
         ):
             words[start + self.servers[index].place] = weight
+        leaving = any(watched.state.is_draining or watched.state.in_maintenance for watched in self.servers)
+        words[layout.backend_setting(self.place, ENDS_WANTED)] = int(leaving)
         memory.ring()  # there may be room now for those who wait
 
 

@@ -19,7 +19,6 @@ import socket
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from hakit.logtarget import LONGEST, Console
@@ -44,16 +43,18 @@ from tcpbalancer.channel import (
     pack_report,
     unpack_order,
 )
-from tcpbalancer.counters import DROPPED_RECORDS, HEARTBEAT, WORKER_BLOCK, SharedMemory
+from tcpbalancer.counters import DROPPED_RECORDS, HEARTBEAT, RECORDS_WANTED, WORKER_BLOCK, SharedMemory
 from tcpbalancer.doorway import Doorkeeper
 from tcpbalancer.handover import Handover
-from tcpbalancer.poller import HUP, READ, WRITE, Poller
+from tcpbalancer.outbox import Outbox
+from tcpbalancer.poller import HUP, READ, Poller
 from tcpbalancer.pool import Pool
 from tcpbalancer.relay import PipePool
+from tcpbalancer.relaying import Relaying
 from tcpbalancer.route import make_layout, make_pools, make_routes
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
-from tcpbalancer.session_view import Begun, view
+from tcpbalancer.session_view import view
 
 BUFFER = 65536
 """Bytes of the one buffer through which all connections are copied."""
@@ -63,12 +64,8 @@ TICK = 1.0
 """Seconds between two heartbeats, and two reports of the bytes of running connections."""
 SPARE_ALARMS = 64
 """Alarms of sessions that have ended which may be kept, beside one for each session that has not."""
-MAX_PENDING = 4096
-"""Reports that may wait for the supervisor."""
-PER_DATAGRAM = 64
-"""Reports sent at once, but for those that are longer together than ``BUFFER``: a datagram has its limits."""
-REPORT_DELAY = 0.02
-"""Seconds for which the report of a session may wait for others: one call then tells of all of them."""
+SPARE_RECORDS = 50
+"""Records of a second that are told though nobody has asked for them yet."""
 
 
 class Worker:
@@ -82,8 +79,8 @@ class Worker:
         self._memory = SharedMemory(make_layout(configuration), handover.counters, handover.bells)
         own = self._memory.layout.worker(handover.worker)
         self._words = self._memory.view(slice(own, own + WORKER_BLOCK))
+        self._settings = self._memory.view(self._memory.layout.settings)
         self._stderr = Console(2)
-        self._number = handover.worker
         pools = make_pools(configuration, self._memory, handover.worker)
         self._pools = {pool.index: pool for pool in pools.values()}
         self._routes = make_routes(configuration, self._memory, handover.worker, pools)
@@ -98,16 +95,18 @@ class Worker:
             self._listeners.append(Listener(self, self._gate, listening, route, index, doorway, share))
         self._channel = socket.socket(fileno=handover.channel)
         self._channel.setblocking(False)
-        self._sessions: dict[Session, Begun] = {}
+        self._sessions: dict[Session, None] = {}  # in the order of their coming
         self._number = handover.worker
         # Ids of sessions never repeat, not even over workers and their successors: a late order cuts nobody else's.
         self._ids = itertools.count(os.getpid() << 32)
-        self._alarms: list[tuple[float, int, Session]] = []
+        self._alarms: list[tuple[float, int, Relaying]] = []
         self._order = itertools.count()
-        self._reports: deque[bytes] = deque()
-        self._reports_due: float | None = None  # None: there are none, or the channel takes none now
+        self._outbox = Outbox(self._channel, self.poller)
         self._next_tick = 0.0
         self._next_try = 0.0  # to resume listeners that are paused
+        self._has_paused = False  # whether a listener is paused
+        self._due = 0.0  # until then nothing is to be done but what epoll tells
+        self._spare_records = SPARE_RECORDS
         self._stopping = False
         self.ends_by = 0
         """The signal by which this process ends once it has stopped; 0: none."""
@@ -121,22 +120,44 @@ class Worker:
     def schedule(self, session: Session) -> None:
         """Wake a session at its deadline; an alarm that comes too early only asks again."""
         deadline = session.deadline
-        if deadline is not None and (session.alarm is None or deadline < session.alarm):
-            session.alarm = deadline
-            heapq.heappush(self._alarms, (deadline, next(self._order), session))
+        if deadline is not None:
+            self.wake(session, deadline)
+        self._due = 0.0  # it may stand in a queue now, or have left room
+
+    def wake(self, session: Relaying, at: float) -> None:
+        """Wake a session at this time, or before."""
+        if session.alarm is None or at < session.alarm:
+            session.alarm = at
+            heapq.heappush(self._alarms, (at, next(self._order), session))
+            self._due = min(self._due, at)
             self._forget_alarms()
+
+    def wants_record_of(self, session: Session) -> bool:
+        """Return whether anybody wants to read the record of a session that ends now.
+
+        If there is neither a log nor a listener, some are told all the same: whoever asks later finds the latest ones.
+        """
+        if session.route.frontend.connection_log is not None or self._settings[RECORDS_WANTED]:
+            return True
+        if session.chosen is not None and session.chosen.ends_wanted:
+            return True
+        self._spare_records -= 1
+        return self._spare_records >= 0
 
     def ended(self, session: Session, record: SessionRecord | None) -> None:
         """Take a session's record, if there is one, and the room that it leaves."""
-        begun = self._sessions.pop(session, None)
-        if begun is not None:
-            begun.entry.open -= 1
+        if session in self._sessions:
+            del self._sessions[session]
+            assert session.entry is not None
+            session.entry.open -= 1
             self._gate.closed()
         session.alarm = None
-        self._forget_alarms()
         if record is not None and not self.report(Ended(record)):
             self._words[DROPPED_RECORDS] += 1
-        self._resume_listeners(time.monotonic())
+        if self._has_paused:
+            self._resume_listeners(time.monotonic())
+        if session.chosen is not None and session.chosen.has_news:
+            self._due = 0.0
 
     def noted(self, record: SessionRecord) -> None:
         """Take the record of a session that goes on."""
@@ -145,10 +166,10 @@ class Worker:
 
     def report(self, report: Report) -> bool:
         """Send a report with the next ones; returns False, and drops it, if too many wait already."""
-        if len(self._reports) >= MAX_PENDING:
-            return False
-        self._reports.append(pack_report(report))
-        return True
+        taken = self._outbox.put(pack_report(report))
+        if self._outbox.wants_attention:
+            self._due = 0.0
+        return taken
 
     def _forget_alarms(self) -> None:
         """Drop the alarms that are not wanted any more, if they are many: each holds its session in memory."""
@@ -159,22 +180,33 @@ class Worker:
     # -- listeners --------------------------------------------------------------------------------------------------
 
     def begin(
-        self, entry: Entry, client: socket.socket, address: tuple[str, int], now: float, arrival: Arrival | None = None
+        self,
+        entry: Entry,
+        client: socket.SocketType,
+        address: tuple[str, int],
+        now: float,
+        arrival: Arrival | None = None,
     ) -> None:
         """Start the session of a connection that was just accepted."""
-        accepted_at = time.time()
         if arrival is None:
-            session = Session(self, entry.route, client, address, accepted_at)
+            session = Session(self, entry.route, client, address, time.time())
         else:
-            session = ArrivingSession(self, entry.route, client, address, accepted_at, arrival)
+            session = ArrivingSession(self, entry.route, client, address, time.time(), arrival)
+        session.entry, session.number = entry, next(self._ids)
         entry.open += 1
         self._gate.opened()
-        self._sessions[session] = Begun(next(self._ids), *address, accepted_at, now, entry)
+        self._sessions[session] = None
         self._tell(session.start, now)
 
     def _resume_listeners(self, now: float) -> None:
         for listener in self._listeners:
             listener.resume(now)
+        self._has_paused = any(listener.is_paused for listener in self._listeners)
+
+    def paused(self) -> None:
+        """Look at the listeners again when a connection has ended, or after a while."""
+        self._has_paused = True
+        self._due = 0.0
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -191,45 +223,58 @@ class Worker:
             self.poller.register(self._bell, READ, self._bell_rang)
         self._resume_listeners(time.monotonic())
         self._channel.send(pack_report(Ready()))
-        while not (self._stopping and not self._sessions and not self._reports):
-            happened = self.poller.select(self._patience(time.monotonic()))
+        while not (self._stopping and not self._sessions and not self._outbox.waiting):
+            happened = self.poller.happened(max(self._due - time.monotonic(), 0.0))
             now = time.monotonic()
-            for key, mask in happened:
-                self._tell(key.data, now, mask)
-            self._ring(now)
-            for pool in self._pools.values():
-                if pool.has_news or pool.somebody_waits:
-                    pool.serve_queues(self._tell, now)
-            if now >= self._next_tick:
-                self._tick(now)
-            if now >= self._next_try:
-                self._next_try = now + PAUSE
-                self._resume_listeners(now)
-            if self._reports:
-                self._report_in_time(now)
+            for handler, mask in happened:
+                try:
+                    handler(mask, now)
+                except Exception:  # noqa: BLE001 - see ``_tell``
+                    self._failed(handler, now)
+            if now >= self._due:
+                self._look_around(now)
 
-    def _patience(self, now: float) -> float:
-        """Return for how many seconds nothing is to be done but what epoll tells."""
+    def _look_around(self, now: float) -> None:
+        """Do what no event tells of, and find out when to do it again."""
+        self._ring(now)
+        for pool in self._pools.values():
+            if pool.has_news or pool.somebody_waits:
+                pool.serve_queues(self._tell, now)
+        if now >= self._next_tick:
+            self._tick(now)
+        if now >= self._next_try:
+            self._next_try = now + PAUSE
+            self._resume_listeners(now)
+        if self._outbox.waiting:
+            self._outbox.send_in_time(now, is_last=self._stopping)
+        self._due = self._next_due(now)
+
+    def _next_due(self, now: float) -> float:
+        """Return until when nothing is to be done but what epoll tells."""
         times = [self._next_tick]
-        if self._reports_due is not None:
-            times.append(self._reports_due)
+        if self._outbox.due is not None:
+            times.append(self._outbox.due)
         if self._alarms:
             times.append(self._alarms[0][0])
-        if any(listener.is_paused for listener in self._listeners):
+        if self._has_paused:
             times.append(self._next_try)
         if any(pool.somebody_waits for pool in self._pools.values()):
             times.append(now + PAUSE)  # another worker's session may end, or a server come up
-        return max(min(times) - now, 0.0)
+        return min(times)
 
     def _tell(self, handler: Callable[..., None], now: float, *what: object) -> None:
         """Call a handler; an error of ours may cost one connection, but not all of them."""
         try:
             handler(*what, now)
         except Exception:  # noqa: BLE001 - whatever it is, the other connections go on
-            self._stderr.write(traceback.format_exc().encode()[-LONGEST + 1 :])
-            session = getattr(handler, "__self__", None)
-            if isinstance(session, Session):
-                self._give_up(session, now)
+            self._failed(handler, now)
+
+    def _failed(self, handler: Callable[..., None], now: float) -> None:
+        """Say what went wrong in a handler, and end the session that it is of."""
+        self._stderr.write(traceback.format_exc().encode()[-LONGEST + 1 :])
+        session = getattr(handler, "__self__", None)
+        if isinstance(session, Session):
+            self._give_up(session, now)
 
     def _give_up(self, session: Session, now: float) -> None:
         """End a session that has met an error of ours, whatever else goes wrong."""
@@ -252,13 +297,15 @@ class Worker:
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK
         self._words[HEARTBEAT] += 1
+        self._spare_records = SPARE_RECORDS
+        self._forget_alarms()
         for session in self._sessions:
             session.report_bytes()
 
     def _bell_rang(self, _mask: int, _now: float) -> None:
         """Look at the queues in this round: there is room for somebody who waits here, or a limit was changed."""
         os.eventfd_read(self._bell)
-        self._next_try = 0.0
+        self._next_try = self._due = 0.0
         for pool in self._pools.values():
             pool.has_news = True
 
@@ -266,6 +313,7 @@ class Worker:
 
     def _channel_ready(self, mask: int, now: float) -> bool:
         """Obey one order; returns whether there was one."""
+        self._due = 0.0
         if mask & READ:
             try:
                 message = self._channel.recv(BUFFER)
@@ -304,18 +352,16 @@ class Worker:
             case ListSessions():
                 pass
         if question is not None:
-            listed = self._sessions.items() if isinstance(order, ListSessions) else ()
-            views = (view(session, begun, self._number, now) for session, begun in listed)
-            # An answer is never dropped: there are no more than the supervisor has asked for. Nor does it wait.
-            self._reports.extend(pack_report(part) for part in answers(question, views, count))
-            self._reports_due = now
+            listed = self._sessions if isinstance(order, ListSessions) else ()
+            views = (view(session, self._number, now) for session in listed)
+            self._outbox.answer((pack_report(part) for part in answers(question, views, count)), now)
 
     def _pool(self, backend: int) -> Pool:
         return self._pools[backend]
 
     def _cut(self, cut: Cut, now: float) -> int:
         """End the sessions that are meant; returns their number."""
-        meant = [session for session, begun in self._sessions.items() if _is_meant(cut, session, begun)]
+        meant = [session for session in self._sessions if _is_meant(cut, session)]
         for session in meant:
             self._tell(session.cut, now, cut.flags, cut.reason)
         return len(meant)
@@ -326,40 +372,10 @@ class Worker:
             listener.close()
         self._listeners.clear()
 
-    def _report_in_time(self, now: float) -> None:
-        """Send what waits, if it is much, if it waits for long enough, or if nothing else will come."""
-        if self._reports_due is None:
-            self._reports_due = now + REPORT_DELAY
-        if now >= self._reports_due or len(self._reports) >= PER_DATAGRAM or self._stopping:
-            self._send_reports()
 
-    def _send_reports(self) -> None:
-        """Hand reports to the supervisor as far as it takes them."""
-        self._reports_due = None
-        while self._reports:
-            batch = self._next_reports()
-            try:
-                self._channel.send(b"\n".join(batch))
-            except BlockingIOError:
-                self.poller.modify(self._channel, READ | WRITE, self._channel_ready)
-                return
-            except OSError:
-                sys.exit(0)  # the supervisor is gone
-            for _ in batch:
-                self._reports.popleft()
-        if self.poller.get_map()[self._channel.fileno()].events & WRITE:
-            self.poller.modify(self._channel, READ, self._channel_ready)
-
-    def _next_reports(self) -> list[bytes]:
-        """Return the first reports that wait, as many as fit a datagram; at least one."""
-        lengths = itertools.accumulate(len(report) + 1 for report in self._reports)
-        fitting = sum(1 for length in itertools.islice(lengths, PER_DATAGRAM) if length <= BUFFER)
-        return list(itertools.islice(self._reports, max(fitting, 1)))
-
-
-def _is_meant(cut: Cut, session: Session, begun: Begun) -> bool:
+def _is_meant(cut: Cut, session: Session) -> bool:
     """Return whether an order to cut applies to a session."""
-    if cut.session is not None and cut.session != begun.number:
+    if cut.session is not None and cut.session != session.number:
         return False
     if cut.backend is not None and (session.chosen is None or session.chosen.index != cut.backend):
         return False

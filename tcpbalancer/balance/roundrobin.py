@@ -18,6 +18,11 @@ from tcpbalancer.balance.memory import Memory
 CLOCK = 0
 PER_SERVER = 3
 
+Turn = tuple[int, int, int]
+"""A server that has a position: that, what is left of its turn, its slot."""
+First = tuple[int, int]
+"""A server that never had a turn: its weight, negative, and its slot."""
+
 
 class RoundRobin:
     """The algorithm; all that it remembers is in the memory it is given."""
@@ -33,55 +38,52 @@ class RoundRobin:
 
     def pick(self, memory: Memory, choice: Choice) -> int | None:
         """Return the slot of the next server; see ``Balancer.pick``."""
-        weights, taking_part = choice.weights, choice.usable()
-        total = sum(weights)
-        self._notice_changes(memory, weights, total)
+        weights, total = choice.weights, sum(choice.weights)
+        clock, placed, waiting = memory[CLOCK], [], []
+        for index, weight in enumerate(weights):
+            at = 1 + PER_SERVER * index
+            if weight != memory[at + 2]:
+                self._notice_change(memory, at, weight, clock, total)
+            if not weight:
+                continue
+            if position := memory[at]:
+                placed.append((position, memory[at + 1] - weight, index))
+            else:
+                waiting.append((-weight, index))
+        if choice.full or choice.avoid is not None:
+            return self._next_with_room(memory, choice, placed, waiting)
+        if not placed and not waiting:
+            return None
+        chosen = _due(clock, placed, waiting)
+        self._advance(memory, chosen, weights[chosen], total)
+        return chosen
+
+    def _next_with_room(self, memory: Memory, choice: Choice, placed: list[Turn], waiting: list[First]) -> int | None:
+        """Return the next one that has room; the one to avoid only if there is no other."""
         avoided: int | None = None
-        while taking_part:
-            chosen = self._due(memory, weights, taking_part)
-            self._advance(memory, chosen, weights[chosen], total)
+        while placed or waiting:
+            chosen = _due(memory[CLOCK], placed, waiting)
+            self._advance(memory, chosen, choice.weights[chosen], sum(choice.weights))
             if chosen not in choice.full:
                 if chosen != choice.avoid:
                     return chosen
                 avoided = chosen
             # It has lost its turn, and only this one: a heavy server is due again before a light one ever was.
-            taking_part.remove(chosen)
+            placed = [turn for turn in placed if turn[2] != chosen]
+            waiting = [first for first in waiting if first[1] != chosen]
         return avoided
 
     @staticmethod
-    def _notice_changes(memory: Memory, weights: Sequence[int], total: int) -> None:
-        """Give a place to servers that came, left, or changed their weight since the last pick."""
-        clock = memory[CLOCK]
-        for index, weight in enumerate(weights):
-            at = 1 + PER_SERVER * index
-            seen = memory[at + 2]
-            if weight == seen:
-                continue
-            if weight and clock:
-                # Who comes back waits one whole turn, as a server that was just picked would: it must not be flooded
-                # to make up for the time it was away. Who became heavier must not sit out its old, longer turn.
-                due = clock + total // weight
-                memory[at] = due if not seen else min(memory[at], due) if memory[at] else 0
-            memory[at + 1] = 0
-            memory[at + 2] = weight
-
-    @staticmethod
-    def _due(memory: Memory, weights: Sequence[int], taking_part: Sequence[int]) -> int:
-        """Return the server whose turn it is."""
-
-        def turn(index: int) -> tuple[int, int, int]:
-            at = 1 + PER_SERVER * index
-            return memory[at], memory[at + 1] - weights[index], index
-
-        placed = [index for index in taking_part if memory[1 + PER_SERVER * index]]
-        first = min(placed, key=turn, default=None)
-        if first is not None and memory[1 + PER_SERVER * first] <= memory[CLOCK]:
-            return first
-        waiting = [index for index in taking_part if not memory[1 + PER_SERVER * index]]
-        if waiting:
-            return min(waiting, key=lambda index: (-weights[index], index))
-        assert first is not None  # every server that takes part is either placed or waiting
-        return first
+    def _notice_change(memory: Memory, at: int, weight: int, clock: int, total: int) -> None:
+        """Give a place to a server that came, left, or changed its weight since the last pick."""
+        seen = memory[at + 2]
+        if weight and clock:
+            # Who comes back waits one whole turn, as a server that was just picked would: it must not be flooded
+            # to make up for the time it was away. Who became heavier must not sit out its old, longer turn.
+            due = clock + total // weight
+            memory[at] = due if not seen else min(memory[at], due) if memory[at] else 0
+        memory[at + 1] = 0
+        memory[at + 2] = weight
 
     @staticmethod
     def _advance(memory: Memory, index: int, weight: int, total: int) -> None:
@@ -96,3 +98,12 @@ class RoundRobin:
         memory[at] = position + step
         memory[at + 1] = carried
         memory[CLOCK] = (memory[CLOCK] or 1) + 1
+
+
+def _due(clock: int, placed: Sequence[Turn], waiting: Sequence[First]) -> int:
+    """Return the server whose turn it is; there is at least one."""
+    if not waiting:
+        return min(placed)[2]
+    if placed and (first := min(placed))[0] <= clock:
+        return first[2]
+    return min(waiting)[1]

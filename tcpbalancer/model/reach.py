@@ -29,3 +29,8 @@ class Reach:
     tcp_user_timeout: float | None = None
     called_port: bool = False
     port_offset: int = 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a socket and a connect are all it takes, but for what is said first."""
+        return self == Reach(self.proxy_version, self.proxy_options)

@@ -26,3 +26,8 @@ class SocketOptions:
 
     keep_alive: KeepAlive | None = None
     nolinger: bool = False
+
+    @property
+    def is_special(self) -> bool:
+        """Whether there is anything to be set."""
+        return self.nolinger or self.keep_alive is not None

@@ -26,7 +26,7 @@ class Relay(Protocol):
     """One connection in each direction."""
 
     is_calm: bool
-    """Nothing waits, nothing has ended, nobody has failed: both sides are watched for READ and nothing else."""
+    """Nothing waits, nothing has ended, nobody has failed: both sides are watched for READ and PEER_CLOSED."""
 
     @property
     def bytes_from_client(self) -> int:
@@ -47,7 +47,7 @@ class Relay(Protocol):
         ...
 
     def interest(self, side: Side) -> int:
-        """Return what to watch a side for: READ, WRITE, both or nothing."""
+        """Return what to watch a side for: READ and PEER_CLOSED, WRITE, both or nothing."""
         ...
 
     def has_spoken(self, side: Side) -> bool:
@@ -73,7 +73,7 @@ class Relay(Protocol):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to move."""
+        """Whether nothing is left to move but what a close passes on: the end of the direction that ended last."""
         ...
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Relay(Protocol):
         ...
 
 
-RELAYS: Mapping[str, Callable[[socket.socket, socket.socket, memoryview, PipePool], Relay]] = MappingProxyType(
+RELAYS: Mapping[str, Callable[[socket.SocketType, socket.SocketType, memoryview, PipePool], Relay]] = MappingProxyType(
     {"adaptive": AdaptiveRelay, "copy": CopyRelay, "splice": SpliceRelay}
 )
 """Makes a relay of the client's socket, the server's socket, a buffer to use while it is called, and pipes."""

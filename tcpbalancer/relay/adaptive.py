@@ -7,9 +7,8 @@ in a row have moved little.
 
 from __future__ import annotations
 
-import socket
-
-from tcpbalancer.relay.pipes import Pipe, PipePool
+from tcpbalancer.relay.copy import CopyRelay, Flow
+from tcpbalancer.relay.pipes import Pipe
 from tcpbalancer.relay.side import Side
 from tcpbalancer.relay.splice import SpliceRelay
 
@@ -22,29 +21,18 @@ LITTLE = 16384
 class AdaptiveRelay(SpliceRelay):
     """Begins as a copy."""
 
-    __slots__ = ("_bulk", "_evidence")
+    __slots__ = ()
 
-    def __init__(self, client: socket.socket, server: socket.socket, buffer: memoryview, pipes: PipePool) -> None:
-        super().__init__(client, server, buffer, pipes)
-        self._bulk = [False, False]  # by the side from which the bytes come
-        self._evidence = [0, 0]  # turns in a row that speak for the other way
+    def _receive(self, side: Side, mask: int) -> int:
+        flow = self._flows[side]
+        if flow.is_bulk:
+            return super()._receive(side, mask)
+        moved = CopyRelay._receive(self, side, mask)  # noqa: SLF001 - past the splice in between
+        if flow.evidence >= PROOF:
+            flow.is_bulk, flow.evidence = True, 0
+        return moved
 
-    def _receive(self, side: Side) -> int:
-        return super()._receive(side) if self._bulk[side] else super(SpliceRelay, self)._receive(side)
-
-    def _copied(self, side: Side, count: int) -> None:
-        fills = count == len(self._buffer)
-        if fills or self._evidence[side]:
-            self._weigh(side, speaks_against=fills and not self._bulk[side])
-
-    def _moved_pages(self, side: Side, count: int, pipe: Pipe) -> None:
-        self._weigh(side, speaks_against=count < min(LITTLE, pipe.size))
-
-    def _weigh(self, side: Side, *, speaks_against: bool) -> None:
-        if not speaks_against:
-            self._evidence[side] = 0
-            return
-        self._evidence[side] += 1
-        if self._evidence[side] >= PROOF:
-            self._bulk[side] = not self._bulk[side]
-            self._evidence[side] = 0
+    def _moved_pages(self, flow: Flow, count: int, pipe: Pipe) -> None:
+        flow.evidence = flow.evidence + 1 if count < min(LITTLE, pipe.size) else 0
+        if flow.evidence >= PROOF:
+            flow.is_bulk, flow.evidence = False, 0

@@ -3,30 +3,51 @@
 Laws: see ``tcpbalancer.relay``. One buffer serves all connections of a worker, for the length of one call; only what
 the other side did not take at once is kept, at most one buffer's worth per direction, and nothing is read until that
 is gone.
-One receive per wake-up and direction, so that a bulk transfer cannot starve its neighbours.
+One receive per wake-up and direction, so that a bulk transfer cannot starve its neighbours; a second one only to fetch
+an end of file that is known to be there: then the last bytes and the FIN leave in one segment.
 """
 
 from __future__ import annotations
 
 import socket
 
-from tcpbalancer.poller import ERROR, HUP, NOTHING, READ, WRITE
-from tcpbalancer.relay.pipes import PipePool
+from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, READ, WRITE
+from tcpbalancer.relay.pipes import Pipe, PipePool
 from tcpbalancer.relay.side import CLIENT, RECEIVED, SERVER, Side, other
 
 NONE = memoryview(b"")
+CAME = tuple(1 << side | 1 << side + RECEIVED for side in (CLIENT, SERVER))
+"""By side: what ``ready`` returns if something came from it and went nowhere yet."""
+CARRIED = tuple(came | 1 << other for came, other in zip(CAME, (SERVER, CLIENT), strict=True))
+"""By side: what ``ready`` returns if something came from it and was taken by the other one."""
 
 
 class Flow:
     """One direction. ``waiting``: bytes that were received and that the sink has not taken yet."""
 
-    __slots__ = ("at_end", "kept", "passed_end", "sink", "source", "spoke", "waiting")
+    __slots__ = (
+        "at_end",
+        "evidence",
+        "is_bulk",
+        "kept",
+        "passed_end",
+        "pipe",
+        "sent",
+        "sink",
+        "source",
+        "spoke",
+        "waiting",
+    )
 
-    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+    def __init__(self, source: socket.SocketType, sink: socket.SocketType) -> None:
         self.source = source
         self.sink = sink
         self.kept = NONE  # what waits, as far as it is here
         self.waiting = 0
+        self.sent = 0  # bytes that the sink has taken
+        self.evidence = 0  # turns in a row that speak for another way to move: here those that filled the buffer
+        self.is_bulk = False  # it is worth a pipe
+        self.pipe: Pipe | None = None  # what waits, as far as it is in the kernel
         self.spoke = False  # something was received
         self.at_end = False  # nothing will be read any more
         self.passed_end = False  # the end of file has been passed on
@@ -35,24 +56,26 @@ class Flow:
 class CopyRelay:
     """Moves bytes with recv and send."""
 
-    __slots__ = ("_buffer", "_failed", "_flows", "_sent", "is_calm")
+    __slots__ = ("_buffer", "_failed", "_flows", "_pipes", "is_calm")
 
-    def __init__(self, client: socket.socket, server: socket.socket, buffer: memoryview, _pipes: PipePool) -> None:
+    def __init__(
+        self, client: socket.SocketType, server: socket.SocketType, buffer: memoryview, pipes: PipePool
+    ) -> None:
         self._buffer = buffer
+        self._pipes = pipes  # for those who move pages
         self._flows = (Flow(client, server), Flow(server, client))  # by the side they come from
-        self._sent = [0, 0]
         self._failed: Side | None = None
         self.is_calm = True
 
     @property
     def bytes_from_client(self) -> int:
         """What the server's socket has taken."""
-        return self._sent[CLIENT]
+        return self._flows[CLIENT].sent
 
     @property
     def bytes_to_client(self) -> int:
         """What the client's socket has taken."""
-        return self._sent[SERVER]
+        return self._flows[SERVER].sent
 
     @property
     def failed(self) -> Side | None:
@@ -68,9 +91,9 @@ class CopyRelay:
         return self._flows[CLIENT].passed_end and self._flows[SERVER].passed_end
 
     def interest(self, side: Side) -> int:
-        """Return what to watch a side for: READ, WRITE, both or nothing."""
+        """Return what to watch a side for: READ and PEER_CLOSED, WRITE, both or nothing."""
         outgoing, incoming = self._flows[side], self._flows[other(side)]
-        reads = READ if not outgoing.at_end and not outgoing.waiting else NOTHING
+        reads = READ | PEER_CLOSED if not outgoing.at_end and not outgoing.waiting else NOTHING
         return reads | (WRITE if incoming.waiting else NOTHING)
 
     def has_spoken(self, side: Side) -> bool:
@@ -91,43 +114,79 @@ class CopyRelay:
 
     def ready(self, side: Side, mask: int) -> int:
         """Move what can be moved; see ``Relay.ready``."""
+        if mask == READ and self.is_calm:
+            return self._receive(side, mask)  # as nearly always
         moved = 0
         if mask & (WRITE | ERROR) and self._flows[other(side)].waiting:
             moved |= self._flush(other(side))
             self.is_calm = self._failed is None and not any(flow.waiting or flow.at_end for flow in self._flows)
-        if mask & (READ | HUP | ERROR):
-            moved |= self._receive(side)
+        if mask & (READ | PEER_CLOSED | HUP | ERROR):
+            moved |= self._receive(side, mask)
         flow = self._flows[side]
         if mask & ERROR and flow.at_end and self._failed is None:
             self._fail(side)  # a reset behind its end of file: no receive would tell
         return moved
 
-    def _receive(self, side: Side) -> int:
+    def _receive(self, side: Side, mask: int) -> int:
         """Read once from a side and hand on what came."""
-        flow, came = self._flows[side], 1 << side | 1 << side + RECEIVED
+        flow, buffer = self._flows[side], self._buffer
         if flow.at_end or flow.waiting:
             return 0
         try:
-            count = flow.source.recv_into(self._buffer)
+            count = flow.source.recv_into(buffer)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:
             flow.at_end = True
             self._fail(side)
-            return came
+            return CAME[side]
         if not count:
-            flow.at_end, self.is_calm = True, False
+            self._end_came(flow)
             if self._failed is None:
                 self._pass_end(side)
-            return came
+            return CAME[side]
         flow.spoke = True
-        self._copied(side, count)
-        flow.kept, flow.waiting = self._buffer[:count], count
-        moved = self._flush(side)
-        if flow.waiting:
-            flow.kept = memoryview(bytes(flow.kept))  # the buffer belongs to the next call
+        flow.evidence = flow.evidence + 1 if count == len(buffer) else 0
+        return self._hand_on(side, flow, count, 0) if not mask & PEER_CLOSED else self._last_words(side, flow, count)
+
+    def _hand_on(self, side: Side, flow: Flow, count: int, flags: int) -> int:
+        """Send what stands in the buffer, and keep what is not taken: the buffer belongs to the next call."""
+        try:
+            sent = flow.sink.send(self._buffer[:count], flags)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._fail(other(side))
+            return CAME[side]
+        flow.sent += sent
+        if sent != count:
+            flow.kept, flow.waiting = memoryview(bytes(self._buffer[sent:count])), count - sent
             self.is_calm = False
-        return moved | came
+            return CARRIED[side] if sent else CAME[side]
+        return CARRIED[side]
+
+    def _last_words(self, side: Side, flow: Flow, count: int) -> int:
+        """Hand on what has come before a FIN that is there already, and the end with it if nothing else is before it.
+
+        What is sent with MSG_MORE waits for more; that the end follows at once is what makes them one segment.
+        """
+        if count < len(self._buffer):
+            try:
+                more = flow.source.recv_into(self._buffer[count:])
+            except (BlockingIOError, InterruptedError):
+                return self._hand_on(side, flow, count, 0)
+            except OSError:  # told only once: a reset behind what has come
+                moved = self._hand_on(side, flow, count, 0)
+                self._end_came(flow)
+                self._fail(side)
+                return moved
+            count += more
+            if not more:
+                self._end_came(flow)
+        moved = self._hand_on(side, flow, count, socket.MSG_MORE if flow.at_end else 0)
+        if flow.at_end and not flow.waiting and self._failed is None:
+            self._pass_end(side)
+        return moved
 
     def _flush(self, side: Side) -> int:
         """Send what is kept of a side's bytes; then its end of file, if that has come."""
@@ -139,15 +198,25 @@ class CopyRelay:
         except OSError:
             self._fail(other(side))
             return 0
-        self._sent[side] += count
+        flow.sent += count
         flow.waiting -= count
         flow.kept = flow.kept[count:] if flow.waiting else NONE  # no copy stays while all is calm
+        if flow.at_end and not flow.waiting and self._failed is None:
+            self._pass_end(side)
         return 1 << other(side)
 
+    def _end_came(self, flow: Flow) -> None:
+        flow.at_end, self.is_calm = True, False
+
     def _pass_end(self, side: Side) -> None:
-        """Pass a side's end of file on; everything before it has been sent."""
+        """Pass a side's end of file on; everything before it has been sent.
+
+        The second end closes the connection: whoever closes the sockets now, as ``is_over`` tells, passes it on.
+        """
         flow = self._flows[side]
         flow.passed_end = True
+        if self._flows[other(side)].passed_end:
+            return
         try:
             flow.sink.shutdown(socket.SHUT_WR)
         except OSError:
@@ -165,9 +234,6 @@ class CopyRelay:
     def _drop(self, _side: Side, flow: Flow) -> None:
         """Forget what waits in one direction."""
         flow.kept, flow.waiting = NONE, 0
-
-    def _copied(self, side: Side, count: int) -> None:
-        """Take note of how much was received in one turn."""
 
     def close(self) -> None:
         """Give back what is held: nothing here."""

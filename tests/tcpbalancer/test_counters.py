@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tcpbalancer.block import Block
 from tcpbalancer.counters import (
     BLOCK,
     BYTES_IN,
@@ -25,7 +26,6 @@ from tcpbalancer.counters import (
     WEIGHT,
     WINDOW,
     WORKER_BLOCK,
-    Block,
     Layout,
     SharedMemory,
 )

@@ -12,7 +12,7 @@ import pytest
 from relay_bench import QUIET, Bench, send_in_pieces
 from tcp_peers import PATIENCE, read_exactly, read_to_end, reset, small_buffers
 
-from tcpbalancer.poller import READ, WRITE
+from tcpbalancer.poller import PEER_CLOSED, READ, WRITE
 from tcpbalancer.relay import CLIENT, RELAYS, SERVER, Side
 from tcpbalancer.relay.copy import CopyRelay
 
@@ -62,6 +62,7 @@ def test_the_end_of_file_is_passed_on_and_the_other_direction_lives_on(bench: Be
     assert read_exactly(bench.client, 6) == b"answer"
     bench.server.shutdown(socket.SHUT_WR)
     bench.run()
+    bench.finish()
     assert read_to_end(bench.client) == b""
 
 
@@ -103,7 +104,7 @@ def test_a_reader_that_stops_slows_its_writer_down_and_memory_stays_bounded(benc
             assert sent > before
     assert bench.relay.owes(SERVER)
     assert bench.relay.interest(CLIENT) & READ == 0
-    assert bench.relay.interest(SERVER) == READ | WRITE
+    assert bench.relay.interest(SERVER) == READ | PEER_CLOSED | WRITE
     assert bench.poller.select(QUIET) == [], "throttled, it has to sleep"
 
 

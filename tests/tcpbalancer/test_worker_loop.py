@@ -39,7 +39,6 @@ from tcpbalancer.pool import Pool, Shortage, Target, Wait
 from tcpbalancer.route import Route, make_memory
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
-from tcpbalancer.session_view import Begun
 from tcpbalancer.waiting import Line
 from tcpbalancer.worker import BUFFER, SPARE_ALARMS, TICK, Worker
 
@@ -63,7 +62,8 @@ def last_record(worker: Worker) -> SessionRecord:
 
 
 def records(worker: Worker) -> list[SessionRecord]:
-    return [report.record for line in worker._reports for report in unpack_reports(line) if isinstance(report, Ended)]
+    reports = [report for line in worker._outbox.waiting for report in unpack_reports(line)]
+    return [report.record for report in reports if isinstance(report, Ended)]
 
 
 Connect = Callable[[], tuple[socket.socket, socket.socket]]
@@ -76,6 +76,7 @@ def connect() -> Iterator[Connect]:
 
         def connect() -> tuple[socket.socket, socket.socket]:
             near, far = tcp_pair()
+            near.setblocking(False)
             for each in (near, far):
                 stack.callback(each.close)
             return near, far
@@ -104,7 +105,7 @@ def worker(channel: socket.socket) -> Iterator[Worker]:
 def test_records_that_nobody_takes_are_dropped_and_counted(
     worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tcpbalancer.worker.MAX_PENDING", 5)
+    monkeypatch.setattr("tcpbalancer.outbox.MAX_PENDING", 5)
     told: list[SessionRecord] = []
     for _ in range(5 + 3):
         near, _ = connect()
@@ -112,7 +113,7 @@ def test_records_that_nobody_takes_are_dropped_and_counted(
         session.start(0.0)
         told.append(last_record(worker))
     assert told[0].flags == "SC"
-    assert len(worker._reports) == 5
+    assert len(worker._outbox.waiting) == 5
     assert worker._words[DROPPED_RECORDS] == 3
 
 
@@ -138,7 +139,7 @@ def test_an_error_of_ours_costs_one_connection_and_not_the_worker(
 def test_the_loop_is_woken_for_its_heartbeat_only_while_nothing_is_to_be_done(worker: Worker) -> None:
     before = worker._words[HEARTBEAT]
     worker._tick(5.0)
-    assert worker._patience(5.0) == TICK
+    assert worker._next_due(5.0) == 5.0 + TICK
     assert worker._words[HEARTBEAT] == before + 1
 
 
@@ -240,10 +241,11 @@ def test_an_error_of_ours_in_the_end_of_a_session_costs_that_session_only(
     near, far = connect()
     worker.begin(Through(worker._routes[0]), near, ("127.0.0.1", 1), 0.0)
     (session,) = worker._sessions
+    number = near.fileno()
     monkeypatch.setattr(Session, "on_deadline", fails)
     worker._tell(session.on_deadline, 1.0, 0)
     assert (worker._sessions, far.recv(1)) == ({}, b"")
-    assert all(key.fileobj is not near for key in worker.poller.get_map().values()), "it would be told of without end"
+    assert number not in worker.poller.get_map(), "it would be told of without end"
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
@@ -251,12 +253,12 @@ def test_an_answer_about_thousands_of_sessions_goes_up_in_datagrams_that_the_sup
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = SessionView(1 << 60, "f" * 30, "b" * 30, "s" * 30, "2001:db8::1", 40000, "relaying", 1 / 3, 1 / 3)
-    worker._reports.extend(pack_report(part) for part in answers(7, [view] * 5000, 0))
+    worker._outbox.waiting.extend(pack_report(part) for part in answers(7, [view] * 5000, 0))
     sent: list[bytes] = []
     channel = worker._channel
     worker.poller.register(channel, READ, worker._channel_ready)
-    monkeypatch.setattr(worker, "_channel", Mock(send=sent.append, fileno=channel.fileno))
-    worker._send_reports()
+    monkeypatch.setattr(worker._outbox, "_channel", Mock(send=sent.append, fileno=channel.fileno))
+    worker._outbox.send()
     monkeypatch.undo()
     assert max(map(len, sent)) <= BUFFER
     parts = [part for datagram in sent for part in unpack_reports(datagram)]
@@ -268,6 +270,7 @@ def test_a_client_on_a_unix_socket_that_asks_and_closes_does_not_keep_the_worker
 ) -> None:
     monkeypatch.setattr(Pool, "pick", lambda *_: Shortage.FULL)
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    near.setblocking(False)
     with near:
         worker.begin(Through(worker._routes[0]), near, ("unix", 0), 0.0)
         far.sendall(b"question")
@@ -279,16 +282,19 @@ def test_a_client_on_a_unix_socket_that_asks_and_closes_does_not_keep_the_worker
 
 
 def test_weights_that_change_while_they_are_read_do_not_hurt(worker: Worker) -> None:
-    class Changing(list[int]):
-        """A row that the supervisor sets to zero as soon as it was read once."""
+    class Changing:
+        """Settings that the supervisor sets to zero as soon as they were read once."""
 
-        def __iter__(self) -> Iterator[int]:
-            yield from list(super().__iter__())
-            self[:] = [0] * len(self)
+        def tobytes(self) -> bytes:
+            before = settings.tobytes()
+            settings[:] = memoryview(bytes(len(before))).cast("q")
+            return before
 
     pool = worker._routes[0].pool
     assert pool is not None
-    pool._weights = Changing([3])  # type: ignore[assignment] # stands in for the shared row
+    settings = pool._settings
+    settings[WEIGHT] = 3
+    pool._settings = Changing()  # type: ignore[assignment] # stands in for the shared row
     target = pool.pick(0.0)
     assert isinstance(target, Target)
     assert target.index == 0
@@ -301,7 +307,7 @@ def test_a_lock_that_cannot_be_had_costs_exactness_and_nothing_else(
     pool = worker._routes[0].pool
     assert pool is not None
     monkeypatch.setattr(worker._memory, "_take_lock", lambda _backend: False)
-    pool._weights[0] = 1
+    pool._settings[WEIGHT] = 1
     for count in (1, 2, 3):
         assert isinstance(pool.pick(0.0), Target)
         assert worker._words[INEXACT_PICKS] == count
@@ -312,15 +318,21 @@ def test_sessions_that_have_ended_do_not_stay_until_their_deadline(worker: Worke
     class Over:
         alarm: float | None = None
         deadline = 1800.0
+        chosen = None
+        entry = Through(worker._routes[0])
+
+        def report_bytes(self) -> None:
+            """It has moved nothing."""
 
     for _ in range(1000):
         session = Over()
-        worker._sessions[session] = Begun(1, "", 0, 0.0, 0.0, Through(worker._routes[0]))  # type: ignore[index]
+        worker._sessions[session] = None  # type: ignore[index]
         worker.schedule(session)  # type: ignore[arg-type]
     kept = session
     for each in list(worker._sessions):
         if each is not kept:
             worker.ended(each, RECORD)
+    worker._tick(0.0)
     assert len(worker._alarms) <= 2 * 1 + SPARE_ALARMS
     worker._ring(1799.0)
     assert kept.alarm == 1800.0
