@@ -73,7 +73,7 @@ class Gate:
         self._own = own
         self._settings = memory.view(memory.layout.settings)
         self._lock = len(memory.layout.slots)
-        self._is_alone = memory.layout.writers == 1  # then nobody else takes what we have seen
+        self.is_alone = memory.layout.writers == 1  # then nobody else takes what we have seen
 
     def connections(self) -> int:
         """Return the connections of all frontends and workers."""
@@ -92,7 +92,7 @@ class Gate:
         if route.settings[PAUSED]:
             return False
         own, whole = route.settings[MAXCONN], self._settings[GLOBAL_MAXCONN]
-        if own and route.block.current() + (0 if self._is_alone else route.block.sum(RESERVED)) >= own:
+        if own and route.block.current() + (0 if self.is_alone else route.block.sum(RESERVED)) >= own:
             return False
         if whole and self._taken() >= whole:
             return False
@@ -107,13 +107,13 @@ class Gate:
 
     def _taken(self) -> int:
         """Return how many connections there are, with those that are being accepted."""
-        if self._is_alone:
+        if self.is_alone:
             return self._own[CONNECTIONS]
         return self.connections() + self._memory.sum_of_words(ACCEPTING)
 
     def take(self, route: Route, now: float) -> bool:
         """Take a place, if there is one; who has taken it gives it back, however it went."""
-        if self._is_alone:
+        if self.is_alone:
             return self.has_room(route, now)
         with self._memory.locked(self._lock):
             if not self.has_room(route, now):
@@ -124,7 +124,7 @@ class Gate:
 
     def give_back(self, route: Route) -> None:
         """Give back the place: the connection counts by itself now, or there is none."""
-        if not self._is_alone:
+        if not self.is_alone:
             route.block.add(RESERVED, -1)
             self._own[ACCEPTING] -= 1
 
@@ -204,16 +204,29 @@ class Listener:
         self._socket.close()
 
     def ready(self, _mask: int, now: float) -> None:
-        """Accept what waits, up to ``ACCEPTS``."""
+        """Accept what waits, up to ``ACCEPTS``; then it is another worker's turn to be woken.
+
+        Of those who wait for a socket exclusively, the kernel wakes the one that came first: if nobody went to the end
+        of the line, the first worker would get every connection that comes while it has nothing to do.
+        """
+        if self._accept_some(now) and self._watched and not self._gate.is_alone:
+            self._worker.poller.unregister(self._socket)
+            self._worker.poller.register(self._socket, READ | EXCLUSIVE, self.ready)
+
+    def _accept_some(self, now: float) -> bool:
+        """Accept what waits, up to ``ACCEPTS``; returns whether there was anything."""
+        took_any = False
         for _ in range(ACCEPTS if self._watched else 0):  # it may have been paused in this very round of events
             if self._is_full or not self._gate.take(self.route, now):
                 self.pause()
-                return
+                break
             try:
                 if not self._accept(now):
-                    return
+                    break
+                took_any = True
             finally:
                 self._gate.give_back(self.route)
+        return took_any
 
     def _accept(self, now: float) -> bool:
         """Accept one connection; returns whether there may be more."""

@@ -141,9 +141,15 @@ class Session(Relaying):
         target.block.row[CONNECTS] += 1
         pool.block.row[CONNECTS] += 1
         self.phase = Phase.CONNECTING
-        has_words = target.is_plain and (bool(target.server.reach.proxy_version) or self._peek() > 0)
         try:
-            self._server, stands = open_connection(target, self._client, has_words=has_words)
+            has_words = self._peek() > 0
+        except OSError:  # told only once
+            self._end("CD", "the client reset the connection before a server was reached", now)
+            return
+        try:
+            self._server, stands = open_connection(
+                target, self._client, has_words=has_words or bool(target.server.reach.proxy_version)
+            )
         except OSError as failure:
             is_ours = failure.errno in NO_ROOM | NO_PORT
             if is_ours:
@@ -165,11 +171,14 @@ class Session(Relaying):
             self._move(CLIENT, READ, now)
 
     def _peek(self) -> int:
-        """Return how many bytes of the client have come, 1 at the most; 0 at its end, -1 if there is nothing yet."""
+        """Return how many bytes of the client have come, 1 at the most; 0 also if there is nothing, or its end.
+
+        Raises OSError if the client has reset the connection.
+        """
         try:
             return self._client.recv_into(self._around.buffer, 1, socket.MSG_PEEK)
-        except OSError:
-            return -1
+        except BlockingIOError:
+            return 0
 
     def _attempt_failed(self, why: str, now: float, *, timed_out: bool) -> None:
         self._close_server()
@@ -333,7 +342,10 @@ class Session(Relaying):
     def _has_heard_client(self) -> bool:
         if self._relay is not None and self._relay.has_spoken(CLIENT):
             return True
-        return self._peek() > 0
+        try:
+            return self._peek() > 0
+        except OSError:
+            return False
 
     def _close_server(self, *, reset: bool = False) -> None:
         if self._server is not None:

@@ -13,6 +13,7 @@ import pytest
 
 from tcpbalancer.block import Block
 from tcpbalancer.counters import (
+    BACKEND_SETTINGS,
     BLOCK,
     BYTES_IN,
     CONNECT_PEAK_MS,
@@ -43,7 +44,10 @@ def test_no_two_places_overlap(memory: SharedMemory) -> None:
     layout = memory.layout
     places = [layout.settings]
     places += [slice(at, at + 1) for at in (layout.frontend_setting(f, word) for f in (0, 1) for word in range(3))]
-    places += [slice(at, at + 1) for at in (layout.backend_setting(b, word) for b in (0, 1) for word in range(2))]
+    places += [
+        slice(at, at + 1)
+        for at in (layout.backend_setting(b, word) for b in (0, 1) for word in range(BACKEND_SETTINGS))
+    ]
     places += [layout.server_settings(backend, row) for backend in (0, 1) for row in range(SERVER_SETTINGS)]
     places += [layout.memory(0), layout.memory(1), layout.table(0), layout.table(1)]
     servers = [layout.server(0, slot) for slot in range(5)] + [layout.server(1, slot) for slot in range(3)]

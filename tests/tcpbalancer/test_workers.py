@@ -99,6 +99,17 @@ def test_workers_that_die_young_again_and_again_are_replaced_once_in_a_second() 
         assert len(gaps) > MISFORTUNES
 
 
+def test_workers_that_have_nothing_to_do_accept_in_turns() -> None:
+    with ScriptedServer(echo()) as peer, contextlib.ExitStack() as stack:
+        balancer = stack.enter_context(RunningBalancer(one_way([server(peer.port)], nbthread=2)))
+        for count in range(1, 21):
+            client = stack.enter_context(balancer.connect())
+            client.sendall(b"hello\n")
+            assert read_exactly(client, 6) == b"hello\n"
+            until(lambda count=count: balancer.snapshot().current == count, "it is counted")  # type: ignore[misc]
+        assert sorted(worker.current for worker in balancer.snapshot().workers) == [10, 10]
+
+
 def test_when_one_of_two_workers_is_killed_the_connections_of_the_other_go_on_and_its_places_are_given_away() -> None:
     with ScriptedServer(echo()) as peer, contextlib.ExitStack() as stack:
         configuration = one_way([server(peer.port, maxconn=8)], back=Timeouts(60, 60, queue=PATIENCE), nbthread=2)
@@ -111,7 +122,7 @@ def test_when_one_of_two_workers_is_killed_the_connections_of_the_other_go_on_an
         ends = Counter[str]()
         with ThreadPoolExecutor(len(clients)) as all_at_once:
             ends.update(all_at_once.map(says_and_leaves, clients))
-        assert ends == {"lost": victim.current, "served": other.current}
+        assert ends == Counter(lost=victim.current, served=other.current)
         assert (victim.current + other.current, other.current > 0) == (24, True)
         balancer.wait_for("session", count=other.current)
         after = balancer.snapshot()
