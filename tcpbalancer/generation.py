@@ -12,7 +12,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ class Generation:
         self.kernel: Plane | None = None  # while it relays for this generation
         self._premises = premises
         self._sockets: ListeningSockets | None = None
-        self._stop_hearing: Callable[[], None] = lambda: None
+        self._stop_hearing = premises.hub.on_interest(self._heard)
         self._restarts = [0] * configuration.nbthread
         self._died_young = [0] * configuration.nbthread  # in a row
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,7 +136,6 @@ class Generation:
     async def start(self, sockets: ListeningSockets) -> None:
         """Start the workers; returns when all of them accept. Raises RuntimeError or OSError if one does not."""
         self._sockets = sockets
-        self._stop_hearing = self._premises.hub.on_interest(self._heard)
         for number in range(self.configuration.nbthread):
             self._start_worker(number)
         for worker in tuple(self.workers.values()):
