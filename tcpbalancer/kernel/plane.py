@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Collection, Coroutine, Mapping
-from dataclasses import asdict
 from typing import Any, Protocol
 
 from hakit.events import EventHub
@@ -32,12 +30,10 @@ from tcpbalancer.channel import (
 )
 from tcpbalancer.counters import SharedMemory
 from tcpbalancer.kernel.books import Blocks, Books, blocks_of
-from tcpbalancer.kernel.claim import claim_any
 from tcpbalancer.kernel.conditions import is_dual_stack, missing
-from tcpbalancer.kernel.executor_process import ExecutorProcess, KernelError
+from tcpbalancer.kernel.executor_process import KernelError
 from tcpbalancer.kernel.plan import Candidate, Numbers, origin, plan, relayed
-from tcpbalancer.kernel.readings import counts
-from tcpbalancer.kernel.ruleset import Daemon
+from tcpbalancer.kernel.standing import Standing
 from tcpbalancer.kernel.wanted import Wanted
 from tcpbalancer.log_book import Log
 from tcpbalancer.model import Configuration
@@ -45,8 +41,6 @@ from tcpbalancer.server_watch import ServerWatch
 
 LOOK_SHARE = 20
 """Looking at the table of connections takes at most one part in so many of the time, however many there are."""
-PAUSE = 5.0
-"""Seconds between two starts of the process that knows nft."""
 DRAIN_PAUSE = 0.2
 """Seconds between two looks, while it is waited for the last connection."""
 
@@ -69,15 +63,13 @@ class Plane:
         self._hub = hub
         self._log = log
         self._served: Served | None = None
-        self._executor = ExecutorProcess()
-        self._claimed: tuple[int, socket.socket] | None = None
         self._numbers = Numbers()
         self._books = Books(self._numbers)
         self._blocks: Mapping[int, Blocks] = {}
-        self._standing = Wanted()
+        self._standing = Standing(hub, log, self._books.begin_again)
         self._open: dict[int, int] = {}
         self._empty: set[int] = set()
-        self._next_look = self._next_begin = 0.0
+        self._next_look = 0.0
         self._cuts: list[tuple[list[int], str]] = []
         self._stale = False
         self._closed = False
@@ -93,11 +85,11 @@ class Plane:
     async def go_over(self, served: Served) -> None:
         """Lead connections as this generation wants it from now on; raises KernelError, and nothing has changed."""
         wants_any = bool(relayed(served.configuration))
-        if not wants_any and not self._executor.is_alive:
+        if not wants_any and self._served is None:
             return
         if problems := [*missing(served.configuration)] if wants_any else []:
             names = ", ".join(f"'{frontend.name}'" for frontend in relayed(served.configuration))
-            raise KernelError("\n".join(f"the kernel cannot relay {names}: {problem}" for problem in problems))
+            raise KernelError(f"the kernel cannot relay {names}: {'; '.join(problems)}")
         async with self._one_at_a_time:
             if self._served is not None:
                 await self._try(self._read())  # what was counted until now belongs to who has served until now
@@ -108,8 +100,7 @@ class Plane:
             except KernelError:
                 self._leave()
                 if before is None:
-                    with contextlib.suppress(KernelError):
-                        await self._take_away()
+                    self._standing.close()
                 else:
                     self._enter(before)
                 raise
@@ -176,7 +167,7 @@ class Plane:
 
     def kill(self) -> None:
         """End without waiting for an answer any more: who does not hear of us takes away what it has put there."""
-        self._executor.close()
+        self._standing.close()
         self._is_over()
 
     def _wake(self) -> None:
@@ -188,26 +179,28 @@ class Plane:
             await self._woken.wait()
             self._woken.clear()
             async with self._one_at_a_time:
-                await self._try(self._catch_up())
+                if self._served is not None:
+                    await self._try(self._catch_up())
 
     async def _try(self, act: Coroutine[Any, Any, None]) -> None:
         """Do something; a problem is told once, until something is done again without one."""
         try:
             await act
-        except (KernelError, ValueError) as problem:
+        except KernelError as problem:
             if str(problem) != self._told:
-                self._log("alert", f"The kernel does not relay as it should: {problem}. It is tried again.")
+                text = str(problem).removesuffix(".")
+                self._log("alert", f"The kernel does not relay as it should: {text}. It is tried again.")
             self._told = str(problem)
         else:
             self._told = ""
 
     async def _catch_up(self) -> None:
         """Make the rules what they must be, then end the connections that must end."""
-        if self._stale or not self._executor.is_alive:
+        if self._stale or not self._standing.is_there:
             await self._apply()
         while self._cuts:
             numbers, reason = self._cuts[0]
-            await self._executor.ask("cut", numbers=numbers)
+            await self._standing.cut(numbers)
             self._cuts.pop(0)
             self._hub.publish("kernel", reason, action="cut")
 
@@ -233,28 +226,20 @@ class Plane:
             closed={front.name for front in relayed(served.configuration)}
             if self._closed
             else {name for name, admission in admissions.items() if admission is Admission.STOPPED},
-            kept=[number for number in self._standing.ways if number not in gone],
+            kept=[number for number in self._standing.wanted.ways if number not in gone],
             dual_stack=is_dual_stack(),
         )
 
     async def _apply(self, gone: Collection[int] = ()) -> None:
         """Make the rules what they must be now; ways that are ``gone`` need not be kept for their connections."""
+        served, before, wanted = self._served, self._standing.wanted, self._wanted(gone)
+        assert served is not None
         self._stale = False
-        wanted = self._wanted(gone)
         try:
-            if not self._executor.is_alive:
-                await self._begin(wanted)
-            elif wanted != self._standing:
-                await self._executor.ask("change", wanted=asdict(wanted))
+            await self._standing.make(wanted, served.configuration.process.identity)
         except KernelError:
             self._stale = True
             raise
-        self._settle(wanted)
-
-    def _settle(self, wanted: Wanted) -> None:
-        served = self._served
-        assert served is not None
-        before, self._standing = self._standing, wanted
         seats = {
             (backend.backend.name, server.server.name): (origin(server.origin), server.place)
             for backend in served.watch.backends
@@ -267,30 +252,6 @@ class Plane:
             if entrance != before.entrances.get(number):
                 turns = sum(map(len, entrance.turns))
                 self._hub.publish("kernel", action="changed", frontend=entrance.title, turns=turns)
-
-    async def _begin(self, wanted: Wanted) -> None:
-        """Start the process that knows nft; if one has ended, another one puts back what it had put there."""
-        goes_on = self._claimed is not None
-        if time.monotonic() < self._next_begin:
-            raise KernelError(self._told)
-        self._next_begin = time.monotonic() + PAUSE
-        if self._claimed is None:
-            try:
-                self._claimed = claim_any()
-            except OSError as problem:
-                raise KernelError(f"no number for this daemon's rules can be had: {problem.strerror}") from problem
-        served = self._served
-        assert served is not None
-        await self._executor.start(*self._claimed, served.configuration.process.identity)
-        try:
-            await self._executor.ask("begin", wanted=asdict(wanted), goes_on=goes_on)
-        except KernelError:
-            self._executor.kill()
-            raise
-        self._books.begin_again()
-        table = Daemon(self._claimed[0]).table
-        self._hub.publish("kernel", action="began", table=table, pid=self._executor.pid)
-        self._log("info", f"The kernel relays connections: nft list table inet {table}.")
 
     # -- counters ---------------------------------------------------------------------------------------------------
 
@@ -309,18 +270,15 @@ class Plane:
 
     async def _read(self) -> None:
         await self._catch_up()
-        served = self._served
-        assert served is not None
-        answer = await self._executor.ask("read")
-        if served.memory.layout.kernel:
-            self._books.enter(served.memory, self._blocks, counts(answer["listing"]), time.monotonic())
+        served, told = self._served, await self._standing.counts()
+        if served is not None and served.memory.layout.kernel:
+            self._books.enter(served.memory, self._blocks, told, time.monotonic())
 
     async def _look(self) -> None:
         """See how many connections there are; changes of the rules do not wait for that."""
         began = time.monotonic()
-        answer = await self._executor.ask("look")
+        self._open = await self._standing.open_connections()
         self._next_look = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
-        self._open = {int(number): count for number, count in answer["open"].items()}
         async with self._one_at_a_time:
             served = self._served
             if served is not None:
@@ -330,16 +288,18 @@ class Plane:
 
     async def _sweep(self, served: Served) -> None:
         """Forget the ways that nothing leads to and on which nobody was seen, two looks in a row."""
-        led = {number for one in self._standing.entrances.values() for turns in one.turns for number in turns}
-        empty = {number for number in self._standing.ways if number not in self._open and number not in led}
+        ways, entrances = self._standing.wanted.ways, self._standing.wanted.entrances
+        led = {number for one in entrances.values() for turns in one.turns for number in turns}
+        empty = {number for number in ways if number not in self._open and number not in led}
         gone, self._empty = empty & self._empty, empty
         await self._apply(gone)
-        if gone := gone - self._standing.ways.keys():
-            await self._executor.ask("forget", numbers=sorted(gone))
+        if gone := gone - self._standing.wanted.ways.keys():
+            await self._standing.forget(gone)
             for number in gone:
                 self._books.forget(number)
-        if self._standing == Wanted() and not relayed(served.configuration):
-            await self._take_away()
+        if self._standing.wanted == Wanted() and not relayed(served.configuration):
+            await self._standing.take_away()
+            self._leave()
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -360,20 +320,8 @@ class Plane:
 
     async def _end(self) -> None:
         async with self._one_at_a_time:
-            await self._try(self._take_away())
+            await self._try(self._standing.take_away())
         self._is_over()
-
-    async def _take_away(self) -> None:
-        """Have the rules and the connections taken away."""
-        try:
-            if self._executor.is_alive:
-                await self._executor.ask("end")
-        finally:
-            self._executor.close()
-            if self._claimed is not None:
-                self._claimed[1].close()
-                self._claimed = None
-            self._next_begin = 0.0
 
     def _is_over(self) -> None:
         self._leave()

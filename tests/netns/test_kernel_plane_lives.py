@@ -11,7 +11,7 @@ import pytest
 from kernel_lab import FRONT, HEAD, PORT, STATS, TABLE, KernelLab, echoes, is_reset, listen, servers
 from tcp_peers import PATIENCE
 
-from halab.wait import poll
+from halab.wait import hold, poll
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(60)]
 
@@ -65,6 +65,7 @@ class Load:
 
 def test_reloads_under_load_fail_no_connection_and_end_none(lab: KernelLab) -> None:
     lab.start(listen() + servers())
+    before = lab.sent_again()
     with lab.connect() as long:
         long.recv(100)
         load = Load(lab, 4)
@@ -74,8 +75,9 @@ def test_reloads_under_load_fail_no_connection_and_end_none(lab: KernelLab) -> N
             assert echoes(long)
         load.stop()
     assert (load.failures, load.made > 100) == ([], True), load.made
-    row = lab.until_row("pg", "FRONTEND", scur=0, stot=load.made + 1)
-    assert row["bin"] == str(14 * ROUNDS), "the counters go over a reload"
+    # The counters go over every reload.
+    lab.until_row("pg", "FRONTEND", scur=0, stot=load.made + 1)
+    lab.until_moved("pg", "FRONTEND", 14 * ROUNDS, 14 * ROUNDS + 3 * (load.made + 1), before)
 
 
 def test_a_server_that_a_reload_removes_keeps_its_connections_and_then_nothing_is_left_of_it(lab: KernelLab) -> None:
@@ -105,6 +107,9 @@ def test_a_reload_may_go_over_to_the_kernel_and_back_again(lab: KernelLab) -> No
             assert echoes(by_kernel)
             assert set(lab.names(3)) == {"s1", "s2", "s3"}
     poll(lambda: TABLE not in lab.tables(), PATIENCE, "the table goes with the last connection")
+    hold(lambda: TABLE not in lab.tables(), 1.5, "and does not come back")
+    lab.reload(listen() + servers())
+    assert set(lab.names(3)) == {"s1", "s2", "s3"}
 
 
 def test_a_reload_that_cannot_be_changes_nothing(lab: KernelLab) -> None:
@@ -173,6 +178,21 @@ def test_the_process_that_knows_nft_is_replaced_and_nobody_notices(lab: KernelLa
         assert echoes(peer)
         assert set(lab.names(2)) == {"s1", "s2"}
         assert lab.until_row("pg", "FRONTEND", stot=3)["bin"] == "14"
+
+
+def test_a_table_that_somebody_has_taken_away_is_made_anew(lab: KernelLab) -> None:
+    lab.start(listen() + servers("s1", "s2"))
+    lab.mark()
+    lab.nft("flush", "ruleset")
+    lab.until("kernel", action="began")
+    assert set(lab.names(2)) == {"s1", "s2"}
+    # Not all of it, and noticed when something has to change.
+    lab.nft("flush", "map", "inet", TABLE, "addresses4")
+    lab.nft("flush", "chain", "inet", TABLE, "entrance-3")
+    lab.nft("delete", "chain", "inet", TABLE, "entrance-3")
+    lab.ask("disable server pg/s1")
+    lab.until("kernel", action="began")
+    assert lab.names(2) == ["s2", "s2"]
 
 
 def test_a_worker_that_is_killed_is_nothing_to_connections_that_no_process_sees(lab: KernelLab) -> None:
