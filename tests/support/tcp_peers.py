@@ -160,3 +160,11 @@ def unread(peer: socket.socket) -> int:
     import termios
 
     return int(struct.unpack("i", fcntl.ioctl(peer, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+
+def unsent(peer: socket.socket) -> int:
+    """Return the bytes that were sent and that the other side's kernel has not acknowledged."""
+    import fcntl
+    import termios
+
+    return int(struct.unpack("i", fcntl.ioctl(peer, termios.TIOCOUTQ, b"\0\0\0\0"))[0])

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from balancer_process import until
 from relaying import Relaying, processor_seconds, relaying, resident_bytes
-from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly, read_to_end, reset, small_buffers
+from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly, read_to_end, reset, small_buffers, unsent
 
 SEED = 20261126
 MIB = 1 << 20
@@ -331,6 +331,30 @@ def test_after_a_half_close_the_other_direction_lives_as_long_as_it_flows(tmp_pa
         start = time.monotonic()
         assert read_to_end(client) == b"question" * 12
         assert time.monotonic() - start > 2.4, "longer than any of the timeouts"
+
+
+def test_all_that_a_server_has_sent_before_its_reset_reaches_a_client_that_is_slow(tmp_path: Path) -> None:
+    data = random.Random(SEED).randbytes(2 * MIB)  # noqa: S311 - as above
+    was_reset = threading.Event()
+
+    def sends_and_resets(peer: socket.socket) -> None:
+        peer.recv(1)
+        peer.sendall(data)
+        until(lambda: not unsent(peer), "the balancer's kernel has all of it")
+        reset(peer)
+        was_reset.set()
+
+    with (
+        ScriptedServer(sends_and_resets) as peer,
+        relaying(tmp_path, {"l": f"server s 127.0.0.1:{peer.port}"}) as running,
+        running.connect() as client,
+    ):
+        small_buffers(client)
+        client.sendall(b"x")
+        assert was_reset.wait(PATIENCE)
+        waits(0.2)
+        assert read_to_end(client) == data
+        until(lambda: running.row("l", "BACKEND")["srv_abrt"] == "1", "it was the server who broke it off")
 
 
 def test_who_scans_shouts_says_nothing_or_leaves_at_once_does_no_harm(tmp_path: Path) -> None:
