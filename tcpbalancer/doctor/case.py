@@ -40,7 +40,8 @@ class Machine:
     of a process. ``listeners``: programs by the address (``""``: any) and port at which they listen. ``answers``: how
     each server's check ended, for one without a check a plain connect, by backend and server. ``taken_out``: what the
     running balancer says of servers that it gives no connections; empty as well if none runs. ``kernel_lacks``: what
-    the kernel's data plane would need, each with its remedy behind a colon.
+    the kernel's data plane would need, each with its remedy behind a colon. ``open_files``: files of the configuration
+    that every user of the machine can read.
     """
 
     unbindable: frozenset[str] = frozenset()
@@ -49,6 +50,7 @@ class Machine:
     answers: Mapping[tuple[str, str], CheckResult] = field(default_factory=dict)
     taken_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
     kernel_lacks: tuple[str, ...] = ()
+    open_files: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import errno
 import ipaddress
 import resource
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -41,8 +42,16 @@ def look(configuration: Configuration, control: Path) -> Machine:
         listeners=listeners(),
         answers=asyncio.run(_answers(configuration)),
         taken_out=dict(_taken_out(control)),
+        open_files=frozenset(_open_files(configuration)),
         kernel_lacks=tuple(missing(configuration)) if relayed(configuration) else (),
     )
+
+
+def _open_files(configuration: Configuration) -> Iterator[str]:
+    for file in {frontend.location.file for frontend in configuration.frontends.values()}:
+        with suppress(OSError):
+            if Path(file).stat().st_mode & stat.S_IROTH:
+                yield file
 
 
 def _unbindable(configuration: Configuration) -> Iterator[str]:

@@ -29,6 +29,7 @@ LOOKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     sessions.never_reached,
     sessions.descriptors,
     access.open_socket,
+    access.readable_password,
     live.foreign_address,
     live.kernel_relay,
     live.taken_port,

@@ -131,6 +131,8 @@ def test_what_is_as_it_should_be_is_no_finding(cfg: str) -> None:
 
 # --- A look at the machine -------------------------------------------------------------------------------------------
 
+PAGE = "listen p\n mode http\n bind :81\n stats auth u:GdW8s1xZ\n"
+RULES_OF_A_LIST = "stats enable\n stats http-request auth unless { http_auth(u) }"
 UP = CheckResult(CheckStatus.L4OK)
 REFUSED = CheckResult(CheckStatus.L4CON, info="Connection refused")
 
@@ -166,6 +168,10 @@ REFUSED = CheckResult(CheckStatus.L4CON, info="Connection refused")
         ("listen l\n bind :2377 # doctor: accept swarm-port\n server s 192.0.2.1:2377\n",
          Machine(answers={("l", "s"): REFUSED}), "no-answer", "'docker swarm init' or 'join' on s first"),
         ("listen l\n bind :81\n" + PAIR, Machine(taken_out={("l", "s1"): "MAINT"}), "taken-out", "state ready"),
+        (PAGE + PAGE.replace(" p", " q").replace(":81", ":82"), Machine(open_files=frozenset({"f.cfg"})),
+         "readable-password", "chmod 640 f.cfg"),
+        ("userlist u\n user a insecure-password GdW8s1xZ\n" + PAGE.replace("stats auth u:GdW8s1xZ", RULES_OF_A_LIST),
+         Machine(open_files=frozenset({"f.cfg"})), "readable-password", "every user of this machine"),
         ("listen l\n bind :81\n" + PAIR, Machine(taken_out={("l", "s1"): "DOWN 1/2"}), "taken-out", "of its check"),
     ],
 )  # fmt: skip
@@ -180,6 +186,8 @@ def test_what_the_machine_says_to_it(cfg: str, machine: Machine, rule: str, word
     [
         ("listen l\n bind 192.0.2.10:81 transparent\n" + PAIR, Machine(unbindable=frozenset({"192.0.2.10"}))),
         ("listen l\n bind :81\n" + PAIR, Machine(listeners={("", 81): "haproxy", ("192.0.2.7", 80): "nginx"})),
+        (PAGE, Machine(open_files=frozenset({"another.cfg"}))),
+        ("listen l\n bind :81\n" + PAIR, Machine(open_files=frozenset({"f.cfg"}))),
         (f"listen l\n bind :81\n option httpchk GET /primary\n{CUT}",
          Machine(answers={("l", "s1"): UP, ("l", "s2"): CheckResult(CheckStatus.L7STS, 503)})),
         ("listen l\n bind :81\n" + PAIR,

@@ -59,6 +59,9 @@ def test_a_server_that_an_operator_has_taken_out_is_told_of(tmp_path: Path, caps
         )
         command = [*TCPBALANCER, "-db", "--control", str(control)]
         with BalancerProcess(command, text, tmp_path, stats) as running:
+            running.file.chmod(0o644)
+            assert "every user of this machine can read the passwords" in told(running.file, capsys, control)[1]
+            running.file.chmod(0o640)
             assert told(running.file, capsys, control) == (0, "nothing to complain of\n")
             ask(operator, "set server l/a state maint")
             status, words = told(running.file, capsys, control)
