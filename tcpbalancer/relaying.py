@@ -112,9 +112,8 @@ class Relaying:
             self._client_at = now
         if moved & by_server:
             self._server_at = now
-        if was_calm and relay.is_calm and not mask & (HUP | ERROR):
-            return  # as nearly always: what was watched before is watched on
-        self._go_on(relay, side, mask, now)
+        if not (mask == READ and was_calm and relay.is_calm):  # as nearly always: what was watched is watched on
+            self._go_on(relay, side, mask, now)
 
     def _go_on(self, relay: Relay, side: Side, mask: int, now: float) -> None:
         """End if nothing is left to move; else watch for what the relay waits for from now on."""

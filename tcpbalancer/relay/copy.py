@@ -147,22 +147,35 @@ class CopyRelay:
             return CAME[side]
         flow.spoke = True
         flow.evidence = flow.evidence + 1 if count == len(buffer) else 0
-        return self._hand_on(side, flow, count, 0) if not mask & PEER_CLOSED else self._last_words(side, flow, count)
+        if mask & PEER_CLOSED:
+            return self._last_words(side, flow, count)
+        try:
+            sent = flow.sink.send(buffer[:count])
+        except OSError as problem:
+            return self._not_sent(side, flow, count, problem)
+        flow.sent += sent
+        return CARRIED[side] if sent == count else self._keep(side, flow, sent, count)
 
     def _hand_on(self, side: Side, flow: Flow, count: int, flags: int) -> int:
-        """Send what stands in the buffer, and keep what is not taken: the buffer belongs to the next call."""
+        """Send what stands in the buffer."""
         try:
             sent = flow.sink.send(self._buffer[:count], flags)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError:
-            self._fail(other(side))
-            return CAME[side]
+        except OSError as problem:
+            return self._not_sent(side, flow, count, problem)
         flow.sent += sent
-        if sent != count:
-            flow.kept, flow.waiting = memoryview(bytes(self._buffer[sent:count])), count - sent
-            self.is_calm = False
-            return CARRIED[side] if sent else CAME[side]
+        return CARRIED[side] if sent == count else self._keep(side, flow, sent, count)
+
+    def _not_sent(self, side: Side, flow: Flow, count: int, problem: OSError) -> int:
+        if isinstance(problem, BlockingIOError | InterruptedError):
+            self._keep(side, flow, 0, count)
+        else:
+            self._fail(other(side))
+        return CAME[side]
+
+    def _keep(self, side: Side, flow: Flow, sent: int, count: int) -> int:
+        """Keep what was not taken: the buffer belongs to the next call."""
+        flow.kept, flow.waiting = memoryview(bytes(self._buffer[sent:count])), count - sent
+        self.is_calm = False
         return CARRIED[side]
 
     def _last_words(self, side: Side, flow: Flow, count: int) -> int:
