@@ -85,7 +85,8 @@ def test_who_finds_no_source_port_left_goes_to_another_server(command: Sequence[
     def scenario() -> None:
         Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40009")
         with ScriptedServer(echo(b"1")) as one, ScriptedServer(echo(b"2")) as two:
-            servers = f"server s1 127.0.0.1:{one.port}\n    server s2 127.0.0.1:{two.port}"
+            judged = "check inter 60s observe layer4 error-limit 1 on-error mark-down"
+            servers = f"server s1 127.0.0.1:{one.port} {judged}\n    server s2 127.0.0.1:{two.port}"
             lines = f"balance first\n    option redispatch\n    retries 2\n    {servers}"
             with watched(command, tmp_path, lines) as program:
                 clients = [program.knock() for _ in range(12)]
@@ -93,6 +94,8 @@ def test_who_finds_no_source_port_left_goes_to_another_server(command: Sequence[
                 assert set(names) == {b"1", b"2"}, "it went over to the second one once the first had no port left"
                 assert names == sorted(names)
                 assert program.lines("no free ports")[-1].startswith("<131>")
+                judgement = "UP" if command is TCPBALANCER else "DOWN"  # it is not the server's fault
+                assert program.running.row("l", "s1")["status"].startswith(judgement)
 
     in_a_network_of_its_own(scenario)
 
