@@ -12,7 +12,7 @@ import selectors
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -28,6 +28,9 @@ BULK = 3 << 20
 KEPT = 3_000_000
 """Bytes that the allocators of three processes may have come to keep since the first half of the crowd."""
 SEED = 20261126
+
+
+Deed = Callable[[socket.socket], None]
 
 
 class ManyServer:
@@ -107,7 +110,9 @@ def asks(client: socket.socket, word: bytes) -> bytes:
     return read_exactly(client, len(word))
 
 
-# What becomes of a connection: the proxy, and what the client does. They come as often as they are named.
+# What a client does, and so what becomes of its connection.
+
+
 def closes(client: socket.socket) -> None:
     assert asks(client, b"echo") == b"echo"
 
@@ -155,11 +160,13 @@ def waits_for_the_end(client: socket.socket) -> None:
 
 
 def waits_its_turn(client: socket.socket) -> None:
-    assert asks(client, b"echo") in {b"echo", b""}  # served, or timeout queue
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # it asks too late: timeout queue was faster
+        assert asks(client, b"echo") in {b"echo", b""}
 
 
 QUICK = (closes, half_closes, resets, is_reset, leaves_at_once, resets_at_once)
-KINDS = [
+# To which proxy, and what for: as often as it is named, as far as chance allows.
+KINDS: list[tuple[str, Deed]] = [
     *[("l", deed) for deed in QUICK] * 16,
     *[("l", fetches), ("l", breaks_off)],
     *[("refused", waits_for_the_end)] * 8,
@@ -174,10 +181,10 @@ def send_crowd(running: Relaying, number: int, count: int) -> Counter[str]:
     chance = random.Random(SEED + number)  # noqa: S311 - it has to come again
     came: Counter[str] = Counter()
 
-    def comes(kind: tuple[str, object]) -> None:
+    def comes(kind: tuple[str, Deed]) -> None:
         proxy, deed = kind
         with socket.create_connection(("127.0.0.1", running.ports[proxy]), PATIENCE) as client:
-            deed(client)  # type: ignore[operator] # one of the above
+            deed(client)
 
     kinds = [*KINDS, *chance.choices(KINDS, k=count - len(KINDS))]
     with ThreadPoolExecutor(CLIENTS) as clients:
