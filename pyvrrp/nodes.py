@@ -7,6 +7,7 @@ told of any of them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from hakit.diagnostics import ConfigError
 from pyvrrp.config.load import Loaded, load
 
 MOST_ROUTERS = 64
+GENERAL = frozenset({"keepalived", "pyvrrp"})
+"""Names of files that are on every router: alone, such a file is this host's."""
 SUFFIXES = (".conf", ".cfg", ".yaml", ".yml")
 
 
@@ -59,6 +62,8 @@ def named(words: Sequence[str]) -> list[tuple[str, str]]:
         raise NamesError(f"{len(words)} files are too many routers for one LAN: {MOST_ROUTERS} at most")
     given = [word.partition("=") if "=" in word else ("", "", word) for word in words]
     names = _names([path for _, _, path in given])
+    if len(names) == 1 and names[0] in GENERAL:
+        names = [os.uname().nodename.partition(".")[0]]
     found = [(name or own, path) for (name, _, path), own in zip(given, names, strict=True)]
     for index, (name, path) in enumerate(found):
         other = next((path for earlier, path in found[:index] if earlier == name), None)

@@ -47,9 +47,13 @@ FILTERED = Rule("filter-drops", Level.ERROR, "The packet filter drops advertisem
 MAY_BE_FILTERED = Rule(
     "filter-may-drop", Level.WARNING, "The packet filter may drop advertisements: not all of it can be seen (--live)."
 )
+UNSEEN_FILTER = Rule(
+    "filter-unseen", Level.NOTE, "What the packet filter does cannot be seen, or not all of it (--live)."
+)
 RULES = (
     NO_INTERFACE, LOOPBACK, LINK_IS_DOWN, NO_SOURCE, SOURCE_ABSENT, NOT_IN_A_PREFIX, LEFT_BEHIND, SCRIPT_REFUSED,
     NOTIFY_REFUSED, PROGRAM_MISSING, REVERSE_PATH, NONLOCAL_BIND, NO_IPV6, EXPOSED, FILTERED, MAY_BE_FILTERED,
+    UNSEEN_FILTER,
 )  # fmt: skip
 STRICT = 1
 """The value of rp_filter that refuses what would not go back through the same interface (ip-sysctl.rst)."""
@@ -67,6 +71,8 @@ def examine(node: Node, machine: Machine) -> Iterator[Finding]:
             yield from _filter(node, instance, machine)
     yield from _scripts(node, machine)
     yield from _exposed(node, machine)
+    if machine.ruleset is None or machine.legacy_filter:
+        yield _unseen_filter(node, machine)
 
 
 # --- Interfaces and addresses -----------------------------------------------------------------------------------------
@@ -314,4 +320,19 @@ def _filtered(node: Node, instance: Instance, way: str, protocol: int, found: Fa
         else f"{found.by}; a router that {hears} has others become MASTER beside it",
         remedy=f"let IP protocol {protocol} pass before that, for example: nft insert rule inet filter {chain}"
         f" meta l4proto {name} accept",
+    )
+
+
+def _unseen_filter(node: Node, machine: Machine) -> Finding:
+    why = "there are rules of the old iptables, which nft does not tell"
+    if machine.ruleset is None:
+        why = "nft is not installed, or may not be asked: that takes root"
+    return node.finding(
+        UNSEEN_FILTER,
+        node.places.of(),
+        "whether the packet filter lets advertisements pass is not known",
+        why=why,
+        remedy="iptables-legacy -S shows those; IP protocol 112 has to pass in INPUT and OUTPUT"
+        if machine.ruleset is not None
+        else "run this as root, with nftables installed",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pyvrrp.doctor.examination import examine
 from pyvrrp.doctor.node import listed
 from pyvrrp.doctor.places import Places
 from pyvrrp.doctor.routers import shared_routers
-from pyvrrp.nodes import read_nodes
+from pyvrrp.nodes import named, read_nodes
 
 ROOT = Path(__file__).parents[2]
 PASS = "    authentication {\n        auth_type PASS\n        auth_pass secret\n    }\n    virtual_ipaddress {"
@@ -389,6 +390,19 @@ def test_a_line_that_makes_no_sense_is_one_error_and_status_2(
         status = ended.code if isinstance(ended.code, int) else -1
     assert status == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_router_is_called_after_what_is_its_own_in_the_path_of_its_file() -> None:
+    def names(*words: str) -> list[str]:
+        return [name for name, _ in named(words)]
+
+    assert names("configs/lab/keepalived.a.conf", "configs/lab/keepalived.b.conf") == ["a", "b"]
+    assert names("/etc/lb1/keepalived.conf", "/etc/lb2/keepalived.conf") == ["lb1", "lb2"]
+    assert names("x/lb.yaml", "y/lb.yaml") == ["x", "y"]
+    assert names("x=a.conf", "y=a.conf") == ["x", "y"]
+    assert names("dir/lb1.conf") == ["lb1"]
+    assert names("a", "b") == ["a", "b"]
+    assert names("/etc/keepalived/keepalived.conf") == [os.uname().nodename.partition(".")[0]]
 
 
 def test_one_file_for_all_routers_is_read_under_each_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

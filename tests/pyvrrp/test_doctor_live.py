@@ -166,6 +166,8 @@ CASES: list[tuple[str, Machine, Spoils, str]] = [
         AH,
         "interface eth0",
     ),
+    ("filter-unseen", replace(GOOD, ruleset=None), {}, ""),
+    ("filter-unseen", replace(GOOD, legacy_filter=True), {}, ""),
     ("filter-may-drop", filtered("input", XT), {}, "interface eth0"),
     ("networkd-removes-addresses", networkd("[Network]\nAddress=10.0.0.1/24"), {}, "virtual_ipaddress {"),
     ("networkd-removes-addresses", networkd("[Network]\nKeepConfiguration=dhcp"), {}, "virtual_ipaddress {"),
@@ -208,7 +210,6 @@ def test_nothing_is_found_on_a_machine_that_is_in_order(spoils: Spoils) -> None:
 @pytest.mark.parametrize(
     ("machine", "spoils"),
     [
-        (replace(GOOD, ruleset=None), {}),
         (replace(GOOD, sysctls={"ipv4/conf/all/rp_filter": "1"}), {}),
         (replace(GOOD, sysctls={"ipv4/conf/all/rp_filter": "1", "ipv4/conf/eth0/rp_filter": "2"}), ELSEWHERE),
         (replace(GOOD, sysctls={"ipv4/conf/all/rp_filter": "1"}), MULTICAST),
