@@ -5,7 +5,9 @@ Laws: a line is written at once or dropped; the daemon never waits for its log. 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,8 +47,19 @@ def syslog(facility: str = "daemon") -> Sink:
 
 
 def file(path: Path) -> Sink:
-    """Return a sink that appends to ``path``; raises OSError if it cannot be opened."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    """Return a sink that appends to ``path``; raises OSError if it cannot be opened, or is a trap.
+
+    Where everybody may write (keepalived's default lies in /tmp), a link, a pipe that nobody reads, or a file of
+    somebody else may have been put there beforehand.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o640)
+    owner = os.fstat(descriptor).st_uid
+    if path.parent.stat().st_mode & stat.S_IWOTH and owner not in {0, os.geteuid()}:
+        os.close(descriptor)
+        raise PermissionError(
+            errno.EPERM, f"it belongs to uid {owner}, in a folder where everybody may write", str(path)
+        )
 
     def write(event: Event, text: str) -> None:
         try:
