@@ -222,9 +222,10 @@ class Generation:
         self.admissions[frontend] = admission
         place = [each.name for each in tcp_frontends(self.configuration)].index(frontend)
         order = SetFrontend(place, admission)
+        await asyncio.gather(*(worker.ask(order, STOP_LIMIT) for worker in self.workers.values()))
         if self.kernel is not None:
             self.kernel.order(order)
-        await asyncio.gather(*(worker.ask(order, STOP_LIMIT) for worker in self.workers.values()))
+            await self.kernel.obeyed()
 
     def clear_counters(self, *, everything: bool) -> None:
         """Forget the largest values, or all that was counted."""

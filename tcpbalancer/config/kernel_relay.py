@@ -88,8 +88,7 @@ def _of_frontend(draft: ProxyDraft, frontend: Frontend, backend: Backend | None)
     if frontend.session_rate:
         yield _line(draft, "rate-limit"), "'rate-limit sessions'", "nobody counts before it relays; limit the clients"
     for bind in frontend.binds:
-        said = next(line.statement for line in draft.binds if (line.host, line.port) == (bind.host, bind.port)
-                    or line.statement.at(1) == bind.location)  # fmt: skip
+        said = next(line.statement for line in draft.binds if line.statement.at(1) == bind.location)
         for what, why in _of_bind(bind, backend):
             yield said, what, why
 

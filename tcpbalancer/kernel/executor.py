@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from hakit.capabilities import lend
 from tcpbalancer.kernel.claim import claim
 from tcpbalancer.kernel.readings import counts, open_connections
-from tcpbalancer.kernel.ruleset import Daemon, forgetting, removal, skeleton, transaction
+from tcpbalancer.kernel.ruleset import Daemon, forgetting, numbers_in, removal, skeleton, transaction
 from tcpbalancer.kernel.wanted import Wanted, unpack
 from tcpbalancer.model.process import Identity
 from tcpbalancer.privileges import PrivilegeError, give_up
@@ -95,8 +95,7 @@ class Executor:
             case "read":
                 return {"listing": run("nft", "-j", "list", "sets", "table", "inet", self._daemon.table).decode()}
             case "look":
-                found = open_connections(run("conntrack", "-L", "-p", "tcp", "--mark", self._daemon.marks))
-                return {"open": {str(number): count for number, count in found.items()}}
+                return {"open": self.look()}
             case "cut":
                 self.cut(f"{self._daemon.mark(int(number)):#010x}/0xffffffff" for number in details["numbers"])
             case "forget":
@@ -109,16 +108,13 @@ class Executor:
 
     def begin(self, wanted: Wanted, *, goes_on: bool) -> None:
         """Make the table; what was left of those that were killed goes; connections of ours stay if it ``goes_on``."""
-        listed = json.loads(run("nft", "-j", "list", "tables", "inet"))["nftables"]
-        for name in [one["table"]["name"] for one in listed if "table" in one]:
-            number = name.removeprefix("tcpbalancer-")
-            if number == name or not number.isdecimal() or int(number) == self._daemon.number:
-                continue
-            if (claimed := claim(int(number))) is not None:
+        for number in numbers_in(run("nft", "-j", "list", "tables", "inet").decode()):
+            if number == self._daemon.number:
+                if not goes_on:
+                    clean(self._daemon)
+            elif (claimed := claim(number)) is not None:
                 with claimed:
-                    clean(Daemon(int(number)))
-        if not goes_on:
-            clean(self._daemon)
+                    clean(Daemon(number))
         text = removal(self._daemon) + skeleton(self._daemon) + transaction(self._daemon, Wanted(), wanted)
         run("nft", "-f", "-", told=text)
         self._standing = wanted
@@ -128,6 +124,15 @@ class Executor:
         if text := transaction(self._daemon, self._standing, wanted):
             run("nft", "-f", "-", told=text)
         self._standing = wanted
+
+    def look(self) -> dict[int, int]:
+        """Return how many connections each way has; there may be so many that their list is read line by line."""
+        with start("conntrack", "-L", "-p", "tcp", "--mark", self._daemon.marks) as listing:
+            assert listing.stdout is not None
+            found = open_connections(listing.stdout)
+        if listing.returncode:
+            raise ToolError(f"conntrack: exit status {listing.returncode}")
+        return found
 
     @staticmethod
     def cut(marks: Iterable[str]) -> None:
@@ -154,20 +159,23 @@ def clean(daemon: Daemon) -> None:
 
 def run(program: str, *arguments: str, told: str = "", harmless: str = "") -> bytes:
     """Run a program and return what it says; raises ToolError if it fails, unless it says ``harmless``."""
+    with start(program, *arguments, errors=subprocess.PIPE) as running:
+        output, errors = running.communicate(told.encode())
+    said = errors.decode(errors="replace").strip()
+    if running.returncode and not (harmless and harmless in said):
+        raise ToolError(f"{program}: {said.splitlines()[0] if said else f'exit status {running.returncode}'}")
+    return output
+
+
+def start(program: str, *arguments: str, errors: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """Start a program whose output is read; raises ToolError if it is not there."""
     path = shutil.which(program, path=search_path())
     if path is None:
         raise ToolError(f"the program {program} is not installed (Debian: apt-get install {PROGRAMS[program]})")
-    done = subprocess.run(
-        [path, *arguments],
-        input=told.encode(),
-        capture_output=True,
-        check=False,
-        env={"LC_ALL": "C", "PATH": search_path()},
+    around = {"LC_ALL": "C", "PATH": search_path()}
+    return subprocess.Popen(
+        [path, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=around
     )
-    said = done.stderr.decode(errors="replace").strip()
-    if done.returncode and not (harmless and harmless in said):
-        raise ToolError(f"{program}: {said.splitlines()[0] if said else f'exit status {done.returncode}'}")
-    return done.stdout
 
 
 def main(arguments: list[str]) -> None:

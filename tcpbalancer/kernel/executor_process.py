@@ -77,20 +77,20 @@ class ExecutorProcess:
             theirs.close()
         return ours
 
-    async def ask(self, do: str, **details: Any) -> dict[str, Any]:
+    async def ask(self, do: str, *, patience: float = PATIENCE, **details: Any) -> dict[str, Any]:
         """Have something done and return the answer; raises KernelError."""
         if self._writer is None:
             raise KernelError("the process for the rules is not there")
         number, answered = next(self._numbers), asyncio.get_running_loop().create_future()
         self._questions[number] = answered
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 self._writer.write(json.dumps({"number": number, "do": do, **details}).encode() + b"\n")
                 await self._writer.drain()
                 answer: dict[str, Any] = await answered
         except TimeoutError:
             self.kill()
-            raise KernelError(f"the process for the rules has not answered within {PATIENCE:g} s") from None
+            raise KernelError(f"the process for the rules has not answered within {patience:g} s") from None
         except OSError:
             self.kill()
             raise KernelError("the process for the rules has ended") from None

@@ -32,7 +32,7 @@ from tcpbalancer.counters import SharedMemory
 from tcpbalancer.kernel.books import Blocks, Books, blocks_of
 from tcpbalancer.kernel.conditions import is_dual_stack, missing
 from tcpbalancer.kernel.executor_process import KernelError
-from tcpbalancer.kernel.plan import Candidate, Numbers, origin, plan, relayed
+from tcpbalancer.kernel.plan import Candidate, Numbers, Passage, origin, plan, relayed
 from tcpbalancer.kernel.standing import Standing
 from tcpbalancer.kernel.wanted import Wanted
 from tcpbalancer.log_book import Log
@@ -87,8 +87,8 @@ class Plane:
         wants_any = bool(relayed(served.configuration))
         if not wants_any and self._served is None:
             return
+        names = ", ".join(f"'{frontend.name}'" for frontend in relayed(served.configuration))
         if problems := [*missing(served.configuration)] if wants_any else []:
-            names = ", ".join(f"'{frontend.name}'" for frontend in relayed(served.configuration))
             raise KernelError(f"the kernel cannot relay {names}: {'; '.join(problems)}")
         async with self._one_at_a_time:
             if self._served is not None:
@@ -97,13 +97,13 @@ class Plane:
             self._enter(served)
             try:
                 await self._apply()
-            except KernelError:
+            except KernelError as problem:
                 self._leave()
                 if before is None:
                     self._standing.close()
                 else:
                     self._enter(before)
-                raise
+                raise KernelError(f"the kernel cannot relay {names}: {problem}") from None
         self._working = self._working or self._spawn(self._work())
 
     def _enter(self, served: Served) -> None:
@@ -150,6 +150,12 @@ class Plane:
                 self._spawn(self._end())
             case ListSessions() | Cut():
                 pass  # its connections have no sessions that could be named
+
+    async def obeyed(self) -> None:
+        """Wait until what was ordered is done."""
+        async with self._one_at_a_time:
+            if self._served is not None:
+                await self._try(self._catch_up())
 
     def _numbers_of(self, cut: Cut) -> list[int]:
         """Return the ways to the server that is meant, or to all of its backend."""
@@ -276,7 +282,7 @@ class Plane:
 
     async def _look(self) -> None:
         """See how many connections there are; changes of the rules do not wait for that."""
-        began = time.monotonic()
+        began, before = time.monotonic(), self._open
         self._open = await self._standing.open_connections()
         self._next_look = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
         async with self._one_at_a_time:
@@ -284,6 +290,10 @@ class Plane:
             if served is not None:
                 if served.memory.layout.kernel:
                     self._books.enter_open(served.memory, self._blocks, self._open)
+                for number in before.keys() - self._open.keys():
+                    passage = self._numbers.known.get(number)
+                    if isinstance(passage, Passage):
+                        served.watch.session_ended(passage.backend, passage.server)
                 await self._sweep(served)
 
     async def _sweep(self, served: Served) -> None:
@@ -292,7 +302,8 @@ class Plane:
         led = {number for one in entrances.values() for turns in one.turns for number in turns}
         empty = {number for number in ways if number not in self._open and number not in led}
         gone, self._empty = empty & self._empty, empty
-        await self._apply(gone)
+        if gone:
+            await self._apply(gone)
         if gone := gone - self._standing.wanted.ways.keys():
             await self._standing.forget(gone)
             for number in gone:

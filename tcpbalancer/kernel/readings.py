@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +21,7 @@ IP_HEADER: Final = {4: 20, 6: 40}
 """Bytes, without options and extensions, which balanced connections do not have."""
 OPEN: Final = frozenset({b"SYN_SENT", b"SYN_SENT2", b"SYN_RECV", b"ESTABLISHED", b"FIN_WAIT", b"CLOSE_WAIT"})
 """States in which at least one side has not ended."""
-_CONNECTION = re.compile(rb"^tcp +6 +\d+ (\w+) .* mark=(\d+)", re.MULTILINE)
+_CONNECTION = re.compile(rb"tcp +6 +\d+ (\w+) .* mark=(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,14 @@ def counts(listing: str) -> Counts:
     return Counts(arrivals, traffic)
 
 
-def open_connections(listing: bytes) -> dict[int, int]:
+def open_connections(lines: Iterable[bytes]) -> dict[int, int]:
     """Return how many connections each way has, from what ``conntrack -L`` lists of this daemon's marks."""
-    found = Counter(int(mark) for state, mark in _CONNECTION.findall(listing) if state in OPEN)
-    return {_number(mark): count for mark, count in found.items()}
+    found: Counter[bytes] = Counter()
+    for line in lines:
+        seen = _CONNECTION.match(line)
+        if seen is not None and seen[1] in OPEN:
+            found[seen[2]] += 1
+    return {_number(int(mark)): count for mark, count in found.items()}
 
 
 def _integer(value: int | str) -> int:

@@ -13,6 +13,8 @@ Sources: nft(8), "SET STATEMENT", "NAT STATEMENTS", "NUMGEN EXPRESSION", "HASH E
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -25,6 +27,7 @@ _PROTOCOL = {4: "ip", 6: "ip6"}
 _FAMILY = {4: "ipv4", 6: "ipv6"}
 _LOOPBACK = {4: "127.0.0.0/8", 6: "::1"}
 _MASK = 0xFF000000
+_TABLE = re.compile(r"tcpbalancer-([1-9]\d{0,2})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class Daemon:
     def marks(self) -> str:
         """All its marks, as conntrack(8) takes them: value/mask."""
         return f"{self.mark(0):#010x}/{_MASK:#010x}"
+
+
+def numbers_in(listing: str) -> list[int]:
+    """Return the numbers of the daemons whose tables ``nft -j list tables`` lists."""
+    names = (one["table"]["name"] for one in json.loads(listing)["nftables"] if "table" in one)
+    return [int(found[1]) for name in names if (found := _TABLE.fullmatch(name)) is not None]
 
 
 def skeleton(daemon: Daemon) -> str:
@@ -78,9 +87,9 @@ table inet {daemon.table} {{
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority 100; policy accept;
-		{ours} snat ip to ct mark map @sources4
-		{ours} snat ip6 to ct mark map @sources6
-		{ours} masquerade
+		{ours} ct status dnat snat ip to ct mark map @sources4
+		{ours} ct status dnat snat ip6 to ct mark map @sources6
+		{ours} ct status dnat masquerade
 	}}
 	chain count {{
 		update @traffic {{ ct mark . ct direction . @th,96,8 counter }}

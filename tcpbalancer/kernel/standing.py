@@ -21,6 +21,8 @@ from tcpbalancer.kernel.wanted import Wanted
 from tcpbalancer.log_book import Log
 from tcpbalancer.model import Identity
 
+LOOK_PATIENCE = 120.0
+"""Seconds for a look at all connections."""
 PAUSE = 5.0
 """Seconds after a failed start of the process until the next."""
 
@@ -69,7 +71,7 @@ class Standing:
 
     async def open_connections(self) -> dict[int, int]:
         """Return how many connections there are, by the number of their way."""
-        answer = await self._executor.ask("look")
+        answer = await self._executor.ask("look", patience=LOOK_PATIENCE)
         return {int(number): count for number, count in answer["open"].items()}
 
     async def cut(self, numbers: Iterable[int]) -> None:

@@ -105,6 +105,8 @@ def _place(family: int, address: str, port: int) -> Place:
 
 
 def _address(text: str) -> str:
+    if "%" in text:  # a zone may be any text
+        raise ValueError(f"an address with a zone: {text}")
     return str(ip_address(text))
 
 

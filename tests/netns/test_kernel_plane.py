@@ -182,6 +182,7 @@ def test_a_drained_server_keeps_its_connections_and_gets_no_more(lab: KernelLab)
         assert names(lab, 3, "drained") == ["s2"] * 3
         assert echoes(first)
         assert lab.until_row("drained", "s1", scur=1)["status"] == "DRAIN"
+    lab.until("drained", backend="drained", server="s1")
 
 
 def test_on_marked_down_shutdown_sessions_cuts_both_sides_of_that_server_alone(lab: KernelLab) -> None:

@@ -92,8 +92,8 @@ tcp      6 9 CLOSE src=10.1.0.2 dst=10.1.0.1 {ways} mark=50331650 use=1
 tcp      6 119 SYN_SENT src=10.1.0.2 dst=10.1.0.1 sport=1 dport=2 [UNREPLIED] src=10.0.0.1 mark=50331650 use=1
 udp      17 20 src=10.1.0.2 dst=10.1.0.1 {ways} mark=50331650 use=1
 """
-    assert open_connections(lines.encode()) == {S1: 2, S2: 1}
-    assert open_connections(b"") == {}
+    assert open_connections(lines.encode().splitlines()) == {S1: 2, S2: 1}
+    assert open_connections([]) == {}
 
 
 # -- books -------------------------------------------------------------------------------------------------------------

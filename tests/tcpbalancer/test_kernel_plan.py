@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tcpbalancer.kernel.plan import Candidate, Numbers, Passage, plan
 from tcpbalancer.kernel.readings import Counts, Row
-from tcpbalancer.kernel.ruleset import Daemon, forgetting, removal, skeleton, transaction
+from tcpbalancer.kernel.ruleset import Daemon, forgetting, numbers_in, removal, skeleton, transaction
 from tcpbalancer.kernel.turns import MOST_TURNS, hashed_turns, turns
 from tcpbalancer.kernel.wanted import Entrance, Place, Wanted, Way, pack, unpack
 from tcpbalancer.model import Backend, Bind, Configuration, Frontend, Server, Timeouts
@@ -171,6 +171,7 @@ def test_what_must_stand_arrives_as_it_was_sent() -> None:
     "spoil",
     [
         lambda told: told["ways"]["1"].update(address="10.0.0.1; flush ruleset"),
+        lambda told: told["ways"]["1"].update(address="fe80::1%eth0; flush ruleset"),
         lambda told: told["ways"]["1"].update(port=65536),
         lambda told: told["ways"]["1"].update(more=1),
         lambda told: told["entrances"]["3"].update(choice="first"),
@@ -205,8 +206,16 @@ def test_the_table_and_the_marks_are_the_daemons_own() -> None:
     assert DAEMON.mark(0x12) == 0x07000012
     assert DAEMON.marks == "0x07000000/0xff000000"
     assert skeleton(DAEMON).startswith("table inet tcpbalancer-7 {\n")
-    assert "ct mark & 0xff000000 == 0x07000000 masquerade" in skeleton(DAEMON)
+    assert "ct mark & 0xff000000 == 0x07000000 ct status dnat masquerade" in skeleton(DAEMON)
     assert removal(DAEMON) == "add table inet tcpbalancer-7\ndelete table inet tcpbalancer-7\n"
+
+
+def test_tables_of_daemons_are_known_by_their_names() -> None:
+    tables = [
+        {"table": {"name": name}}
+        for name in ("tcpbalancer-1", "filter", "tcpbalancer-", "tcpbalancer-12", "tcpbalancer-0x")
+    ]
+    assert numbers_in(json.dumps({"nftables": [{"metainfo": {}}, *tables]})) == [1, 12]
 
 
 def test_the_first_transaction_makes_ways_and_entrances_and_then_the_signposts_to_them() -> None:
