@@ -62,8 +62,6 @@ if TYPE_CHECKING:
 
 STOP_LIMIT = 2.0
 """Seconds within which workers must have ended their connections when told to stop."""
-READ_LIMIT = 0.5
-"""Seconds for which the rates wait for what the kernel has counted."""
 SHORT_LIFE = 1.0
 """A worker that dies sooner than this many seconds after its start has died young."""
 MISFORTUNES = 5
@@ -224,8 +222,7 @@ class Generation:
         order = SetFrontend(place, admission)
         await asyncio.gather(*(worker.ask(order, STOP_LIMIT) for worker in self.workers.values()))
         if self.kernel is not None:
-            self.kernel.order(order)
-            await self.kernel.obeyed()
+            await self.kernel.obey(order)
 
     def clear_counters(self, *, everything: bool) -> None:
         """Forget the largest values, or all that was counted."""
@@ -380,7 +377,7 @@ class Generation:
         while True:
             await asyncio.sleep(1.0)
             if self.kernel is not None:
-                await self.kernel.read(READ_LIMIT)
+                await self.kernel.read()
             self._rates.sample()
             self._idleness.sample(worker.pid for worker in self.workers.values())
             for worker in tuple(self.workers.values()):

@@ -41,6 +41,8 @@ from tcpbalancer.server_watch import ServerWatch
 
 LOOK_SHARE = 20
 """Looking at the table of connections takes at most one part in so many of the time, however many there are."""
+READ_LIMIT = 0.5
+"""Seconds for which the rates wait for what the kernel has counted."""
 DRAIN_PAUSE = 0.2
 """Seconds between two looks, while it is waited for the last connection."""
 
@@ -151,8 +153,9 @@ class Plane:
             case ListSessions() | Cut():
                 pass  # its connections have no sessions that could be named
 
-    async def obeyed(self) -> None:
-        """Wait until what was ordered is done."""
+    async def obey(self, order: Order) -> None:
+        """Take an order that changes rules, and wait until they are changed."""
+        self.order(order)
         async with self._one_at_a_time:
             if self._served is not None:
                 await self._try(self._catch_up())
@@ -261,7 +264,7 @@ class Plane:
 
     # -- counters ---------------------------------------------------------------------------------------------------
 
-    async def read(self, limit: float | None = None) -> None:
+    async def read(self, limit: float | None = READ_LIMIT) -> None:
         """Enter what the kernel has counted; once a second. What takes longer than ``limit`` goes on by itself."""
         if self._reading is None or self._reading.done():
             self._reading = self._spawn(self._read_and_look())
@@ -323,7 +326,7 @@ class Plane:
             await asyncio.wait({self._reading})  # it may have looked when there still was an entrance
         while True:
             self._next_look = 0.0
-            await self.read()
+            await self.read(None)
             if not self._open and not self._told:
                 break
             await asyncio.sleep(DRAIN_PAUSE)
