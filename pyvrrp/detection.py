@@ -51,6 +51,7 @@ class Watcher:
         self.peers: dict[Address, Peer] = {}
         self.splits = 0
         """How often another master was heard beside this one."""
+        self._master_since = float("-inf")
         self._listens_since = 0.0
         """When this router was last seen to be no master: before that, the others were silent by protocol."""
         self._was_master = False
@@ -71,7 +72,8 @@ class Watcher:
         if found.priority == 0:
             peer.rival = False
             return
-        if still_master and not peer.rival:
+        # The last word of one that has just been replaced is no split brain: one that is will be heard again.
+        if still_master and not peer.rival and now - self._master_since > peer.interval:
             peer.rival = True
             self.splits += 1
             text = f"split brain: {source} is master, too, with priority {found.priority}"
@@ -112,6 +114,7 @@ class Watcher:
     def took_over(self, now: float) -> Iterator[Finding]:
         """Return the masters that must have fallen silent, since this router has just become master in their place."""
         again, self._was_master = self._was_master, True
+        self._master_since = now
         for address, peer in self.peers.items():
             if not again and now - max(peer.heard_at, self._listens_since) > (_SILENT_FOR - 1) * peer.interval:
                 yield from self._stale(address, peer, now)

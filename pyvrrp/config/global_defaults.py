@@ -94,7 +94,7 @@ class InstanceDefaults:
     skip_check_addresses: bool = False
     checksum_as_v2: bool = False
     answers_lower_priority: bool = True
-    answers_higher_priority: bool = False
+    answers_higher_priority: bool | None = None
     owner_ignores_adverts: bool = False
     notify_priority_changes: bool = False
     smtp_alert: bool | None = None

@@ -284,16 +284,17 @@ class _Settled:
             block.warn("Strict mode requires no repeat garp delay. resetting")
         return replace(garp, lower_prio_repeat=0, lower_prio_delay=0.0)
 
-    def _answers(self) -> tuple[bool, bool, bool]:
+    def _answers(self) -> tuple[bool, bool | None, bool]:
         """Return whether a lower and a higher priority are answered, and whether an owner does not listen at all."""
         block, said = self.block, self.block.switches
         silent = said.get("lower_prio_no_advert", self.strict or not self.defaults.answers_lower_priority)
         if self.strict and not silent:
             block.warn("Strict mode requires no lower priority advert. resetting")
             silent = True
-        higher = said.get("higher_prio_send_advert", not self.strict and self.defaults.answers_higher_priority)
-        if self.strict and higher:
-            block.warn("strict mode requires higher_prio_send_advert to be clear. resetting")
+        higher = said.get("higher_prio_send_advert", None if self.strict else self.defaults.answers_higher_priority)
+        if self.strict:
+            if higher:
+                block.warn("strict mode requires higher_prio_send_advert to be clear. resetting")
             higher = False
         ignores = said.get("owner_ignore_adverts")
         if not self.owner:

@@ -104,12 +104,17 @@ def _protocol(instance: Instance) -> list[Entry]:
             ("accept", instance.accept and not accepts),
             ("no_accept", not instance.accept and accepts),
             ("lower_prio_no_advert", not instance.answers_lower_priority and not strict),
-            ("higher_prio_send_advert", instance.answers_higher_priority),
+            ("higher_prio_send_advert", instance.answers_higher_priority is True),
             ("owner_ignore_adverts", instance.owner_ignores_adverts and not strict),
             ("skip_check_adv_addr", instance.skip_check_addresses),
             ("v3_checksum_as_v2", instance.checksum_as_v2),
             ("dont_track_primary", not instance.track_primary),
             ("promote_secondaries", instance.promote_secondaries),
+        ),
+        *(
+            [words("higher_prio_send_advert", "off")]
+            if instance.answers_higher_priority is False and not strict
+            else []
         ),
     ]
 

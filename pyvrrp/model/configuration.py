@@ -85,7 +85,7 @@ class Defaults:
     garp: GratuitousArp = field(default_factory=GratuitousArp)
     down_timer_adverts: int = 3
     answers_lower_priority: bool = True
-    answers_higher_priority: bool = False
+    answers_higher_priority: bool | None = None
     check_unicast_source: bool = False
     skip_check_addresses: bool = False
     strict: bool = False

@@ -161,6 +161,7 @@ class Instance:
     FAULT. ``track_primary``: whether the interface itself is tracked (not ``dont_track_primary``). ``accept``: whether
     the host answers what is sent to the addresses that it does not own. ``timer_expired_backup``: seconds since
     the last advertisement after which a late master leaves the addresses to whoever may have taken over; 0: never.
+    ``answers_higher_priority``: whether it says a last word before it yields; None: where it became master in silence.
     ``vip_lease``: whole seconds for which the kernel keeps the addresses unless they are renewed; None: for ever.
     """
 
@@ -187,7 +188,7 @@ class Instance:
     strict: bool = False
     accept: bool = True
     answers_lower_priority: bool = True
-    answers_higher_priority: bool = False
+    answers_higher_priority: bool | None = None
     owner_ignores_adverts: bool = False
     promote_secondaries: bool = False
     timer_expired_backup: float = 0.0

@@ -83,8 +83,9 @@ def receive(router: VirtualRouter, state: Backup, event: AdvertisementReceived, 
 def _expect_successor(router: VirtualRouter, state: Backup, event: AdvertisementReceived, now: float) -> list[Effect]:
     skew = router.skew_time
     begin = max(now, state.listens_until or now)
-    state = _without_master(state) if event.source == state.master else replace(state, follows=False)
-    router.state = replace(state, master_down_at=begin + skew, has_slept=False)
+    resigned = event.source == state.master
+    state = _without_master(state) if resigned else replace(state, follows=False)
+    router.state = replace(state, master_down_at=begin + skew, has_slept=False, resigned=resigned)
     text = f"Backup received priority 0 advertisement from {event.source}: waiting Skew_Time {skew:.6f} s"
     return [Observed("master_resigned", Reason("RFC 3768 6.4.2", text))]
 
@@ -107,7 +108,12 @@ def _accept(router: VirtualRouter, state: Backup, event: AdvertisementReceived, 
     router.state = state
     begin = max(now, state.listens_until or now)
     router.state = replace(
-        state, master_down_at=begin + router.master_down_interval, has_slept=False, follows=True, wants_master=None
+        state,
+        master_down_at=begin + router.master_down_interval,
+        has_slept=False,
+        follows=True,
+        wants_master=None,
+        resigned=False,
     )
     return effects
 

@@ -342,7 +342,7 @@ class VirtualRouter:
         refresh = self.next_refresh(now)  # keepalived counts it from here, whatever the second burst's delay is
         then = None if refresh is None else refresh.at
         again = Announcement(now + garp.delay, garp.repeat, then) if garp.delay else refresh
-        self.state = Master(now + interval, again)
+        self.state = Master(now + interval, again, inherited=isinstance(before, Backup) and before.resigned)
         return [
             *effects,
             Transitioned(before.name, self.state.name, reason),

@@ -3,6 +3,11 @@
 Laws: pure; functions of ``machine.py``'s router in the state MASTER, called by it alone. Whoever has the higher
 (priority, address) is yielded to at once; anyone else is answered, once an interval at most, so that nobody can make us
 send faster than that. ``nopreempt`` plays no part here.
+
+Where two were master, hosts and switches may have the addresses with either. Whoever stays master says where they are
+as soon as it learns of the other: by its advertisement, by its resignation, by a stall of its own in which it may have
+been replaced; once a second at most, however many advertisements are forged. And whoever yields lets it be learned: the
+one that stays may never have heard of the other (a partition that has healed), and then it would say nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
     from pyvrrp.protocol.events import AdvertisementReceived
     from pyvrrp.protocol.machine import VirtualRouter
 
+LEAST_PAUSE = 1.0
+"""Seconds between two announcements on account of others."""
 BACKED_OFF = 254
 """The priority of an owner that has given up against another one."""
 
@@ -63,14 +70,14 @@ def receive(router: VirtualRouter, state: Master, event: AdvertisementReceived, 
         return [Observed("our_address_used", Reason("RFC 3768 6.4.3", text))]
     if theirs > router.priority:
         text = f"Master received advert from {event.source} with higher priority {theirs}, ours {router.priority}"
-        return _yield(router, event, Reason("RFC 3768 6.4.3", text), now)
+        return _yield(router, state, event, Reason("RFC 3768 6.4.3", text), now)
     if theirs < router.priority:
         return _defend(router, state, event, now)
     if int(event.source) > int(router.source):
         rank = f"same priority {theirs} but higher IP address than ours"
         text = f"Master received advert from {event.source} with {rank}"
         conflict = [_owner_conflict(event)] if router.instance.is_owner else []
-        return [*conflict, *_yield(router, event, Reason("RFC 3768 6.4.3", text), now)]
+        return [*conflict, *_yield(router, state, event, Reason("RFC 3768 6.4.3", text), now)]
     return _outlast(router, state, event, now) if router.instance.is_owner else _defend(router, state, event, now)
 
 
@@ -79,7 +86,9 @@ def _answer_resignation(router: VirtualRouter, state: Master, event: Advertiseme
         return []
     router.state = replace(state, advertise_at=now + router.instance.advert_interval, answered_at=now)
     text = f"Master received priority 0 message from {event.source}"
-    return [Observed("resignation_answered", Reason("RFC 3768 6.4.3", text)), SendAdvertisement(router.priority)]
+    answer = Observed("resignation_answered", Reason("RFC 3768 6.4.3", text))
+    # Departs from keepalived: who resigns has been a master, too, and hosts may have the addresses with it.
+    return [answer, SendAdvertisement(router.priority), *announce_again(router, router.state, now)]
 
 
 def _has_answered(router: VirtualRouter, state: Master, now: float) -> bool:
@@ -87,10 +96,19 @@ def _has_answered(router: VirtualRouter, state: Master, now: float) -> bool:
     return state.answered_at is not None and now < state.answered_at + router.instance.advert_interval
 
 
-def _yield(router: VirtualRouter, event: AdvertisementReceived, reason: Reason, now: float) -> list[Effect]:
-    """Become Backup. ``higher_prio_send_advert``: one more advertisement, so that the other one announces again."""
-    found = event.advertisement
-    last: list[Effect] = [SendAdvertisement(router.priority)] if router.instance.answers_higher_priority else []
+def _yield(
+    router: VirtualRouter, state: Master, event: AdvertisementReceived, reason: Reason, now: float
+) -> list[Effect]:
+    """Become Backup, with a last word to the other, that it may announce again: ``higher_prio_send_advert``.
+
+    Departs from keepalived, which says it to all or to none: unless the file decides it, it is said by whoever became
+    master because it heard nobody. The other may have been master all the time, behind a partition or a stall, and its
+    addresses are elsewhere in the tables of hosts and switches. After a resignation nobody can have been.
+    """
+    found, says = event.advertisement, router.instance.answers_higher_priority
+    last: list[Effect] = []
+    if says or (says is None and not state.inherited):
+        last = [SendAdvertisement(router.priority)]
     learned = found.advert_interval or None if router.instance.version == 3 else None
     following = Backup(
         now + router.down_after(learned or router.instance.advert_interval),
@@ -122,12 +140,20 @@ def _defend(router: VirtualRouter, state: Master, event: AdvertisementReceived, 
 
 
 def announce_again(router: VirtualRouter, state: Master, now: float) -> list[Effect]:
-    """Say where the addresses are, now and after garp_lower_prio_delay: another router may have said something else."""
-    garp = router.instance.garp
+    """Say where the addresses are, now and after garp_lower_prio_delay: another router may have said something else.
+
+    Less than LEAST_PAUSE after the last time, it is said when that is over.
+    """
+    garp, pending = router.instance.garp, state.announcement
     if not garp.lower_prio_repeat:
         return []
+    if state.announced_at is not None and now < state.announced_at + LEAST_PAUSE:
+        soon = Announcement(state.announced_at + LEAST_PAUSE, garp.lower_prio_repeat)
+        if pending is None or pending.at > soon.at:
+            router.state = replace(state, announcement=soon)
+        return []
     again = Announcement(now + garp.lower_prio_delay, garp.lower_prio_repeat)
-    router.state = replace(state, announcement=again if garp.lower_prio_delay else state.announcement)
+    router.state = replace(state, announced_at=now, announcement=again if garp.lower_prio_delay else pending)
     return [Announce(garp.lower_prio_repeat)]
 
 
@@ -153,7 +179,7 @@ def _outlast(router: VirtualRouter, state: Master, event: AdvertisementReceived,
     reduced = router.change_priority(BACKED_OFF, "keepalived owner", text)
     theirs = event.advertisement.priority
     text = f"Master received advert from {event.source} with higher priority {theirs}, ours {BACKED_OFF}"
-    return [*reduced, *_yield(router, event, Reason("RFC 3768 6.4.3", text), now)]
+    return [*reduced, *_yield(router, state, event, Reason("RFC 3768 6.4.3", text), now)]
 
 
 def reconfigure(router: VirtualRouter, state: Master, before: Instance, now: float) -> None:

@@ -26,7 +26,7 @@ class Backup:
     ``preempt_at``: until then a lower master is accepted (preempt_delay). ``follows``: the last advertisement was
     accepted. ``learned_interval``: Master_Adver_Interval as the master tells it, in version 3. ``listens_until``: the
     end of the startup delay. ``wants_master``: why it would be Master now, if its sync group would. ``gives_way``: an
-    operator made it give up, so it accepts any master.
+    operator made it give up, so it accepts any master. ``resigned``: the master that it followed says that it stops.
     """
 
     master_down_at: float
@@ -39,6 +39,7 @@ class Backup:
     listens_until: float | None = None
     wants_master: Reason | None = None
     gives_way: bool = False
+    resigned: bool = False
     name = "BACKUP"
 
 
@@ -61,11 +62,17 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """Holding the addresses (section 6.4.3). ``answered_at``: when another master was last answered."""
+    """Holding the addresses (section 6.4.3). ``answered_at``: when another master was last answered.
+
+    ``announced_at``: when the addresses were last announced because of one. ``inherited``: the master before has
+    resigned, so nobody else thinks that he is one.
+    """
 
     advertise_at: float
     announcement: Announcement | None = None
     answered_at: float | None = None
+    announced_at: float | None = None
+    inherited: bool = False
     rival: Rival | None = None
     name = "MASTER"
 

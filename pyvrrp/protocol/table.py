@@ -27,11 +27,13 @@ _TO_BACKUP = ("Transitioned", "Notify")
 _TO_FAULT = ("Transitioned", "Notify")
 _RESIGNING = ("SendAdvertisement", "RemoveAddresses")
 _YIELDING = ("RemoveAddresses", *_TO_BACKUP, "MasterHeard")
+_LAST_WORD = ("SendAdvertisement", *_YIELDING)
 _ANSWERING = ("Observed", "SendAdvertisement", "Announce", "Notify")
+_ANSWERING_QUIETLY = ("Observed", "SendAdvertisement", "Notify")
 _BEGIN, _BACKUP, _MASTER = "RFC 3768 6.4.1", "RFC 3768 6.4.2", "RFC 3768 6.4.3"
 _END, _FAULT, _GROUP, _OWNER = "RFC 3768 6.4.2, 6.4.3", "keepalived FAULT", "keepalived sync group", "keepalived owner"
 _DELAY, _LOWER, _RELOAD = "keepalived preempt_delay", "keepalived lower_prio", "keepalived reload"
-_LEARNED = "RFC 5798 6.4.2"
+_LEARNED, _OTHER = "RFC 5798 6.4.2", "the other may not know"
 _HEARD = "AdvertisementReceived"
 
 TABLE: tuple[Row, ...] = (
@@ -97,22 +99,25 @@ TABLE: tuple[Row, ...] = (
         "MASTER", "Tick", "fired timer_expired_backup ago", "BACKUP",
         ("RemoveAddresses", *_TO_BACKUP), "keepalived timer_expired_backup",
     ),
-    Row("MASTER", _HEARD, "priority 0", "MASTER", ("Observed", "SendAdvertisement"), _MASTER),
+    Row("MASTER", _HEARD, "priority 0", "MASTER", ("Observed", "SendAdvertisement", "Announce"), _MASTER),
     Row("MASTER", _HEARD, "priority 0, answered within this interval", "MASTER", (), _MASTER),
-    Row("MASTER", _HEARD, "higher priority", "BACKUP", _YIELDING, _MASTER),
-    Row("MASTER", _HEARD, "higher, higher_prio_send_advert", "BACKUP", ("SendAdvertisement", *_YIELDING), _MASTER),
-    Row("MASTER", _HEARD, "same priority, higher address", "BACKUP", _YIELDING, _MASTER),
+    Row("MASTER", _HEARD, "higher priority, after a resignation", "BACKUP", _YIELDING, _MASTER),
+    Row("MASTER", _HEARD, "higher priority, after silence", "BACKUP", _LAST_WORD, f"{_MASTER}; {_OTHER}"),
+    Row("MASTER", _HEARD, "higher, higher_prio_send_advert", "BACKUP", _LAST_WORD, f"{_MASTER}; {_OTHER}"),
+    Row("MASTER", _HEARD, "higher, higher_prio_send_advert off", "BACKUP", _YIELDING, _MASTER),
+    Row("MASTER", _HEARD, "same priority, higher address", "BACKUP", _LAST_WORD, f"{_MASTER}; {_OTHER}"),
     Row("MASTER", _HEARD, "same priority, same address", "MASTER", ("Observed",), _MASTER),
     Row(
         "MASTER", _HEARD, "another owner of higher address", "BACKUP",
-        ("Observed", *_YIELDING), f"{_OWNER}; {_MASTER}",
+        ("Observed", *_LAST_WORD), f"{_OWNER}; {_MASTER}",
     ),
     Row("MASTER", _HEARD, "another owner of lower address", "MASTER", ("Observed", *_ANSWERING), f"{_OWNER}; {_LOWER}"),
     Row(
         "MASTER", _HEARD, "the other owner, two advertisements later", "BACKUP",
-        ("Observed", *_YIELDING), f"{_OWNER}; {_MASTER}",
+        ("Observed", *_LAST_WORD), f"{_OWNER}; {_MASTER}",
     ),
     Row("MASTER", _HEARD, "lower priority, or same and lower address", "MASTER", _ANSWERING, _LOWER),
+    Row("MASTER", _HEARD, "lower, announced within this second", "MASTER", _ANSWERING_QUIETLY, _LOWER),
     Row("MASTER", _HEARD, "lower, lower_prio_no_advert", "MASTER", ("Observed", "Announce", "Notify"), _LOWER),
     Row("MASTER", _HEARD, "lower, answered within this interval", "MASTER", ("Observed",), _LOWER),
     Row("MASTER", "FaultRaised", "always", "FAULT", (*_RESIGNING, *_TO_FAULT), _FAULT),

@@ -49,7 +49,7 @@ class Judge(Observer):
 
     def sent(self, node: Node, station: Station, priority: int, frames: list[bytes]) -> None:
         """S3, S5 and S18, of every advertisement."""
-        is_its_last = priority == 0 or station.machine.instance.answers_higher_priority
+        is_its_last = priority == 0 or station.machine.instance.answers_higher_priority is not False
         hold(is_its_last or station.is_master, "S3", f"{station.machine.state.name} has sent {priority}")
         expected = _expected(station, priority)
         for frame in frames:

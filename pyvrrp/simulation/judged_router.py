@@ -77,7 +77,7 @@ class JudgedRouter(VirtualRouter):
         self._announces_in_order(effects)
         self._notifies_what_it_does(before, effects)
         if isinstance(before, Master) and isinstance(event, AdvertisementReceived):
-            self._gives_its_addresses_up_first(event, effects, priority)
+            self._gives_its_addresses_up_first(before, event, effects, priority)
 
     def _judge_state(self, before: State, event: Event, priority: int, now: float) -> None:
         state = self.state
@@ -170,10 +170,13 @@ class JudgedRouter(VirtualRouter):
         if (event.advertisement.priority, int(event.source)) > (priority, int(self.source)):
             hold(isinstance(self.state, Backup), "S8", f"still {self.state.name}")
 
-    def _gives_its_addresses_up_first(self, event: AdvertisementReceived, effects: list[Effect], priority: int) -> None:
+    def _gives_its_addresses_up_first(
+        self, before: Master, event: AdvertisementReceived, effects: list[Effect], priority: int
+    ) -> None:
         if (event.advertisement.priority, int(event.source)) <= (priority, int(self.source)):
             return
-        last = [SendAdvertisement(priority)] if self.instance.answers_higher_priority else []
+        says = self.instance.answers_higher_priority
+        last = [SendAdvertisement(priority)] if says or (says is None and not before.inherited) else []
         outward = [one for one in effects if isinstance(one, SendAdvertisement | RemoveAddresses | Announce | Notify)]
         hold(outward[: len(last) + 1] == [*last, RemoveAddresses()], "S8", "the addresses go first")
 

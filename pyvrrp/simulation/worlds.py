@@ -178,7 +178,7 @@ def _mine(chance: Chance, number: int, common: Instance, priority: int) -> Insta
             lower_prio_delay=chance.pick((0.0, 5.0)),
         ),
         answers_lower_priority=chance.happens(0.85),
-        answers_higher_priority=chance.happens(0.15),
+        answers_higher_priority=chance.pick((None, None, None, True, False)),
         timer_expired_backup=chance.pick((0.0, 0.0, 0.0, 4 * common.advert_interval)),
         notify_priority_changes=chance.happens(0.2),
     )

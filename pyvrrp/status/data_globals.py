@@ -128,7 +128,7 @@ def _announcing(settings: GlobalSettings, *, parent: bool, filters: bool) -> Ite
     yield f"Num adverts before down = {defaults.down_timer_adverts}"
     yield f"Gratuitous ARP for each secondary VMAC = {garp.extra_interface:g}s"
     yield f"Send advert after receive lower priority advert = {yes(defaults.answers_lower_priority)}"
-    yield f"Send advert after receive higher priority advert = {yes(defaults.answers_higher_priority)}"
+    yield f"Send advert after receive higher priority advert = {yes(defaults.answers_higher_priority is True)}"
     yield f"Gratuitous ARP interval = {spacing.arp:.6f}"
     yield f"Gratuitous NA interval = {spacing.na:.6f}"
     yield f"VRRP default protocol version = {defaults.version}"

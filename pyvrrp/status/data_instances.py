@@ -113,7 +113,7 @@ def _announcing(instance: Instance) -> Iterator[str]:
     yield f"Gratuitous ARP lower priority repeat = {garp.lower_prio_repeat}"
     yield f"Down timer adverts = {instance.down_timer_adverts}"
     yield f"Send advert after receive lower priority advert = {yes(instance.answers_lower_priority)}"
-    yield f"Send advert after receive higher priority advert = {yes(instance.answers_higher_priority)}"
+    yield f"Send advert after receive higher priority advert = {yes(instance.answers_higher_priority is True)}"
 
 
 def _election(router: RouterPicture) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _data(router: RouterPicture, *, processes: bool) -> dict[str, Json]:
         "garp_lower_prio_delay": number(garp.lower_prio_delay),
         "garp_lower_prio_rep": garp.lower_prio_repeat,
         "lower_prio_no_advert": int(not instance.answers_lower_priority),
-        "higher_prio_send_advert": int(instance.answers_higher_priority),
+        "higher_prio_send_advert": int(instance.answers_higher_priority is True),
         "vrid": instance.virtual_router_id,
         "base_priority": instance.priority,
         "effective_priority": router.priority,

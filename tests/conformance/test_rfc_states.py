@@ -264,9 +264,23 @@ def test_a_flood_of_priority_0_is_answered_once_an_interval(instance: Instance) 
 @pytest.mark.parametrize("instance", ALL)
 @pytest.mark.parametrize(("priority", "step"), [(101, -1), (101, 1), (255, -1), (100, 1)])
 def test_a_master_yields_to_the_greater_priority_and_address(instance: Instance, priority: int, step: int) -> None:
-    router = master(instance)
+    router = master(replace(instance, answers_higher_priority=False))
     assert done(router.handle(heard(instance, priority, step), NOW + 10)) == [RemoveAddresses]
     assert (router.state.name, due(router)) == ("BACKUP", NOW + 10 + 3.609375)
+
+
+@departs(
+    "3768", "6.4.3", "MUST", "A master that yields cancels the Adver_Timer: it sends no more.",
+    "one that took over in silence sends one more: the other may have been master all the time, behind a partition, and"
+    " would not announce its addresses again; `higher_prio_send_advert off` and `strict_mode` keep it back.",
+)  # fmt: skip
+@departs(
+    "5798", "6.4.3", "MUST", "A master that yields cancels the Adver_Timer: it sends no more.",
+    "as in version 2.",
+)  # fmt: skip
+@pytest.mark.parametrize("instance", ALL)
+def test_a_master_that_took_over_in_silence_has_a_last_word(instance: Instance) -> None:
+    assert done(master(instance).handle(heard(instance, 101), NOW + 10)) == [SendAdvertisement, RemoveAddresses]
 
 
 @holds("5798", "6.4.3", "MUST", "A master that yields takes Master_Adver_Interval from that advertisement.")

@@ -42,7 +42,7 @@ from pyvrrp.protocol.events import (
     Tick,
 )
 from pyvrrp.protocol.machine import VirtualRouter
-from pyvrrp.protocol.states import Backup, Fault, Initialize, Master
+from pyvrrp.protocol.states import Announcement, Backup, Fault, Initialize, Master
 from pyvrrp.protocol.table import TABLE, TRANSITIONS, Row, as_markdown
 from pyvrrp.wire.advertisement import Advertisement
 
@@ -139,6 +139,12 @@ def backed_off_owner() -> VirtualRouter:
     return _after(_after(owner(), heard(255, LOWER)), heard(255, LOWER), NOW + 2.5)
 
 
+def heir(instance: Instance = PLAIN) -> VirtualRouter:
+    """A master whose predecessor has said that it stops."""
+    router = _after(_after(started(instance), heard(150)), heard(0))
+    return _after(router, Tick(), later(router, 0))
+
+
 def _at_garp_delay() -> tuple[VirtualRouter, Event, float]:
     router = master(replace(PLAIN, advert_interval=8.0))
     return router, Tick(), later(router, 0)
@@ -201,7 +207,16 @@ SCENES: dict[tuple[str, str, str], Scene] = {
         r := master(replace(PLAIN, timer_expired_backup=3.0)), Tick(), later(r, 2.0),
     ),
     ("MASTER", "AdvertisementReceived", "higher, higher_prio_send_advert"): lambda: (
-        master(replace(PLAIN, answers_higher_priority=True)), heard(101), NOW + 4,
+        heir(replace(PLAIN, answers_higher_priority=True)), heard(101), NOW + 4,
+    ),
+    ("MASTER", "AdvertisementReceived", "higher, higher_prio_send_advert off"): lambda: (
+        master(replace(PLAIN, answers_higher_priority=False)), heard(101), NOW + 4,
+    ),
+    ("MASTER", "AdvertisementReceived", "higher priority, after a resignation"): lambda: (
+        heir(), heard(101), NOW + 4,
+    ),
+    ("MASTER", "AdvertisementReceived", "lower, announced within this second"): lambda: (
+        _after(master(replace(V3, advert_interval=0.2)), heard(50), NOW + 4), heard(50), NOW + 4.5,
     ),
     ("MASTER", "AdvertisementReceived", "same priority, same address"): lambda: (master(), heard(100, OURS), NOW + 4),
     ("MASTER", "AdvertisementReceived", "another owner of higher address"): lambda: (owner(), heard(255), NOW),
@@ -213,7 +228,9 @@ SCENES: dict[tuple[str, str, str], Scene] = {
         master(replace(PLAIN, answers_lower_priority=False)), heard(50), NOW + 4,
     ),
     ("MASTER", "AdvertisementReceived", "priority 0"): lambda: (master(), heard(0), NOW + 4),
-    ("MASTER", "AdvertisementReceived", "higher priority"): lambda: (master(), heard(101, LOWER), NOW + 4),
+    ("MASTER", "AdvertisementReceived", "higher priority, after silence"): lambda: (
+        master(), heard(101, LOWER), NOW + 4,
+    ),
     ("MASTER", "AdvertisementReceived", "same priority, higher address"): lambda: (master(), heard(100), NOW + 4),
     ("MASTER", "AdvertisementReceived", "lower priority, or same and lower address"): lambda: (
         master(), heard(100, LOWER), NOW + 4,
@@ -385,9 +402,46 @@ def test_a_tie_between_masters_goes_to_the_higher_address() -> None:
     assert isinstance(router.state, Master)
 
 
-def test_a_master_that_yields_removes_its_addresses_before_anything_else() -> None:
-    effects = master().handle(heard(101), NOW + 4)
-    assert effects[0] == RemoveAddresses()
+def test_a_master_that_yields_removes_its_addresses_before_anything_else_but_its_last_word() -> None:
+    """The other may have been master behind a partition: by this advertisement it learns that it has to announce."""
+    assert master().handle(heard(101), NOW + 4)[:2] == [SendAdvertisement(100), RemoveAddresses()]
+    assert heir().handle(heard(101), NOW + 4)[0] == RemoveAddresses()
+
+
+def test_whoever_heard_another_master_after_the_resignation_is_no_heir() -> None:
+    router = _after(_after(_after(started(), heard(150)), heard(0)), heard(150, LOWER), NOW + 0.5)
+    router.handle(Tick(), later(router, 0))
+    assert router.handle(heard(101), NOW + 9)[0] == SendAdvertisement(100)
+
+
+def test_the_resignation_of_one_that_was_not_followed_makes_no_heir() -> None:
+    router = _after(_after(started(), heard(150)), heard(0, LOWER))
+    router.handle(Tick(), later(router, 0))
+    assert router.handle(heard(101), NOW + 9)[0] == SendAdvertisement(100)
+
+
+def test_a_master_that_hears_a_resignation_announces_its_addresses_again() -> None:
+    router = master()
+    assert router.handle(heard(0), NOW + 10)[1:] == [SendAdvertisement(100), Announce(5)]
+    assert isinstance(router.state, Master)
+    assert router.state.announcement == Announcement(NOW + 15, 5)
+
+
+def test_a_flood_of_forged_advertisements_causes_one_announcement_a_second_and_the_last_one_counts() -> None:
+    """With 100 advertisements a second, each of which may be answered once."""
+    router = master(replace(V3, advert_interval=0.01, garp=GratuitousArp(delay=0, lower_prio_delay=0)))
+    announced = []
+    for step in range(1, 295):
+        at = NOW + 10 + step / 100
+        effects = [*router.handle(Tick(), at), *router.handle(heard(50 * (step % 2), LOWER), at + 0.005)]
+        announced += [round(at - NOW - 10, 2) for effect in effects if effect == Announce(5)]
+    assert router.deadline is not None
+    while router.deadline < NOW + 15:
+        at = router.deadline
+        announced += [round(at - NOW - 10, 1) for effect in router.handle(Tick(), at) if effect == Announce(5)]
+    assert len(announced) <= 8
+    assert announced[0] <= 0.02
+    assert 2.9 <= announced[-1] <= 4.0
 
 
 def test_a_burst_of_lower_adverts_is_answered_once_an_interval() -> None:
@@ -487,7 +541,8 @@ def test_whatever_happens_the_invariants_hold(instance: Instance, story: list[tu
                     holds = False
                 case SendAdvertisement(priority):  # S3: only a master advertises, 0 only when it resigns
                     resigning = isinstance(before, Master) and not isinstance(router.state, Master)
-                    assert (priority == 0) is resigning
+                    yielding = resigning and isinstance(event, AdvertisementReceived)
+                    assert (priority == 0) is (resigning and not yielding)
                     assert isinstance(before, Master) or isinstance(router.state, Master)
         assert holds is isinstance(router.state, Master)  # S1: addresses if and only if master
         assert (router.deadline is not None) is isinstance(router.state, Master | Backup)  # S11: no timer elsewhere

@@ -275,13 +275,14 @@ def _strictly(draw: st.DrawFn, *, strict: bool, owner: bool, version: int) -> di
         return {
             "accept": owner or (version == 3 and draw(st.booleans())),
             "answers_lower_priority": False,
+            "answers_higher_priority": False,
             "owner_ignores_adverts": owner,
             "initial_state": InitialState.MASTER if owner else InitialState.BACKUP,
         }
     return {
         "accept": draw(st.booleans()),
         "answers_lower_priority": draw(st.booleans()),
-        "answers_higher_priority": draw(st.booleans()),
+        "answers_higher_priority": draw(st.sampled_from([None, True, False])),
         "owner_ignores_adverts": owner and draw(st.booleans()),
         "initial_state": draw(st.sampled_from(list(InitialState))),
         "down_timer_adverts": draw(st.integers(1, 100)),
