@@ -37,7 +37,9 @@ def without_effect(block: GlobalBlock, statement: Statement) -> None:
     block.notes.advise(statement, f"the keyword '{statement.name}' is known to keepalived, not carried out")
 
 
-def _switch(name: str, about: str, *, tier: int = 3, reverse: bool = False) -> Keyword[GlobalBlock]:
+def _switch(
+    name: str, about: str, *, tier: int = 3, reverse: bool = False, default: str = "off"
+) -> Keyword[GlobalBlock]:
     """Return the row of a keyword that sets the switch ``name`` of the defaults, or clears it (``reverse``)."""
 
     def handle(block: GlobalBlock, statement: Statement) -> None:
@@ -45,7 +47,7 @@ def _switch(name: str, about: str, *, tier: int = 3, reverse: bool = False) -> K
         if value is not None:
             setattr(block.defaults, name, value is not reverse)
 
-    return Keyword(handle, parameters=0, most=1, tier=tier, default="off", about=about)
+    return Keyword(handle, parameters=0, most=1, tier=tier, default=default, about=about)
 
 
 def set_version(block: GlobalBlock, statement: Statement) -> None:
@@ -199,7 +201,10 @@ KEYWORDS: dict[str, Keyword[GlobalBlock]] = {
         "answers_lower_priority", "Do not answer a lower priority with an advertisement.", tier=2, reverse=True
     ),
     "vrrp_higher_prio_send_advert": _switch(
-        "answers_higher_priority", "Advertise once more before giving way to a higher priority.", tier=2
+        "answers_higher_priority",
+        "Advertise once more before giving way to a higher priority, which then announces its addresses again.",
+        tier=2,
+        default="on after a takeover in silence",
     ),
     "vrrp_owner_ignore_adverts": _switch(
         "owner_ignores_adverts", "A router with priority 255 does not listen to advertisements."

@@ -157,7 +157,11 @@ PROTOCOL: dict[str, Keyword[InstanceBlock]] = {
     "strict_mode": _switch(3, "Holds it to the letter of the RFC; the addresses then do not answer.", "vrrp_strict"),
     "v3_checksum_as_v2": _switch(3, "Version 3 over IPv4: a checksum without pseudo-header."),
     "lower_prio_no_advert": _switch(2, "Does not answer an advertisement of lower priority."),
-    "higher_prio_send_advert": _switch(2, "Sends one more before it yields to a higher priority."),
+    "higher_prio_send_advert": _switch(
+        2,
+        "Sends one more before it yields to a higher priority, which then announces its addresses again.",
+        "on after a takeover in silence; off if strict",
+    ),
     "owner_ignore_adverts": _switch(3, "An owner of the addresses listens to nobody.", "off; on if strict"),
     "accept": Keyword(
         protocol.set_accept, parameters=0, tier=3, default="on, unless strict", about="The addresses answer."

@@ -71,9 +71,9 @@ class AddressWorker:
         self._acts.put_nowait(self._remove)
 
     def renew(self, now: float) -> OSError | None:
-        """Have the kernel keep what is held for another ``vip_lease``, if that is due; returns why it does not.
+        """Have the kernel keep what is held for another ``vip_lease``, if that is due.
 
-        At once: an advertisement waits for it, some ten microseconds for each address.
+        Returns why no advertisement may leave: it has refused to, or has not done so for as long as the lease was.
         """
         return self._lease.renew(self._instance, now)
 
@@ -82,7 +82,7 @@ class AddressWorker:
 
         async def act() -> None:
             if self._instance.vip_lease is not None:
-                self._lease.change(None)
+                await self._lease.change(None)
 
         self._acts.put_nowait(act)
 
@@ -235,6 +235,8 @@ class AddressWorker:
         rules: Sequence[Rule],
     ) -> None:
         holding = self._holding
+        holding.addresses = [one for one in holding.addresses if one not in addresses and one not in excluded]
+        await self._lease.settle()
         if rules:
             self._tell("addresses", "removing Virtual Rules", action="removing")
             await holding.drop_rules(rules)
@@ -277,7 +279,7 @@ class AddressWorker:
         if not self._master:
             return
         if before.vip_lease != after.vip_lease:
-            self._lease.change(after.vip_lease)
+            await self._lease.change(after.vip_lease)
         await self._set(
             only(after.addresses, old),
             only(after.excluded, old),

@@ -2,14 +2,16 @@
 
 Laws: a daemon that is killed, hangs or is frozen says nothing, so that its addresses are gone ``vip_lease`` seconds
 later, and no two routers keep one address for good. A renewal changes lifetimes alone: no route, connection or packet
-is touched. It happens before an advertisement, which does not leave unless all was renewed: nobody is told of a master
-that cannot hold its addresses. What somebody has taken away is not renewed, which would bring it back in silence:
-``holding.py`` puts it back, and tells; only what is still missing at the next renewal is asked for again here, so that
-a kernel that refuses it ends the advertisements. What was there before us is not ours to lease.
+is touched. It is asked for with an advertisement, which does not wait for it; but none leaves after one that the kernel
+has refused, or has not carried out before the lease ran out: nobody is told of a master that cannot hold its addresses.
+What somebody has taken away is not renewed, which would bring it back in silence: ``holding.py`` puts it back, and
+tells; only what is still missing at the next renewal is asked for again here, so that a kernel that refuses it ends the
+advertisements. What was there before us is not ours to lease.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -19,6 +21,7 @@ from pyvrrp.protocol.timers import lease_is_due
 from pyvrrp.system.holding import Holding, Tell
 from pyvrrp.system.kernel import Kernel
 from pyvrrp.system.link import Link
+from pyvrrp.system.renewals import Refusals, Renewal
 from pyvrrp.system.routes import Lifetimes, as_kept, lease_request, lifetimes
 
 
@@ -29,55 +32,85 @@ class Lease:
         self._kernel = kernel
         self._holding = holding
         self._tell = tell
+        self._asked_at = 0.0
         self._renewed_at = 0.0
+        self._renewal: Renewal | None = None
+        self._refused: OSError | None = None
         self._missing: set[VirtualAddress] = set()
         self._requests: dict[VirtualAddress, tuple[Link, Lifetimes, bytes]] = {}
 
     def begin(self) -> None:
         """Take note that what is held from now on is young."""
-        self._renewed_at = time.monotonic()
+        self._asked_at = self._renewed_at = time.monotonic()
+        self._refused = None
         self._missing.clear()
         self._requests.clear()
 
     def renew(self, instance: Instance, now: float) -> OSError | None:
-        """Renew what is held, if that is due at ``now`` (monotonic seconds).
+        """Ask for a renewal of what is held, if that is due at ``now`` (monotonic seconds).
 
-        Returns why it was not done: then no advertisement may leave.
+        Returns why no advertisement may leave: the last renewal was refused, or has not been carried out in time.
         """
-        seconds, age = instance.vip_lease, now - self._renewed_at
-        if seconds is None or not lease_is_due(age, instance.advert_interval, seconds):
+        seconds = instance.vip_lease
+        if seconds is None:
             return None
-        ran_out = age > seconds
-        if ran_out and self._holding.addresses:
+        refused, waits = self._refused, self._renewal is not None
+        if not waits and (refused or lease_is_due(now - self._asked_at, instance.advert_interval, seconds)):
+            if now - self._renewed_at > seconds and not refused:
+                self._begin_again(seconds, now)
+            else:
+                self._ask(seconds, now, everything=False)
+        if refused is None and waits and now - self._renewed_at > seconds:
+            refused = OSError(errno.ETIMEDOUT, f"the kernel has not renewed the lease of {seconds} s in time")
+        return refused
+
+    def _begin_again(self, seconds: int, now: float) -> None:
+        """Put all of it back, for the daemon has not asked for so long: this is like becoming master."""
+        if self._holding.addresses:
+            age = now - self._renewed_at
             values: dict[str, Value] = {"age": round(age, 3), "lease": seconds}
             text = (
                 f"the lease of {seconds} s ran out, for the daemon stood still for {age:.1f} s: addresses are put back"
             )
             self._tell("lease_ran_out", text, **values)
-        refused = self._set(seconds, everything=ran_out)
-        if refused is None:
-            self._renewed_at = now
-        return refused
+        self._renewed_at = now
+        self._ask(seconds, now, everything=True)
 
-    def change(self, seconds: int | None) -> None:
-        """Give what is held another lease at once; None: for ever, be it that the daemon ends and leaves it there."""
-        refused = self._set(seconds, everything=False)
-        if refused is not None:
-            self._tell("system_error", refused.strerror or str(refused))
+    async def change(self, seconds: int | None) -> None:
+        """Give what is held another lease; None: for ever, be it that the daemon ends and leaves it there."""
+        await self.settle()
+        # Everything: what was added just now may not have been told yet (the kernel tells of IPv6 addresses later).
+        self._ask(seconds, time.monotonic(), everything=True)
+        if self._renewal is not None:
+            await self._renewal.ended.wait()
+        if self._refused is not None:
+            self._tell("system_error", self._refused.strerror or str(self._refused))
 
-    def _set(self, seconds: int | None, *, everything: bool) -> OSError | None:
+    async def settle(self) -> None:
+        """Return when no renewal is on its way any more: what is removed then stays away."""
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None:
+            await self._kernel.renewals.give_up(renewal)
+
+    # --- Asking ---------------------------------------------------------------------------------------------------
+
+    def _ask(self, seconds: int | None, now: float, *, everything: bool) -> None:
         due = self._due(everything=everything)
+        self._asked_at = now
+        if not due:
+            self._renewed_at, self._refused = now, None
+            return
         requests = {self._request(address, link, seconds): (address, link) for address, link in due}
-        try:
-            refused = self._kernel.renewals.carry_out(tuple(requests))
-        except OSError as wrong:
-            return OSError(wrong.errno, f"the lease of the addresses is not renewed: {wrong.strerror}")
-        for number, request in refused:
-            address, link = requests.get(request, (None, None))
-            if link is None or link.is_up:  # on a link that is down it serves nobody, and may be refused
-                what = "the addresses" if address is None or link is None else f"{address} on {link.name}"
-                return OSError(number, f"the lease of {what} is not renewed: {os.strerror(number)}")
-        return None
+
+        def done(refusals: Refusals) -> None:
+            self._renewal = None
+            self._refused = _first_that_counts(refusals, requests)
+            if self._refused is None:
+                self._renewed_at = now
+            renewal.ended.set()
+
+        self._renewal = renewal = Renewal(tuple(requests), done)
+        self._kernel.renewals.ask(renewal)
 
     def _due(self, *, everything: bool) -> list[tuple[VirtualAddress, Link]]:
         """Return what is to be renewed, and where it is; ``everything``: also what has just gone."""
@@ -103,3 +136,13 @@ class Lease:
         request = lease_request(address, link, lives)
         self._requests[address] = (link, lives, request)
         return request
+
+
+def _first_that_counts(refusals: Refusals, requests: dict[bytes, tuple[VirtualAddress, Link]]) -> OSError | None:
+    """Return the first refusal of an address on a link that is up: on one that is down it serves nobody."""
+    for number, request in refusals:
+        address, link = requests.get(request, (None, None))
+        if link is None or link.is_up:
+            what = "the addresses" if address is None or link is None else f"{address} on {link.name}"
+            return OSError(number, f"the lease of {what} is not renewed: {os.strerror(number)}")
+    return None

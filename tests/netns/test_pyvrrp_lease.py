@@ -127,19 +127,20 @@ class Echo:
 
     def __init__(self, vip: str) -> None:
         self.vip = vip
+        self.instance = leased(vip)
         self.renewed = 0
 
     async def serve(self) -> None:
         """Hold the address, and serve one client to its end."""
-        async with standing(leased(self.vip)) as stand:
+        async with standing(self.instance) as stand:
             stand.worker.add()
             await stand.worker.finish()
-            ended, begun = asyncio.Event(), time.monotonic()
+            ended = asyncio.Event()
 
             async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 while line := await reader.readline():
                     self.renewed += 1
-                    assert stand.worker.renew(begun + self.renewed * LEASE / 2) is None
+                    assert await stand.renew(self.instance) is None
                     writer.write(line)
                 writer.close()
                 ended.set()
@@ -205,7 +206,7 @@ def test_the_route_of_an_ipv6_prefix_that_others_need_keeps_its_lifetime(lab: La
             stand.worker.add()
             await stand.worker.finish()
             for _ in range(3):
-                assert stand.worker.renew(time.monotonic() + LEASE / 2) is None
+                assert await stand.renew(leased()) is None
             assert lifetimes_of(host, "fd00:5::100")[1] <= LEASE
             assert [one["expires"] > 900 for one in route_of(host, "fd00:5::/64")] == [True]
             assert [one["expires"] <= LEASE for one in route_of(host, "fd00:6::/64")] == [True]  # its own, alone
@@ -231,10 +232,10 @@ def test_a_renewal_does_not_begin_the_check_for_duplicates_anew(lab: Lab) -> Non
             begun = time.monotonic()
             assert "tentative" in flags()
             while "tentative" in await asyncio.to_thread(flags):
-                assert stand.worker.renew(time.monotonic() + LEASE / 2) is None
+                assert await stand.renew(leased()) is None
                 assert time.monotonic() - begun < 5
             for _ in range(3):
-                assert stand.worker.renew(time.monotonic() + LEASE / 2) is None
+                assert await stand.renew(leased()) is None
                 assert "tentative" not in flags()
             assert "dadfailed" not in flags()
 
@@ -252,7 +253,7 @@ def test_what_was_there_before_is_not_leased_and_what_a_crash_has_left_is(lab: L
         async with standing(leased("10.9.0.7/24", "10.9.0.8/24", "10.9.0.9/24")) as stand:
             stand.worker.add()
             await stand.worker.finish()
-            assert stand.worker.renew(time.monotonic() + LEASE / 2) is None
+            assert await stand.renew(leased()) is None
             valid = [lifetimes_of(host, f"10.9.0.{number}")[1] for number in (7, 8, 9)]
             assert valid == [FOREVER, LEASE, LEASE]
 
@@ -269,13 +270,13 @@ def test_a_renewal_brings_nothing_back_in_silence(lab: Lab) -> None:
             await stand.worker.finish()
             await asyncio.to_thread(host.run, ["ip", "address", "del", "10.9.0.100/24", "dev", "eth0"])
             for _ in range(3):
-                assert stand.worker.renew(time.monotonic() + LEASE / 2) is None
+                assert await stand.renew(leased()) is None
             assert "10.9.0.100" not in str(ip_json(host, "addr"))
         async with standing(leased("10.9.0.101/24")) as stand:
             stand.worker.add()
             await stand.worker.finish()
             done = await asyncio.to_thread(host.run, ["ip", "address", "del", "10.9.0.101/24", "dev", "eth0"])
-            assert stand.worker.renew(time.monotonic() + LEASE / 2) is None
+            assert await stand.renew(leased()) is None
             done.check()
             await stand.until(lambda: bool(stand.told.reasons("address_lost")))
             assert lifetimes_of(host, "10.9.0.101")[1] == LEASE

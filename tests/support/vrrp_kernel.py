@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,6 +64,17 @@ class Standing:
     told: Told
     announcer: Announcer
     changes: int = 0
+    _now: float = field(default_factory=time.monotonic)
+
+    async def renew(self, instance: Instance) -> OSError | None:
+        """Have half a lease pass, and the worker renew what it holds; returns why the kernel has refused to."""
+        assert instance.vip_lease is not None
+        self._now += instance.vip_lease / 2
+        assert self.worker.renew(self._now) is None
+        lease = self.worker._lease
+        if lease._renewal is not None:
+            await lease._renewal.ended.wait()
+        return lease._refused
 
     async def until(self, true: Callable[[], bool], seconds: float = 5) -> None:
         async with asyncio.timeout(seconds):
