@@ -4,10 +4,9 @@ Laws: effects are carried out in the order in which they come. An advertisement 
 ARP and notify scripts go into ordered queues behind it, so that netlink or a slow script can never hold one up. What
 the network could cause too often is told at most once a second, and no more of it in all than ``ration.py`` allows. An
 advertisement that does not leave is counted, tried again within a quarter of the interval, and the second failure in a
-row is told: ``fleet.py`` makes it a fault. None leaves before the lease of the addresses has been renewed: that is one
-system call of some microseconds, not a wait. Who cannot renew it would soon be a master without addresses, and his
-advertisements would keep everybody else from serving: a quarter of an interval, and then priority 0, is the shortest
-way to somebody who can.
+row is told: ``fleet.py`` makes it a fault. None leaves after the kernel has refused to renew the lease of the
+addresses: such a router is soon a master without addresses, and its advertisements would keep everybody else from
+serving; a quarter of an interval, and then priority 0, is the shortest way to somebody who can.
 """
 
 from __future__ import annotations

@@ -226,6 +226,7 @@ class AddressWorker:
         if self._refresh is not None:
             self._refresh.cancel()
         await self._drop(instance.addresses, instance.excluded, instance.routes, instance.rules)
+        self._lease.begin()  # what was refused is no reason against the next time
 
     async def _drop(
         self,

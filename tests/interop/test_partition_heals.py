@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from reliability import record_if_asked
 from vrrp_pair import VIP, Lan, instance, whole
 
 from halab import faults
@@ -87,6 +88,9 @@ def test_the_client_is_back_within_a_second_where_keepalived_leaves_it_in_the_da
     seen = {name: running.result() for name, running in runs.items()}
     for name, found in seen.items():
         print(f"{name}: client back {found.back:.2f} s after the heal, longest gap {found.gap:.2f} s")
+    rows = [(name, f"{found.back:.2f}", f"{found.gap:.2f}") for name, found in seen.items()]
+    columns = ("who speaks VRRP", "the client is back, seconds after the heal", "its longest time without an answer")
+    record_if_asked("partition", columns, rows, "./run test tests/interop/test_partition_heals.py")
     original = seen.pop("keepalived")
     assert not original.announced
     assert original.back > 2.0

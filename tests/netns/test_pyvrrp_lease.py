@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reliability import record_if_asked
 from vrrp_kernel import ip_json, standing, within
 from vrrp_pair import Lan, instance, sixth, whole
 from vrrp_running import Running
@@ -77,12 +78,13 @@ def lost(lan: Lan, signalled: dict[str, float]) -> dict[int, list[tuple[float, f
     return times
 
 
-def judge(how: str, times: dict[int, list[tuple[float, float]]]) -> None:
-    """No address is gone before its lease is over, nor later than the kernel needs to see it."""
+def judge(how: str, times: dict[int, list[tuple[float, float]]]) -> Iterator[tuple[str, str]]:
+    """No address is gone before its lease is over, nor later than the kernel needs to see it; yields rows to record."""
     for family, found in times.items():
         from_renewal, from_signal = (sorted(one) for one in zip(*found, strict=True))
         shown = " ".join(f"{one:.2f}" for one in from_renewal)
         print(f"IPv{family} {how}: gone {shown} s after the last renewal, lease {LEASE} s")
+        yield f"IPv{family}, the daemon is {how}", shown
         assert len(found) == 10
         assert from_renewal[0] >= LEASE - KERNEL_EARLY
         assert max(from_renewal[-1], from_signal[-1]) <= LEASE + KERNEL_LATE
@@ -97,14 +99,16 @@ def test_ten_daemons_that_are_frozen_or_killed_lose_their_addresses_by_the_kerne
         for host in TEN:
             signalled[host] = time.monotonic()
             lan.host(host).kill_service("keepalived", signal.SIGSTOP)
-        judge("frozen", lost(lan, signalled))
+        rows = [*judge("frozen", lost(lan, signalled))]
         thawed_at = time.time()
         for host in TEN:
             lan.host(host).kill_service("keepalived", signal.SIGCONT)
         until_all_advertise(lan, since=thawed_at)
         for host in TEN:
             lan.until_log(host, "the lease of 3 s ran out, for the daemon stood still for", times=2)
-        judge("killed", lost(lan, {host: lan.kill(host) for host in TEN}))
+        rows += judge("killed", lost(lan, {host: lan.kill(host) for host in TEN}))
+    columns = (f"lease of {LEASE} s, ten machines", "the address is gone so many seconds after the last renewal")
+    record_if_asked("lease", columns, rows, "./run test tests/netns/test_pyvrrp_lease.py")
 
 
 def until_all_advertise(lan: Lan, since: float) -> None:

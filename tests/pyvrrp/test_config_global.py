@@ -142,6 +142,7 @@ def test_scripts_of_the_daemon_have_the_script_user_unless_they_name_one() -> No
         ("vrrp_lower_prio_no_advert", "answers_lower_priority", False),
         ("vrrp_lower_prio_no_advert true\nvrrp_lower_prio_no_advert no", "answers_lower_priority", True),
         ("vrrp_higher_prio_send_advert", "answers_higher_priority", True),
+        ("vrrp_higher_prio_send_advert off", "answers_higher_priority", False),
         ("vrrp_notify_priority_changes on", "notify_priority_changes", True),
         ("vrrp_down_timer_adverts 5", "down_timer_adverts", 5),
         ("vip_lease 7", "vip_lease", 7),

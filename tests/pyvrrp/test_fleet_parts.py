@@ -172,6 +172,13 @@ def test_another_master_is_told_once_and_its_end_too() -> None:
     assert watcher.splits == 1
 
 
+def test_the_last_word_of_one_that_has_just_been_replaced_is_no_split_brain() -> None:
+    watcher, advert = Watcher(), own_advertisement(ONE, 90)
+    assert list(watcher.took_over(10.0)) == []
+    assert list(watcher.heard(RIGHT, advert, 10.01, still_master=True)) == []
+    assert [one.event for one in watcher.heard(RIGHT, advert, 11.02, still_master=True)] == ["split_brain"]
+
+
 def test_a_rival_who_resigns_is_none() -> None:
     watcher = Watcher()
     list(watcher.heard(RIGHT, own_advertisement(ONE, 90), 0.0, still_master=True))

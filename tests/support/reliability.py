@@ -8,6 +8,7 @@ record equal. Rendering alone: ``python tests/support/reliability.py``.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,12 @@ def record(section: str, columns: Sequence[str], rows: Sequence[Sequence[object]
     told[section] = {"by": by, "columns": list(columns), "rows": [[str(cell) for cell in row] for row in rows]}
     RECORD.write_text(json.dumps(dict(sorted(told.items())), indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(rendered(PAGE.read_text(), told))
+
+
+def record_if_asked(section: str, columns: Sequence[str], rows: Sequence[Sequence[object]], by: str) -> None:
+    """As ``record``, by a test that measures in every run: only with RECORD in its environment."""
+    if os.environ.get("RECORD"):
+        record(section, columns, rows, f"RECORD=yes {by}")
 
 
 def sections(page: str) -> list[str]:
