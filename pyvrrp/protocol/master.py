@@ -103,11 +103,12 @@ def _yield(
 
     Departs from keepalived, which says it to all or to none: unless the file decides it, it is said by whoever became
     master because it heard nobody. The other may have been master all the time, behind a partition or a stall, and its
-    addresses are elsewhere in the tables of hosts and switches. After a resignation nobody can have been.
+    addresses are elsewhere in the tables of hosts and switches. After a resignation nobody can have been. Of two owners
+    each would take the other's last word for a claim.
     """
     found, says = event.advertisement, router.instance.answers_higher_priority
     last: list[Effect] = []
-    if says or (says is None and not state.inherited):
+    if says or (says is None and not state.inherited and not router.instance.is_owner):
         last = [SendAdvertisement(router.priority)]
     learned = found.advert_interval or None if router.instance.version == 3 else None
     following = Backup(

@@ -109,12 +109,12 @@ TABLE: tuple[Row, ...] = (
     Row("MASTER", _HEARD, "same priority, same address", "MASTER", ("Observed",), _MASTER),
     Row(
         "MASTER", _HEARD, "another owner of higher address", "BACKUP",
-        ("Observed", *_LAST_WORD), f"{_OWNER}; {_MASTER}",
+        ("Observed", *_YIELDING), f"{_OWNER}; {_MASTER}",
     ),
     Row("MASTER", _HEARD, "another owner of lower address", "MASTER", ("Observed", *_ANSWERING), f"{_OWNER}; {_LOWER}"),
     Row(
         "MASTER", _HEARD, "the other owner, two advertisements later", "BACKUP",
-        ("Observed", *_LAST_WORD), f"{_OWNER}; {_MASTER}",
+        ("Observed", *_YIELDING), f"{_OWNER}; {_MASTER}",
     ),
     Row("MASTER", _HEARD, "lower priority, or same and lower address", "MASTER", _ANSWERING, _LOWER),
     Row("MASTER", _HEARD, "lower, announced within this second", "MASTER", _ANSWERING_QUIETLY, _LOWER),

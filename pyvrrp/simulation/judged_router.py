@@ -176,7 +176,8 @@ class JudgedRouter(VirtualRouter):
         if (event.advertisement.priority, int(event.source)) <= (priority, int(self.source)):
             return
         says = self.instance.answers_higher_priority
-        last = [SendAdvertisement(priority)] if says or (says is None and not before.inherited) else []
+        may_be_unknown = not before.inherited and not self.instance.is_owner
+        last = [SendAdvertisement(priority)] if says or (says is None and may_be_unknown) else []
         outward = [one for one in effects if isinstance(one, SendAdvertisement | RemoveAddresses | Announce | Notify)]
         hold(outward[: len(last) + 1] == [*last, RemoveAddresses()], "S8", "the addresses go first")
 
