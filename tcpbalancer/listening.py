@@ -61,7 +61,7 @@ class ListeningSockets:
             for bind in frontend.binds:
                 key = _address(bind)
                 try:
-                    if key in self.by_address:
+                    if key in self.by_address or replace(key, held=not key.held) in self.by_address:
                         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
                     taken_over = predecessors.get(place_name(bind))
                     if key not in known and taken_over is None:

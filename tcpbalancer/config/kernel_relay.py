@@ -168,6 +168,10 @@ def _value(name: str) -> Callable[[ProxyDraft, Settings], bool]:
     return lambda _, settings: bool(settings.values.get(name))
 
 
+def _on_a_line(lines: str, name: str) -> Callable[[ProxyDraft, Settings], bool]:
+    return lambda draft, _: any(line.options.get(name) for line in getattr(draft, lines))
+
+
 _WITHOUT_EFFECT: Mapping[str, Callable[[ProxyDraft, Settings], bool]] = {
     "maxconn": lambda draft, settings: draft.has_frontend and settings.maxconn is not None,
     "option tcplog": lambda draft, settings: draft.has_frontend and settings.log.tcplog,
@@ -177,6 +181,10 @@ _WITHOUT_EFFECT: Mapping[str, Callable[[ProxyDraft, Settings], bool]] = {
     "timeout queue": lambda draft, settings: draft.has_backend and "queue" in settings.timeouts,
     "retries": lambda draft, settings: draft.has_backend and (settings.retries != 3 or bool(_line(draft, "retries"))),
     "fullconn": _value("fullconn"),
+    **{f"{name} of bind": _on_a_line("binds", name) for name in (
+        "maxconn", "backlog", "mss", "tcp-ut", "tfo", "defer-accept",
+    )},
+    "tcp-ut of server": _on_a_line("servers", "tcp-ut"),
     **{f"option {name}": _value(name) for name in (
         "tcpka", "clitcpka", "srvtcpka", "nolinger", "persist", "abortonclose",
     )},

@@ -195,6 +195,31 @@ def test_a_table_that_somebody_has_taken_away_is_made_anew(lab: KernelLab) -> No
     assert lab.names(2) == ["s2", "s2"]
 
 
+def test_what_could_not_be_done_is_told_once_and_done_as_soon_as_it_can_be(lab: KernelLab) -> None:
+    lab.start(listen() + servers("s1", "s2"))
+    lab.balancer.run(["mount", "--bind", "/dev/null", "/usr/sbin/nft"]).check()
+    try:
+        lab.ask("disable server pg/s1")
+        poll(
+            lambda: "The kernel does not relay as it should" in lab.balancer.log_tail("tcpbalancer"),
+            PATIENCE,
+            "an alert",
+        )
+        assert set(lab.names(2)) == {"s1", "s2"}, "what stands goes on"
+        hold(lambda: lab.balancer.log_tail("tcpbalancer").count("does not relay") == 1, 1.5, "it is told once")
+    finally:
+        lab.balancer.run(["umount", "/usr/sbin/nft"]).check()
+    lab.until("kernel", action="changed", frontend="pg", turns=1)
+    assert lab.names(2) == ["s2", "s2"]
+
+
+def test_one_address_cannot_be_relayed_and_listened_on_at_once(lab: KernelLab) -> None:
+    lab.start(listen() + servers("s1"))
+    lab.configure(listen() + servers("s1"), f"listen twice\n    bind {FRONT}:{PORT}\n{servers('s1')}")
+    assert "Success=0" in lab.ask_master("reload")
+    assert lab.names(1) == ["s1"]
+
+
 def test_a_worker_that_is_killed_is_nothing_to_connections_that_no_process_sees(lab: KernelLab) -> None:
     lab.start(listen() + servers("s1"))
     with lab.connect() as peer:

@@ -183,6 +183,12 @@ def test_what_is_harmless_is_named_in_one_warning_for_each_proxy() -> None:
     )
 
 
+def test_options_of_lines_that_have_no_effect_are_named_with_their_line() -> None:
+    text = TIMED + "listen l\n option kernel-relay\n bind :1 maxconn 5 tfo\n server s1 10.0.0.1:1 tcp-ut 1s\n"
+    (found,) = load(text).warnings
+    assert found.message.partition(": ")[2] == "'maxconn of bind', 'tfo of bind', 'tcp-ut of server'"
+
+
 def test_who_asks_for_nothing_of_that_is_not_warned() -> None:
     assert not load(TIMED + "listen l\n option kernel-relay\n bind :1\n" + SERVER).warnings
     plain = "defaults\n timeout client 1m\n timeout server 1m\nlisten l\n option kernel-relay\n bind :1\n"
