@@ -6,11 +6,11 @@ import contextlib
 import re
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from again import again_and_again
 from balancer_process import TCPBALANCER, BalancerProcess, CheckTarget, LabConfiguration, until
 from tcp_peers import PATIENCE, ScriptedServer, echo, read_exactly
 
@@ -70,32 +70,19 @@ def test_a_reload_with_w_keeps_the_pid_and_the_connections(
 
 
 def test_fast_reloads_refuse_no_connection(configuration: LabConfiguration, tmp_path: Path) -> None:
-    ended = threading.Event()
-    served, failures = [0], []
-
     def knock() -> None:
-        while not ended.is_set():
-            try:
-                with connect(configuration.postgres_port) as client:
-                    assert read_exactly(client, 2) == b"pg"
-                    client.sendall(b"x")
-                    assert read_exactly(client, 3)[2:] == b"x"
-                    served[0] += 1
-            except (OSError, AssertionError) as failure:
-                failures.append(failure)
+        with connect(configuration.postgres_port) as client:
+            assert read_exactly(client, 2) == b"pg"
+            client.sendall(b"x")
+            assert read_exactly(client, 3)[2:] == b"x"
 
     with master(configuration, tmp_path) as running:
-        clients = [threading.Thread(target=knock) for _ in range(8)]
-        for client in clients:
-            client.start()
-        for count in range(10):
-            running.process.send_signal(signal.SIGUSR2)
-            told(running, "Loading success.", count + 2)
-        ended.set()
-        for client in clients:
-            client.join(PATIENCE)
-        assert not failures
-        assert served[0] > 10
+        with again_and_again(*[knock] * 8) as knocked:
+            for count in range(10):
+                running.process.send_signal(signal.SIGUSR2)
+                told(running, "Loading success.", count + 2)
+        assert not knocked.failures
+        assert knocked.done > 10
         told(running, "Former worker (", 10 * len(workers(tmp_path)))
 
 

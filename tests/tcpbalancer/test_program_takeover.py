@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
 import pytest
+from again import again_and_again
 from balancer_process import TCPBALANCER, until
 from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly
 
@@ -100,10 +101,6 @@ def test_pids_that_are_gone_or_none_at_all_are_no_reason_to_fail(lineage: Lineag
 
 
 def test_over_takeovers_under_load_no_connection_fails(lineage: Lineage) -> None:
-    ended = threading.Event()
-    failures: list[BaseException] = []
-    served = [0]
-
     def connect_to_the_path() -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(PATIENCE)
@@ -111,28 +108,18 @@ def test_over_takeovers_under_load_no_connection_fails(lineage: Lineage) -> None
         return client
 
     def knock(connect: Callable[[], socket.socket]) -> None:
-        while not ended.is_set():
-            try:
-                with connect() as client:
-                    client.sendall(b"x")
-                    assert read_exactly(client, 3) == b"hix"
-                    served[0] += 1
-            except (OSError, AssertionError) as failure:
-                failures.append(failure)
+        with connect() as client:
+            client.sendall(b"x")
+            assert read_exactly(client, 3) == b"hix"
 
     assert lineage.start().returncode == 0
     ways = [lineage.connect] * 6 + [connect_to_the_path] * 2
-    clients = [threading.Thread(target=knock, args=(way,)) for way in ways]
-    for client in clients:
-        client.start()
-    for _ in range(5):
-        done = lineage.start("-x", str(lineage.stats), "-sf", str(lineage.pids[-1]))
-        assert done.returncode == 0, done.stderr
-    ended.set()
-    for client in clients:
-        client.join(PATIENCE)
-    assert not failures
-    assert served[0] > 10
+    with again_and_again(*(functools.partial(knock, way) for way in ways)) as knocked:
+        for _ in range(5):
+            done = lineage.start("-x", str(lineage.stats), "-sf", str(lineage.pids[-1]))
+            assert done.returncode == 0, done.stderr
+    assert not knocked.failures
+    assert knocked.done > 10
     for pid in lineage.pids[:-1]:
         until(lambda pid=pid: not lineage.is_alive(pid), "an old process has ended")  # type: ignore[misc]
 
