@@ -11,9 +11,10 @@ from hakit.diagnosis import Finding, Level, Rule, Spot
 from pyvrrp.doctor.node import Node, listed
 from pyvrrp.doctor.remedies import next_best, remedies
 from pyvrrp.doctor.routers import Member, Shared
-from pyvrrp.doctor.trials import Failure, Trial, everywhere, failures_of, masters_of, standings, undisturbed
-from pyvrrp.model import Tracked, TrackerKind
+from pyvrrp.doctor.trials import Failure, Standing, Trial, everywhere, failures_of, masters_of, standings, undisturbed
+from pyvrrp.model import TrackerKind
 from pyvrrp.protocol.reception import RejectedError
+from pyvrrp.simulation.lan import Lan
 from pyvrrp.simulation.node import Node as Simulated
 from pyvrrp.simulation.observer import Observer
 from pyvrrp.simulation.station import Station
@@ -46,30 +47,41 @@ class _Refusals(Observer):
         self.by_router.setdefault((node.name, station.name), f"from {packet.source}: {wrong}")
 
 
-def examine_peace(nodes: Sequence[Node], routers: Sequence[Shared]) -> Iterator[Finding]:
-    """Yield which of ``routers`` have no master, or two, when nothing has failed."""
+def examine_peace(nodes: Sequence[Node], routers: Sequence[Shared]) -> tuple[list[Finding], list[Shared]]:
+    """Return which of ``routers`` have no master, or two, when nothing has failed; and those that have one."""
     refusals = _Refusals()
     lan = undisturbed(nodes, refusals)
+    found, sound = list[Finding](), list[Shared]()
     for router, masters in zip(routers, masters_of(lan, routers), strict=True):
-        member = next((one for one in reversed(router) if one.node.name in masters), router[0])
-        node, instance = member.node, member.instance
-        if len(masters) > 1:
-            heard = refusals.by_router.get((node.name, instance.name))
-            yield node.finding(
-                TWO_MASTERS,
-                node.at(instance),
-                f"{listed(masters)} are MASTER of {instance.name} at the same time",
-                why=f"{node.name} refuses what it hears {heard}" if heard else f"{node.name} hears nobody",
-                remedy="let their blocks say the same, but for the priority and each router's own address",
-            )
-        elif not masters:
-            yield node.finding(
-                NO_MASTER,
-                node.at(instance),
-                f"nobody becomes MASTER of {instance.name}, though nothing has failed",
-                why=listed(standings(lan, router)),
-                remedy="mend what keeps them in that state",
-            )
+        if len(masters) == 1:
+            sound.append(router)
+        else:
+            found.append(_two_masters(router, masters, refusals) if masters else _no_master(router, lan))
+    return found, sound
+
+
+def _two_masters(router: Shared, masters: Sequence[str], refusals: _Refusals) -> Finding:
+    member = next(one for one in reversed(router) if one.node.name in masters)
+    node, instance = member.node, member.instance
+    heard = refusals.by_router.get((node.name, instance.name))
+    return node.finding(
+        TWO_MASTERS,
+        node.at(instance),
+        f"{listed(masters)} are MASTER of {instance.name} at the same time",
+        why=f"{node.name} refuses what it hears {heard}" if heard else f"{node.name} hears nobody",
+        remedy="let their blocks say the same, but for the priority and each router's own address",
+    )
+
+
+def _no_master(router: Shared, lan: Lan) -> Finding:
+    node, instance = router[0].node, router[0].instance
+    return node.finding(
+        NO_MASTER,
+        node.at(instance),
+        f"nobody becomes MASTER of {instance.name}, though nothing has failed",
+        why=listed(standings(lan, router)),
+        remedy="mend what keeps them in that state",
+    )
 
 
 def examine_trials(nodes: Sequence[Node], trials: Iterable[Trial]) -> Iterator[Finding]:
@@ -117,30 +129,38 @@ def _moves_nothing(nodes: Sequence[Node], trial: Trial) -> Finding:
     before = f", {listed(trial.dead)} being down" if trial.dead else ""
     other = next(one.instance for one in trial.router if one.node.name == best.node)
     why = f"it has priority {trial.priority_of(node.name)} then, and {best.node} has {best.priority}"
-    if not other.preempt:
+    if best.state == "FAULT":
+        why = f"{best}, and takes over from nobody"
+    elif not other.preempt:
         why += f"; and {best.node}, with nopreempt, takes over from no router that lives"
     return node.finding(
         MOVES_NOTHING,
         _place(trial),
         f"a failing {tracked.name} moves nothing: {node.name} stays MASTER of {instance.name}{before}",
         why=why,
-        remedy=", or ".join(remedies(nodes, trial)) or "no weight on any router, and nopreempt on none",
+        remedy=", or ".join(remedies(nodes, trial)) or _without_a_number(best),
     )
+
+
+def _without_a_number(best: Standing) -> str:
+    if best.state == "FAULT":
+        return f"mend what keeps {best.node} in that state"
+    return "no weight on any router, and nopreempt on none"
 
 
 def examine_disaster(nodes: Sequence[Node], routers: Sequence[Shared]) -> Iterator[Finding]:
     """Yield which failures, if they happen on all routers at once, leave nobody to serve one of ``routers``."""
+    hit: dict[tuple[TrackerKind, str], list[tuple[Shared, Failure]]] = {}
     for router in routers:
-        first = router[0]
-        for failure in failures_of(first.node, [router]):
-            if _is_fault_for_all(router, failure.tracked) and not everywhere(nodes, router, failure):
-                yield _nobody_left(first, failure)
-
-
-def _is_fault_for_all(router: Shared, tracked: Tracked | None) -> bool:
-    if tracked is None or tracked.weight or tracked.kind is TrackerKind.INTERFACE:
-        return False
-    return all(any(line == tracked for line, _ in one.node.tracked_by(one.instance)) for one in router)
+        for failure in failures_of(router[0].node, [router]):
+            tracked = failure.tracked
+            if tracked is not None and not tracked.weight and tracked.kind is not TrackerKind.INTERFACE:
+                hit.setdefault(tracked.key, []).append((router, failure))
+    for cases in hit.values():
+        served = everywhere(nodes, [router for router, _ in cases], cases[0][1])
+        for (router, failure), masters in zip(cases, served, strict=True):
+            if not masters:
+                yield _nobody_left(router[0], failure)
 
 
 def _nobody_left(member: Member, failure: Failure) -> Finding:

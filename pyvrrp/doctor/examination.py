@@ -35,19 +35,18 @@ def examine(nodes: Sequence[Node]) -> Examination:
 
     Tried is only what their files do not contradict each other about.
     """
-    routers, found, tried = shared_routers(nodes), list[Finding](), list[Shared]()
+    routers, found, agreed = shared_routers(nodes), list[Finding](), list[Shared]()
     for router in routers:
         differences = list(together.examine(nodes, router))
         found += differences
         if len(router) > 1 and all(one.level is not Level.ERROR for one in differences):
-            tried.append(router)
+            agreed.append(router)
     found += together.examine_groups(nodes, routers)
     for node in nodes:
         found += alone.examine(node, tried=len(nodes) > 1)
-    peace = list(consequences.examine_peace(nodes, tried)) if tried else []
-    trials = tuple(try_all(nodes, tried)) if tried and not peace else ()
-    found += [*peace, *consequences.examine_trials(nodes, trials)]
-    found += consequences.examine_disaster(nodes, tried) if not peace else []
+    at_peace, sound = consequences.examine_peace(nodes, agreed) if agreed else ([], [])
+    trials = tuple(try_all(nodes, sound)) if sound else ()
+    found += [*at_peace, *consequences.examine_trials(nodes, trials), *consequences.examine_disaster(nodes, sound)]
     return Examination(tuple(found), trials)
 
 

@@ -18,8 +18,9 @@ Change = Callable[[Node], Configuration]
 
 def remedies(nodes: Sequence[Node], trial: Trial) -> Iterator[str]:
     """Yield what makes the failure of ``trial`` move the addresses, with how long that takes."""
+    concerned = [_alone(node, trial) for node in nodes]
     for words, change in _candidates(trial):
-        again = _again([replace(node, configuration=change(node)) for node in nodes], trial)
+        again = _again([replace(node, configuration=change(node)) for node in concerned], trial)
         if again.has_moved and again.after is not None:
             yield f"{words} (tried: they move after {again.after:.2f} s)"
 
@@ -27,7 +28,16 @@ def remedies(nodes: Sequence[Node], trial: Trial) -> Iterator[str]:
 def next_best(trial: Trial) -> Standing:
     """Return the router that should have taken over."""
     others = [one for one in trial.standings if one.node != trial.failed.node.name]
-    return max(others, key=lambda one: one.priority)
+    return max(others, key=lambda one: (one.state != "FAULT", one.priority))
+
+
+def _alone(node: Node, trial: Trial) -> Node:
+    """Return ``node`` with nothing but the virtual router of ``trial``, and what moves together with it."""
+    mine = {member.instance.name for member in trial.router if member.node.name == node.name}
+    groups = [group for group in node.configuration.groups if mine & {*group.members}]
+    kept = mine.union(*(group.members for group in groups))
+    instances = tuple(one for one in node.configuration.instances if one.name in kept)
+    return replace(node, configuration=replace(node.configuration, instances=instances, groups=tuple(groups)))
 
 
 def _candidates(trial: Trial) -> Iterator[tuple[str, Change]]:

@@ -225,13 +225,13 @@ def undisturbed(nodes: Sequence[Node], observer: Observer | None = None) -> Lan:
     return lan
 
 
-def everywhere(nodes: Sequence[Node], router: Shared, failure: Failure) -> list[str]:
-    """Return who is master of ``router`` in the end if ``failure`` happens on all of ``nodes`` at once."""
+def everywhere(nodes: Sequence[Node], routers: Sequence[Shared], failure: Failure) -> list[list[str]]:
+    """Return who is master of each of ``routers`` in the end if ``failure`` happens on all of ``nodes`` at once."""
     lan = undisturbed(nodes)
     for node in nodes:
         lan.inject(replace(failure.fault, node=node.name))
     lan.run_until(lan.now + patience(nodes))
-    return masters_of(lan, [router])[0]
+    return masters_of(lan, routers)
 
 
 def patience(nodes: Sequence[Node]) -> float:

@@ -188,6 +188,34 @@ def test_a_router_that_never_starts_takes_over_from_nobody() -> None:
     )
 
 
+def test_one_that_could_not_take_over_anyway_is_named_with_what_keeps_it() -> None:
+    reverse = "        chk weight 0 reverse\n    }\n"
+    ((_, why, remedy), *_) = told(examine(pair(second={TRACKED: reverse})), "failure-moves-nothing")
+    assert why == "lb2 is FAULT (script chk) with priority 90, and takes over from nobody"
+    assert remedy == "mend what keeps lb2 in that state"
+
+
+def test_a_group_moves_with_its_member_in_a_remedy_too() -> None:
+    group = (
+        "vrrp_sync_group G {\n    group {\n        VI_1\n        VI_2\n    }\n    global_tracking\n}\nvrrp_script chk"
+    )
+    grouped = {"weight -20": "weight -2", "vrrp_script chk": SECOND.replace("eth1", "eth0").replace("P", "100") + group}
+    first, second = ({**cut, **grouped} for cut in (MULTICAST1, MULTICAST2))
+    second["vrrp_script chk"] = second["vrrp_script chk"].replace("priority 100", "priority 90")
+    ((what, _, remedy),) = told(examine(pair(first, second)), "failure-moves-nothing")
+    assert what == "a failing chk moves nothing: lb1 stays MASTER of VI_1"
+    assert "no weight, so that a failure is FAULT (tried:" in remedy
+
+
+def test_what_is_wrong_with_one_virtual_router_does_not_keep_another_from_being_tried() -> None:
+    other = SECOND.replace("eth1", "eth0") + "vrrp_script chk"
+    ttl = {"    unicast_peer {": "    unicast_ttl 64\n    unicast_peer {"}
+    nodes = pair({**ttl, "vrrp_script chk": other.replace("P", "100")}, {"vrrp_script chk": other.replace("P", "90")})
+    found = examine(nodes)
+    assert told(found, "two-masters")
+    assert {one.failed.instance.name for one in found.trials} == {"VI_2"}
+
+
 def test_what_the_files_do_not_show_is_seen_in_the_simulation() -> None:
     found = examine(pair({"    unicast_peer {": "    unicast_ttl 64\n    unicast_peer {"}))
     ((what, why, _),) = told(found, "two-masters")
