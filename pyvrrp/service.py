@@ -31,7 +31,7 @@ from pyvrrp.config.load import Loaded, load
 from pyvrrp.daemon import Daemon
 from pyvrrp.identity import NAME
 from pyvrrp.model import Configuration, Script
-from pyvrrp.options import SIGNALS, Options
+from pyvrrp.options import CONTROL, SIGNALS, Options
 from pyvrrp.preflight import loopback_interfaces
 from pyvrrp.status import dumps, logger, opening_lines
 from pyvrrp.status.commands import commands
@@ -191,7 +191,7 @@ class Program:
         user, configuration = self._user, self._daemon.configuration
         if user is None:
             return
-        privileges.hand_over([self._options.control], dumps.paths(take(self._daemon)).values(), user)
+        privileges.hand_over(CONTROL.parent, dumps.paths(take(self._daemon)).values(), user)
         self._kept = privileges.needed_by(configuration, user.uid, user.gid)
         privileges.become(user, self._kept)
         self.hub.publish("notice", privileges.in_words(user, self._kept))

@@ -107,14 +107,13 @@ def scripts_in(value: object) -> Iterator[Script]:
             yield from scripts_in(getattr(value, one.name))
 
 
-def hand_over(sockets: Iterable[Path], dumps: Iterable[Path], user: User) -> None:
-    """Let a user remove our own folder's sockets at the end, and write the dumps that root has left in /tmp.
+def hand_over(folder: Path, dumps: Iterable[Path], user: User) -> None:
+    """Let a user remove sockets from our own ``folder`` at the end, and write dumps where root's own lie.
 
-    A folder is handed over only if it is named for us, and a dump of root's is removed, whatever it points at.
+    In /tmp nobody can replace a file of root's: dumps of root are removed, links among them and not what they point at.
     """
     with suppress(OSError):
-        for folder in {path.parent for path in sockets if path.parent.name == DEFAULT_USER}:
-            os.chown(folder, user.uid, user.gid, follow_symlinks=False)
+        os.chown(folder, user.uid, user.gid, follow_symlinks=False)
     for path in dumps:
         with suppress(OSError):
             if path.lstat().st_uid == 0 and not path.is_dir():
