@@ -107,8 +107,10 @@ def folded(timeline: Iterable[Entry]) -> list[Entry]:
     counts: list[int] = []
     last: dict[Column, int] = {}
     for entry in timeline:
+        if entry.kind == "fault":  # what is said behind it is said of another world
+            last.clear()
         at = last.get((entry.node, entry.router))
-        if at is not None and replace(found[at], at=entry.at) == entry and entry.kind not in {"transition", "fault"}:
+        if at is not None and replace(found[at], at=entry.at) == entry and entry.kind != "transition":
             counts[at] += 1
             continue
         last[entry.node, entry.router] = len(found)
