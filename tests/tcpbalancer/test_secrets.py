@@ -68,6 +68,7 @@ def test_a_running_balancer_shows_no_password_anywhere(tmp_path: Path, monkeypat
             seen |= {path: page(stats, path, PAGE) for path in ("/stats", "/stats;csv", "/stats;json", "/metrics")}
             seen["a wrong password"] = page(stats, "/stats", "wr0ng-s3cret")
             seen["status"] = str(request(control, "status"))
+            seen["events"] = ask(control, "events recent")
             seen["titles"] = "".join(titles(running.process.pid))
             running.process.send_signal(signal.SIGHUP)
             until(lambda: "Server l/a" in running.output.read_text(), "it tells its states")
@@ -84,6 +85,7 @@ def test_a_running_balancer_shows_no_password_anywhere(tmp_path: Path, monkeypat
     assert "haproxy_process_uptime" in seen["/metrics"]
     assert "401 " in seen["a wrong password"]
     assert "DB_PASSWORD=***" in seen["show env"]
+    assert '"event"' in seen["events"]
     assert "Server l/a" in seen["output"]
     assert "stats" in seen["log"]
     assert {name for name, what in seen.items() if "s3cret" in what.lower()} == set()
