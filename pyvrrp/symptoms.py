@@ -16,6 +16,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from socket import AF_INET, AF_INET6
 from typing import Any
 
 from hakit.control import request
@@ -72,7 +73,8 @@ def _cards() -> dict[str, Card]:
     from pyroute2 import IPRoute  # late: only who looks at the machine needs netlink
 
     with IPRoute() as kernel:
-        links = Picture(list(kernel.get_links()), list(kernel.get_addr())).by_name()
+        addresses = [one for family in (AF_INET, AF_INET6) for one in kernel.get_addr(family=family)]
+        links = Picture(list(kernel.get_links()), addresses).by_name()
     return {name: Card(link.index, link.is_up, link.addresses) for name, link in links.items()}
 
 

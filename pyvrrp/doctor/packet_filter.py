@@ -87,8 +87,17 @@ class _Ruleset:
 
 
 def fate(objects: Sequence[Object], packet: Advert) -> Fate:
-    """Return what the ruleset ``objects`` (of ``nft -j list ruleset``) does to ``packet``."""
-    ruleset = _Ruleset.of(objects)
+    """Return what the ruleset ``objects`` (of ``nft -j list ruleset``) does to ``packet``.
+
+    What is told in a form that is not known here (another version of nft) may do anything.
+    """
+    try:
+        return _fate(_Ruleset.of(objects), packet)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return Fate(frozenset({ACCEPT, DROP}), "a rule in a form that is not known here")
+
+
+def _fate(ruleset: _Ruleset, packet: Advert) -> Fate:
     may, by = {ACCEPT}, ""
     for key in ruleset.base_chains(packet):
         chain = ruleset.chains[key]

@@ -6,6 +6,8 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyvrrp.doctor.packet_filter import Advert, fate
 
@@ -204,3 +206,32 @@ def test_a_drop_behind_something_unknown_is_possible_and_not_certain() -> None:
     assert not found.is_dropped
     assert found.may == {"accept", "drop"}
     assert found.by == "chain inet t c"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.integers(0, 300)
+    | st.sampled_from(["vrrp", "input", "filter", "drop", "@s", "ip", "daddr", "10.0.0.1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["match", "left", "right", "op", "meta", "key", "payload", "accept", "jump", "vmap", "data", "set"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(JSON, max_size=4))
+def test_whatever_another_version_tells_there_is_an_answer(expressions: list[Any]) -> None:
+    assert fate([base(), rule(*expressions)], HEARD).may <= {"accept", "drop"}
+
+
+def test_a_form_that_is_not_known_may_do_anything() -> None:
+    found = fate([base(), {"rule": {"family": "inet"}}], HEARD)
+    assert found.may == {"accept", "drop"}
+    assert found.by == "a rule in a form that is not known here"
