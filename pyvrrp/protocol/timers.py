@@ -32,6 +32,15 @@ def lease_is_due(age: float, advert_interval: float, lease: int) -> bool:
     return age + advert_interval > lease / 2
 
 
+def lease_to_ask_for(lease: int, lag: float) -> int:
+    """Return the seconds to ask the kernel for, if it has taken ``lag`` seconds to carry the last renewal out.
+
+    Where that is a matter of milliseconds it is the lease. Where the kernel's networking is busy for seconds (its lock
+    is one for all), a daemon that lives would lose its addresses: twice that time is added, up to ten leases in all.
+    """
+    return min(lease + int(2 * lag), 10 * lease)
+
+
 def _skew(priority: int, version: int, advert_interval: float) -> int:
     scale = SECOND if version == 2 else round(advert_interval * SECOND)
     return (256 - priority) * scale // 256

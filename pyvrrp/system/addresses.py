@@ -124,6 +124,7 @@ class AddressWorker:
         """Put back, and announce, what somebody else has taken away, and what has another MAC address now."""
 
         async def act() -> None:
+            await self._lease.arrived()  # it may bring back what has run out
             links = await self._kernel.links()  # what is true now, after all that this worker has done itself
             back = await self._holding.restore(links)
             moved = [

@@ -4,6 +4,7 @@ Laws: a daemon that is killed, hangs or is frozen says nothing, so that its addr
 later, and no two routers keep one address for good. A renewal changes lifetimes alone: no route, connection or packet
 is touched. It is asked for with an advertisement, which does not wait for it; but none leaves after one that the kernel
 has refused, or has not carried out before the lease ran out: nobody is told of a master that cannot hold its addresses.
+A kernel that takes seconds for it is asked for a longer lease next time.
 What somebody has taken away is not renewed, which would bring it back in silence: ``holding.py`` puts it back, and
 tells; only what is still missing at the next renewal is asked for again here, so that a kernel that refuses it ends the
 advertisements. What was there before us is not ours to lease.
@@ -11,18 +12,23 @@ advertisements. What was there before us is not ours to lease.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import os
 import time
 
 from hakit.transcript import Value
 from pyvrrp.model import Instance, VirtualAddress
-from pyvrrp.protocol.timers import lease_is_due
+from pyvrrp.protocol.timers import lease_is_due, lease_to_ask_for
 from pyvrrp.system.holding import Holding, Tell
 from pyvrrp.system.kernel import Kernel
 from pyvrrp.system.link import Link
 from pyvrrp.system.renewals import Refusals, Renewal
 from pyvrrp.system.routes import Lifetimes, as_kept, lease_request, lifetimes
+
+PATIENCE = 1.0
+"""Seconds for which whatever else has to be done waits for a renewal."""
 
 
 class Lease:
@@ -34,6 +40,8 @@ class Lease:
         self._tell = tell
         self._asked_at = 0.0
         self._renewed_at = 0.0
+        self._granted = 0
+        self._lags = (0.0, 0.0)
         self._renewal: Renewal | None = None
         self._refused: OSError | None = None
         self._missing: set[VirtualAddress] = set()
@@ -42,6 +50,7 @@ class Lease:
     def begin(self) -> None:
         """Take note that what is held from now on is young."""
         self._asked_at = self._renewed_at = time.monotonic()
+        self._granted = self._holding.lease or 0
         self._refused = None
         self._missing.clear()
         self._requests.clear()
@@ -54,24 +63,23 @@ class Lease:
         seconds = instance.vip_lease
         if seconds is None:
             return None
-        refused, waits = self._refused, self._renewal is not None
+        refused, waits, ran_out = self._refused, self._renewal is not None, now - self._renewed_at > self._granted
         if not waits and (refused or lease_is_due(now - self._asked_at, instance.advert_interval, seconds)):
-            if now - self._renewed_at > seconds and not refused:
+            if ran_out and not refused:
                 self._begin_again(seconds, now)
             else:
                 self._ask(seconds, now, everything=False)
-        if refused is None and waits and now - self._renewed_at > seconds:
-            refused = OSError(errno.ETIMEDOUT, f"the kernel has not renewed the lease of {seconds} s in time")
+        if refused is None and waits and ran_out:
+            refused = OSError(errno.ETIMEDOUT, f"the kernel has not renewed the lease of {self._granted} s in time")
         return refused
 
     def _begin_again(self, seconds: int, now: float) -> None:
         """Put all of it back, for the daemon has not asked for so long: this is like becoming master."""
         if self._holding.addresses:
             age = now - self._renewed_at
-            values: dict[str, Value] = {"age": round(age, 3), "lease": seconds}
-            text = (
-                f"the lease of {seconds} s ran out, for the daemon stood still for {age:.1f} s: addresses are put back"
-            )
+            values: dict[str, Value] = {"age": round(age, 3), "lease": self._granted}
+            ran_out = f"the lease of {self._granted} s ran out"
+            text = f"{ran_out}, for the daemon stood still for {age:.1f} s: addresses are put back"
             self._tell("lease_ran_out", text, **values)
         self._renewed_at = now
         self._ask(seconds, now, everything=True)
@@ -79,12 +87,19 @@ class Lease:
     async def change(self, seconds: int | None) -> None:
         """Give what is held another lease; None: for ever, be it that the daemon ends and leaves it there."""
         await self.settle()
+        self._renewed_at, self._granted = time.monotonic(), seconds or 0
         # Everything: what was added just now may not have been told yet (the kernel tells of IPv6 addresses later).
         self._ask(seconds, time.monotonic(), everything=True)
         if self._renewal is not None:
             await self._renewal.ended.wait()
         if self._refused is not None:
             self._tell("system_error", self._refused.strerror or str(self._refused))
+
+    async def arrived(self) -> None:
+        """Return when the renewal that is on its way, if any, has been carried out, or has taken too long."""
+        if self._renewal is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._renewal.ended.wait(), PATIENCE)
 
     async def settle(self) -> None:
         """Return when no renewal is on its way any more: what is removed then stays away."""
@@ -96,7 +111,8 @@ class Lease:
 
     def _ask(self, seconds: int | None, now: float, *, everything: bool) -> None:
         due = self._due(everything=everything)
-        self._asked_at = now
+        self._asked_at, asked_at = now, time.monotonic()
+        seconds = None if seconds is None else lease_to_ask_for(seconds, min(self._lags))
         if not due:
             self._renewed_at, self._refused = now, None
             return
@@ -104,9 +120,10 @@ class Lease:
 
         def done(refusals: Refusals) -> None:
             self._renewal = None
+            self._lags = (self._lags[1], time.monotonic() - asked_at)  # one alone may have been our own sleep
             self._refused = _first_that_counts(refusals, requests)
             if self._refused is None:
-                self._renewed_at = now
+                self._renewed_at, self._granted = now, seconds or 0
             renewal.ended.set()
 
         self._renewal = renewal = Renewal(tuple(requests), done)

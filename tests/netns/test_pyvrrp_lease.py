@@ -259,7 +259,7 @@ def test_what_was_there_before_is_not_leased_and_what_a_crash_has_left_is(lab: L
             await stand.worker.finish()
             assert await stand.renew(leased()) is None
             valid = [lifetimes_of(host, f"10.9.0.{number}")[1] for number in (7, 8, 9)]
-            assert valid == [FOREVER, LEASE, LEASE]
+            assert [seconds <= LEASE for seconds in valid] == [False, True, True]
 
     within(host, work)
 
@@ -283,7 +283,7 @@ def test_a_renewal_brings_nothing_back_in_silence(lab: Lab) -> None:
             assert await stand.renew(leased()) is None
             done.check()
             await stand.until(lambda: bool(stand.told.reasons("address_lost")))
-            assert lifetimes_of(host, "10.9.0.101")[1] == LEASE
+            assert lifetimes_of(host, "10.9.0.101")[1] <= LEASE
 
     within(host, work)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyvrrp.protocol.timers import lease_is_due, master_down_interval, skew_time
+from pyvrrp.protocol.timers import lease_is_due, lease_to_ask_for, master_down_interval, skew_time
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,8 @@ def test_a_lease_is_renewed_with_the_last_advertisement_before_it_is_half_over(
             last = now
         assert now - last <= lease / 2 - interval + 1e-9 or now == last
     assert found[: len(renewed)] == renewed
+
+
+@pytest.mark.parametrize(("lag", "seconds"), [(0.0, 3), (0.4, 3), (0.5, 4), (1.2, 5), (9.0, 21), (99.0, 30)])
+def test_a_kernel_that_takes_seconds_for_a_renewal_is_asked_for_a_longer_lease(lag: float, seconds: int) -> None:
+    assert lease_to_ask_for(3, lag) == seconds
