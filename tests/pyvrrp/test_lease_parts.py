@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import socket
 import struct
+import threading
 from ipaddress import IPv6Network, ip_address, ip_interface
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from pyvrrp.model import FOREVER, VirtualAddress
 from pyvrrp.system.link import Link
 from pyvrrp.system.monitor import _Repetitions
+from pyvrrp.system.renewals import Refusals, Renewal, Renewals
 from pyvrrp.system.routes import Lifetimes, brings_route, lease_request, lifetimes
 
 
@@ -97,3 +101,81 @@ def test_after_a_loss_everything_is_news() -> None:
     known.forget()
     assert not known.is_one(told("10.9.0.1/24"))
     assert not known.is_one(told("10.9.0.1/24") + told("10.9.0.2/24"))  # two in one are taken apart by others
+
+
+class Kernel:
+    """A socket to a kernel that takes its time, and refuses some requests."""
+
+    def __init__(self, refused: dict[bytes, int]) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.carried_out: list[bytes] = []
+        self._refused = refused
+        self._answers: list[bytes] = []
+
+    def send(self, data: bytes) -> None:
+        self.begun.set()
+        assert self.may_end.wait(10)
+        self.carried_out.append(data)
+        if data in self._refused:
+            error = struct.pack("=i", -self._refused[data]) + data
+            self._answers.append(struct.pack("=IHHII", 16 + len(error), 2, 0, 0, 0) + error)
+
+    def recv(self, _: int) -> bytes:
+        if not self._answers:
+            raise BlockingIOError
+        return self._answers.pop()
+
+    def close(self) -> None:
+        pass
+
+
+def renewals_of(kernel: Kernel) -> Renewals:
+    made: Any = Renewals()
+    made._socket.close()
+    made._socket = kernel
+    found: Renewals = made
+    return found
+
+
+def test_a_removal_waits_for_the_renewal_under_way_and_no_other_one_follows() -> None:
+    """Else a renewal would bring an address back that has been removed."""
+
+    async def story() -> None:
+        kernel, told = Kernel({}), list[str]()
+        renewals = renewals_of(kernel)
+        under_way = Renewal((b"under way",), lambda _: told.append("under way"))
+        queued = Renewal((b"queued",), lambda _: told.append("queued"))
+        for renewal in (under_way, queued):
+            renewals.ask(renewal)
+        await asyncio.to_thread(kernel.begun.wait, 5)
+        removal = asyncio.ensure_future(renewals.give_up(under_way))
+        await renewals.give_up(queued)
+        await asyncio.sleep(0)
+        assert not removal.done()
+        kernel.may_end.set()
+        await asyncio.wait_for(removal, 5)
+        last = Renewal((b"last",), lambda _: (told.append("last"), last.ended.set()))
+        renewals.ask(last)
+        await asyncio.wait_for(last.ended.wait(), 5)
+        renewals.close()
+        assert kernel.carried_out == [b"under way", b"last"]
+        assert told == ["last"]
+
+    asyncio.run(story())
+
+
+def test_a_refusal_comes_with_its_request() -> None:
+    async def story() -> None:
+        kernel = Kernel({b"two": errno.EPERM})
+        kernel.may_end.set()
+        renewals, refusals = renewals_of(kernel), list[Refusals]()
+        one, two = (Renewal((name,), refusals.append) for name in (b"one", b"two"))
+        for renewal in (one, two):
+            renewals.ask(renewal)
+        async with asyncio.timeout(5):
+            while len(refusals) < 2:  # noqa: ASYNC110 - the thread tells the loop, and nobody else
+                await asyncio.sleep(0.001)
+        renewals.close()
+        assert refusals == [[], [(errno.EPERM, b"two")]]
+
+    asyncio.run(story())
