@@ -29,7 +29,7 @@ from tcpbalancer.relay import CLIENT, SERVER, Side
 from tcpbalancer.relaying import RELAYING, Relaying
 from tcpbalancer.route import Route
 from tcpbalancer.session_log import SessionRecord
-from tcpbalancer.shortage import NO_PORT, NO_ROOM
+from tcpbalancer.shortage import OURS, TOLD
 from tcpbalancer.silence import first_limit
 from tcpbalancer.socket_options import tune
 from tcpbalancer.surroundings import Phase, Surroundings
@@ -151,10 +151,9 @@ class Session(Relaying):
                 target, self._client, has_words=has_words or bool(target.server.reach.proxy_version)
             )
         except OSError as failure:
-            is_ours = failure.errno in NO_ROOM | NO_PORT
-            if is_ours:
-                self._around.report(Exhausted(self.pool.backend.name, failure.errno or 0))
-            self._observe(None if is_ours else failure.errno)
+            if failure.errno in TOLD:
+                self._around.report(Exhausted(self.pool.backend.name, failure.errno))
+            self._observe(None if failure.errno in OURS else failure.errno)
             self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
             return
         if pool.backend.sockets.is_special:

@@ -1,9 +1,9 @@
-"""What this machine has run out of: descriptors, memory, source ports; in HAProxy's words, and not for each connection.
+"""What there is no more of: descriptors, memory, source ports; in HAProxy's words, and not for each connection.
 
-Laws: pure; time comes in. A shortage is nobody's fault but ours: no server is judged by it. A line is told at once; the
-same is told again only after ``PERIOD``, and says then how often it happened in between.
+Laws: pure; time comes in. What this machine has run out of is no server's fault, and none is judged by it. A line is
+told at once; the same is told again only after ``PERIOD``, and says then how often it happened in between.
 
-Source: HAProxy's ``sock.c`` (sock_accept_conn), ``proto_tcp.c`` (tcp_connect_server).
+Source: HAProxy's ``sock.c`` (sock_accept_conn), ``proto_tcp.c`` (tcp_connect_server), ``proto_uxst.c``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from typing import Final
 
 NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors of a call that wanted a descriptor or memory."""
-NO_PORT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EAGAIN})
-"""Errors of a connect that wanted a source port (of a Unix socket, EAGAIN: its backlog is full)."""
+NO_PORT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EADDRINUSE})
+"""Errors of a connect that wanted a source port."""
+OURS: Final = NO_ROOM | NO_PORT
+TOLD: Final = OURS | {errno.EAGAIN}
+"""What there is a line for. EAGAIN: a server's Unix socket has a full backlog (connect(2)), and that is its doing."""
 PERIOD: Final = 10.0
 """Seconds for which a line is not repeated."""
 
@@ -53,8 +56,11 @@ class Shortages:
             case errno.ENOBUFS | errno.ENOMEM:
                 remedy = "Please check system tunables."
                 return "emerg", f"Proxy {proxy} reached system memory limit (maxsock={self.descriptors}). {remedy}"
-            case errno.EADDRNOTAVAIL | errno.EAGAIN:
+            case errno.EADDRNOTAVAIL:
                 return "err", f"Connect() failed for backend {proxy}: no free ports."
+            case errno.EAGAIN:
+                why = "can't connect to destination unix socket, check backlog size on the server"
+                return "err", f"Connect() failed for backend {proxy}: {why}."
             case errno.EADDRINUSE:
                 return "err", f"Connect() failed for backend {proxy}: local address already in use."
             case _:

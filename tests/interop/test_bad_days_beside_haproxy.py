@@ -130,6 +130,20 @@ def test_who_finds_no_source_port_left_anywhere_is_told_so_and_nothing_spins(
 
 
 @BOTH
+def test_a_unix_socket_with_a_full_backlog_is_told_of(command: Sequence[str], tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket(socket.AF_UNIX))
+        full.bind(str(tmp_path / "full"))
+        full.listen(0)
+        stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(tmp_path / "full"))
+        program = stack.enter_context(watched(command, tmp_path, f"retries 0\n    server s {tmp_path}/full"))
+        client = program.knock()
+        line = program.lines("Connect() failed for backend l: ")[-1]
+        assert "can't connect to destination unix socket, check backlog size on the server." in line
+        assert client.recv(1) == b""
+
+
+@BOTH
 def test_without_descriptors_the_listener_pauses_nothing_spins_and_it_recovers_by_itself(
     command: Sequence[str], tmp_path: Path
 ) -> None:

@@ -6,7 +6,9 @@ import errno
 
 import pytest
 
-from tcpbalancer.shortage import NO_PORT, NO_ROOM, PERIOD, Shortages
+from tcpbalancer.shortage import PERIOD, TOLD, Shortages
+
+BACKLOG = "can't connect to destination unix socket, check backlog size on the server"
 
 
 @pytest.mark.parametrize(
@@ -17,12 +19,12 @@ from tcpbalancer.shortage import NO_PORT, NO_ROOM, PERIOD, Shortages
         (errno.ENOMEM, "emerg", "Proxy l reached system memory limit (maxsock=218). Please check system tunables."),
         (errno.ENOBUFS, "emerg", "Proxy l reached system memory limit (maxsock=218). Please check system tunables."),
         (errno.EADDRNOTAVAIL, "err", "Connect() failed for backend l: no free ports."),
-        (errno.EAGAIN, "err", "Connect() failed for backend l: no free ports."),
+        (errno.EAGAIN, "err", f"Connect() failed for backend l: {BACKLOG}."),
         (errno.EADDRINUSE, "err", "Connect() failed for backend l: local address already in use."),
     ],
 )
 def test_each_shortage_has_haproxys_words(problem: int, level: str, text: str) -> None:
-    assert problem in NO_ROOM | NO_PORT
+    assert problem in TOLD
     assert Shortages(218).line("l", problem, 0.0) == (level, text)
 
 
