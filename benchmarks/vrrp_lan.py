@@ -1,8 +1,7 @@
 """Where the VRRP speakers are compared: two routers and a client, on one LAN or on several.
 
-Laws: both routers of a comparison run the same program, unless it is said otherwise; both programs read the same file.
-A death is timed right after an advertisement, so that what the timers cost is the same
-for all.
+Laws: both routers run the same program, unless it is said otherwise; both programs read the same file. A death comes
+right after an advertisement, so that what the timers cost is the same for all.
 """
 
 from __future__ import annotations
