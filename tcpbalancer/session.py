@@ -3,7 +3,9 @@
 Laws: nothing waits: the session is told what happened (``client_ready``, ``server_ready``, ``on_deadline``, ``cut``)
 and at what time, and says by ``deadline`` when it wants to be woken. Retries, redispatch, timeouts and the two letters
 at the end are HAProxy's (``backend.c``, ``stream.c``; configuration manual, section 8.5). What a client sends before
-the server is reached stays in the kernel until then. Every session ends exactly once, with one record.
+the server is reached stays in the kernel until then. Every session ends exactly once, with one record if there is
+anybody who reads it. Nearly every session goes the short way: a server is free, it answers at once, and nothing is
+asked; what lies beside that way is made only when it is needed.
 """
 
 from __future__ import annotations
