@@ -45,6 +45,7 @@ def test_a_takeover_that_serves_no_client_does_not_hold(lab: ReferenceLab, plan:
 def test_a_start_that_had_something_to_remove_does_not_hold(lab: ReferenceLab, plan: Plan) -> None:
     plan.stop_speaker()
     ip_batch(lab.host(MASTER), [f"address add {VIP}/24 dev eth0"]).result()
+    lab.addresses.until(VIP, {MASTER, BACKUP}, 2)
     with pytest.raises(
         NotSeenError, match=rf"{MASTER} was to add .*; its kernel saw: [0-9.]+ {MASTER} has lost {VIP};"
     ):
