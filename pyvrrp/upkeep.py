@@ -1,8 +1,9 @@
 """Looks after what runs: that the kernel holds what the states say, and what becomes true by time alone.
 
 Laws: a master whose address somebody takes away puts it back and stays master; if that goes on and on, it is no master
-whom others can rely on, and stands aside. An address of a router that is no master is taken away, but only if it was
-there at two looks: a removal may be on its way. Everything that is mended is told.
+whom others can rely on, and stands aside. An address that the kernel refuses is asked for again every few seconds. An
+address of a router that is no master is taken away, but only if it was there at two looks: a removal may be on its way.
+Everything that is mended is told.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ class Upkeep:
         while True:
             await asyncio.sleep(CHECK)
             await read_links()
+            for router in self._fleet.routers.values():
+                if router.addresses.is_incomplete:
+                    router.addresses.restore(router.instance.garp.repeat)
             found = self._left_behind()
             for name in sorted(found & suspects):
                 router = self._fleet.routers[name]

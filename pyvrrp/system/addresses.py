@@ -1,10 +1,11 @@
 """What one virtual router holds while it is master: added, removed and announced in the order in which it was asked.
 
-Laws: one worker an instance takes the acts from a queue, one after the other, so that gratuitous ARP goes out only
-for addresses that the kernel has confirmed, a removal never overtakes the addition before it, and notify scripts run
-when the addresses are where they belong. Addresses, excluded ones, routes and rules are set in this order; removed are
-rules, routes, addresses, excluded ones. No error ends the worker. The loop that receives and sends advertisements
-never waits for it.
+Laws: one worker an instance takes the acts from a queue, one after the other, so that gratuitous ARP goes out only for
+addresses that the kernel has confirmed, a removal never overtakes the addition before it, and notify scripts run when
+the addresses are where they belong. From the moment in which they are given up nothing is added or announced any more,
+whatever is still in the queue: another router has them, and the last announcement is the one that counts. Addresses,
+excluded ones, routes and rules are set in this order; removed are rules, routes, addresses, excluded ones. No error
+ends the worker. The loop that receives and sends advertisements never waits for it.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class AddressWorker:
         self._holding.lease = instance.vip_lease
         self._lease = Lease(kernel, self._holding, tell)
         self._master = False
+        self._given_up = True
         self._told_from: dict[int, bytes] = {}
         self._refresh: asyncio.TimerHandle | None = None
 
@@ -64,10 +66,12 @@ class AddressWorker:
 
     def add(self) -> None:
         """Put everything in its place."""
+        self._given_up = False
         self._acts.put_nowait(self._add)
 
     def remove(self) -> None:
         """Take everything away."""
+        self._given_up = True
         self._acts.put_nowait(self._remove)
 
     def renew(self, now: float) -> OSError | None:
@@ -102,7 +106,8 @@ class AddressWorker:
         """Send ``rounds`` rounds of gratuitous ARP or unsolicited NA over the addresses that are held."""
 
         async def act() -> None:
-            self._announce(self._holding.addresses, rounds)
+            if not self._given_up:
+                self._announce(self._holding.addresses, rounds)
 
         self._acts.put_nowait(act)
 
@@ -124,6 +129,8 @@ class AddressWorker:
         """Put back, and announce, what somebody else has taken away, and what has another MAC address now."""
 
         async def act() -> None:
+            if self._given_up:
+                return
             await self._lease.arrived()  # it may bring back what has run out
             links = await self._kernel.links()  # what is true now, after all that this worker has done itself
             back = await self._holding.restore(links)
@@ -148,6 +155,11 @@ class AddressWorker:
         """Return whether something that is held is not in its place, or not at the MAC address that was announced."""
         links = (self._where(address) for address in self.held)
         return self._holding.misses() or any(link is not None and self._moved(link) for link in links)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the kernel has refused an address that should be held."""
+        return not self._given_up and self._holding.is_incomplete
 
     def _moved(self, link: Link) -> bool:
         """Return whether the link has another MAC address than we have told (a bond that was rebuilt, say)."""
@@ -190,6 +202,8 @@ class AddressWorker:
         return self._link(self.interface_of(address))
 
     async def _add(self) -> None:
+        if self._given_up:
+            return
         instance, holding = self._instance, self._holding
         holding.addresses, holding.routes, holding.rules = [], [], []
         self._lease.begin()

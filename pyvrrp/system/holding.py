@@ -53,6 +53,7 @@ class Holding:
         self._doubtful = False
         self._places: dict[VirtualAddress, Link] = {}
         self._waiting: list[VirtualAddress] = []  # for an interface that is not there yet
+        self._refused: list[VirtualAddress] = []  # by the kernel: it may have had no memory
         self._lost_at: dict[str, deque[float]] = {}
         self._silent_until: dict[str, float] = {}
 
@@ -70,7 +71,10 @@ class Holding:
             self._waiting.append(address)
             self._tell("system_error", f"{address} is not set: there is no interface {self.name_of(address)}")
             return False
-        return await self._put(address, link) is not None
+        done = await self._put(address, link)
+        if done is None:
+            self._refused.append(address)
+        return done is not None
 
     async def _put(self, address: VirtualAddress, link: Link) -> bool | None:
         """Add an address; returns False if it was there, None, told, if it was refused."""
@@ -119,6 +123,7 @@ class Holding:
         """Remove addresses, held or not (a crash may have left them there)."""
         self.addresses = [one for one in self.addresses if one not in unwanted]
         self._waiting = [one for one in self._waiting if one not in unwanted]
+        self._refused = [one for one in self._refused if one not in unwanted]
         for address in unwanted:
             self.foreign.discard(address)
             self.since.pop(address, None)
@@ -172,6 +177,11 @@ class Holding:
         lost = ((held, self._where(held)) for held in self.addresses if held.tracked)
         return any(link is not None and not link.has(as_kept(held)) for held, link in lost)
 
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the kernel has refused an address: ``restore`` asks for it again."""
+        return bool(self._refused)
+
     async def restore(self, by_name: dict[str, Link]) -> list[tuple[VirtualAddress, Link]]:
         """Put back what is not in the kernel (``by_name``: its links now); returns the addresses that came back.
 
@@ -195,10 +205,31 @@ class Holding:
             if await self._put(address, link) is not None:
                 self.addresses.append(address)
                 back.append((address, link))
+        back += await self._ask_again(by_name)
         if self._doubtful:
             self._doubtful = False
             await self._restore_routes()
         return back
+
+    async def _ask_again(self, by_name: dict[str, Link]) -> list[tuple[VirtualAddress, Link]]:
+        """Add what the kernel has refused; if it does so again, that has been told already."""
+        refused, self._refused = self._refused, []
+        taken = []
+        for address in refused:
+            link = by_name.get(self.name_of(address))
+            try:
+                done = None if link is None else await self._kernel.add(link, address, self.lease)
+            except SystemRefusalError:
+                done = None
+            if link is None or done is None:
+                self._refused.append(address)
+                continue
+            self.since[address] = time.monotonic()
+            self._places[address] = link
+            self.addresses.append(address)
+            self._tell("address", action="added", address=str(address), interface=link.name)
+            taken.append((address, link))
+        return taken
 
     async def _restore_routes(self) -> None:
         """Add all routes and rules again: the kernel says which of them it did not have any more."""
