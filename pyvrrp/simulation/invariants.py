@@ -10,6 +10,7 @@ SAFETY = {
     "S1": "the addresses are in the kernel only while this router is Master, or on their way out",
     "S2": "a Master has its addresses, or is in FAULT",
     "S3": "only a Master advertises; priority 0 is said once, on leaving",
+    "S4": "no advertisement leaves with a lease of the addresses that is half over",
     "S5": "an independent decoder finds every frame correct",
     "S6": "a packet that is refused changes nothing",
     "S7": "no takeover before Master_Down_Interval, or Skew_Time after a resignation",

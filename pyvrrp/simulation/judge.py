@@ -16,6 +16,7 @@ from pyvrrp.simulation.checks import Key
 from pyvrrp.simulation.faults import Fault
 from pyvrrp.simulation.frames import Expected, what_is_wrong
 from pyvrrp.simulation.invariants import BrokenInvariantError, hold
+from pyvrrp.simulation.judged_router import TOLERANCE
 from pyvrrp.simulation.kernel import LOOKS
 from pyvrrp.simulation.node import Node
 from pyvrrp.simulation.observer import Observer
@@ -48,7 +49,7 @@ class Judge(Observer):
     # --- What leaves ----------------------------------------------------------------------------------------------
 
     def sent(self, node: Node, station: Station, priority: int, frames: list[bytes]) -> None:
-        """S3, S5 and S18, of every advertisement."""
+        """S3, S4, S5 and S18, of every advertisement."""
         is_its_last = priority == 0 or station.machine.instance.answers_higher_priority is not False
         hold(is_its_last or station.is_master, "S3", f"{station.machine.state.name} has sent {priority}")
         expected = _expected(station, priority)
@@ -57,6 +58,11 @@ class Judge(Observer):
             if wrong is not None:
                 raise BrokenInvariantError("S5", f"{node.name}/{station.name}: {wrong}: {frame.hex()}")
         self._not_too_often(node, station)
+        lease = station.instance.vip_lease
+        if lease is not None and priority:
+            there = [one for one in station.held if node.kernel.has(station.interface_of(one), one.ip)]
+            left = min((node.kernel.left(station.interface_of(one), one.ip) for one in there), default=lease)
+            hold(left >= lease / 2 - TOLERANCE, "S4", f"{node.name}/{station.name}: the lease ends in {left:.3f} s")
 
     def _not_too_often(self, node: Node, station: Station) -> None:
         seen = self._sent.setdefault(station, _Sent())
@@ -143,7 +149,8 @@ class Judge(Observer):
     def ended(self, node: Node) -> None:
         """S14: nothing is left."""
         if node.kernel.looks_since_refusal >= LOOKS:
-            left = {address for found in node.kernel.virtual.values() for address in found}
+            there = {(name, address) for name, found in node.kernel.virtual.items() for address in found}
+            left = [str(address) for name, address in sorted(there - node.kernel.orphans, key=str)]
             hold(not left, "S14", f"{node.name} has ended, and {left} are left")
 
     # --- Tracking -------------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ class JudgedRouter(VirtualRouter):
     """When the last advertisement of priority 0 came, if none of the others has come since."""
     has_asked = False
     """Whether it has asked its group for MASTER, and heard nobody since whom it would have to follow."""
+    next_send: float | None = None
+    """Before when it must not advertise by its timer: an interval after it did, or answered somebody; None: at will."""
     causes: frozenset[str] = frozenset()
     """What was raised and not cleared since the last end."""
 
@@ -63,6 +65,8 @@ class JudgedRouter(VirtualRouter):
         effects = super().handle(event, now)
         if same and (effects, self.state, self.deadline, self.priority) != ([], before, deadline, priority):
             raise BrokenInvariantError("S15", f"a reload of the same did {effects or 'change the state'}")
+        if isinstance(event, Reconfigured):
+            self.next_send = None
         if effects or type(before) is not type(self.state):
             self._judge_effects(before, event, effects, priority, now)
         self._judge_state(before, event, priority, now)
@@ -76,6 +80,7 @@ class JudgedRouter(VirtualRouter):
         self._asks_before_it_goes(before, event, effects)
         self._announces_in_order(effects)
         self._notifies_what_it_does(before, effects)
+        self._keeps_its_cadence(event, effects, now)
         if isinstance(before, Master) and isinstance(event, AdvertisementReceived):
             self._gives_its_addresses_up_first(before, event, effects, priority)
 
@@ -118,6 +123,18 @@ class JudgedRouter(VirtualRouter):
         hold(sent.count(0) <= (was and not is_now), "S3", "0 is said once, on leaving")
         hold(set(sent) <= {0, self.priority, priority}, "S5", f"priority {sent}, and its own is {self.priority}")
         hold(255 not in sent or self.instance.is_owner, "S5", "255 is the owner's")
+
+    def _keeps_its_cadence(self, event: Event, effects: list[Effect], now: float) -> None:
+        """An interval lies between two advertisements, unless somebody is answered; and the next one is not far."""
+        if not isinstance(self.state, Master):
+            self.next_send = None
+        elif any(isinstance(effect, SendAdvertisement) for effect in effects):
+            interval = self.instance.advert_interval
+            if isinstance(event, Tick) and self.next_send is not None:
+                hold(now >= self.next_send - TOLERANCE, "S18", f"{self.next_send - now:.6f} s too early")
+            due = self.state.advertise_at
+            hold(now <= due <= now + interval + TOLERANCE, "S11", f"the next is due in {due - now:.6f} s")
+            self.next_send = due
 
     def _no_early_takeover(self, before: State, event: Event, effects: list[Effect], now: float) -> None:
         if not isinstance(event, Tick) or not isinstance(before, Backup):

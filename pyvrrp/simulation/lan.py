@@ -77,7 +77,7 @@ class Lan:
 
     def add(self, name: str, configuration: Configuration, cards: Mapping[str, Card]) -> Node:
         """Add a node whose daemon does not run yet. ``cards`` by the names that ``configuration`` gives them."""
-        node = self.nodes[name] = Node(self, name, configuration, Kernel(cards))
+        node = self.nodes[name] = Node(self, name, configuration, Kernel(cards, lambda: self.now))
         for interface, card in cards.items():
             self.media.setdefault(card.lan, Medium(self.chance, self._conditions))
             self._attached.setdefault(card.lan, []).append((node, interface))

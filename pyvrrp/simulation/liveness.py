@@ -140,7 +140,7 @@ def has_one_master(lan: Lan, core: Core) -> None:
             continue
         hold(masters, "L1", f"{router}: nobody is Master in {core.names}")
         _is_the_best(found, masters[0])
-        _is_known(lan, found[masters[0]], masters[0])
+        is_known(lan, found[masters[0]], masters[0])
 
 
 def _is_the_best(found: dict[str, Station], master: str) -> None:
@@ -153,7 +153,8 @@ def _is_the_best(found: dict[str, Station], master: str) -> None:
         hold(not better, "L1", text)
 
 
-def _is_known(lan: Lan, station: Station, master: str) -> None:
+def is_known(lan: Lan, station: Station, master: str) -> None:
+    """L3: the client has the addresses of a router where its Master is."""
     node = lan.nodes[master]
     for address in station.carried:
         place = node.kernel.cards[station.interface_of(address)].lan

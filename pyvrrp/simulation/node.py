@@ -91,7 +91,6 @@ class Node:
             return
         self.boot += 1
         self.alive, self.frozen, self.stopping = True, False, False
-        self.kernel.purge()
         self.settled = Settled(self.configuration.settings.settling)
         self.stations = {one.name: self.make_station(one) for one in self.configuration.instances}
         self.regroup()
@@ -105,6 +104,8 @@ class Node:
     def crash(self) -> None:
         """End the daemon as SIGKILL does: nothing is said, and the kernel keeps what it has."""
         self.boot += 1
+        if self.alive and not self.stopping:
+            self.kernel.orphan()
         self.alive = self.frozen = self.stopping = False
         self.stations = {}
         self._listening = {}

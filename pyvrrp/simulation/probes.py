@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pyvrrp.model import OWNER_PRIORITY
+from pyvrrp.protocol.master import LEAST_PAUSE
 from pyvrrp.protocol.states import Backup
 from pyvrrp.simulation.chance import Chance
 from pyvrrp.simulation.faults import Cut, Kill, LinkDown, LinkUp, Stop, Uncut
 from pyvrrp.simulation.invariants import hold
 from pyvrrp.simulation.lan import Lan
-from pyvrrp.simulation.liveness import Core, is_disturbed, longest_down, stations
+from pyvrrp.simulation.liveness import Core, is_disturbed, is_known, longest_down, stations
 from pyvrrp.simulation.station import Station
 from pyvrrp.simulation.worlds import World
 
@@ -93,6 +94,11 @@ def _after_a_split(probed: Probed, chance: Chance) -> None:
         lan.inject(Uncut(sender, receiver))
     lan.run_until(lan.now + probed.world.interval + probed.lag)
     hold(len(probed.masters()) == 1, "L3", f"{probed.router}: {probed.masters()} an interval after the split has ended")
+    has_last_words = all(one.instance.answers_higher_priority is not False for one in probed.found.values())
+    master = probed.masters()[0]
+    if has_last_words and probed.found[master].instance.garp.lower_prio_repeat:
+        lan.run_until(lan.now + LEAST_PAUSE + probed.lag)
+        is_known(lan, probed.found[master], master)
 
 
 def _while_some_are_lost(probed: Probed, chance: Chance) -> None:

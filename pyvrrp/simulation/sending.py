@@ -2,7 +2,7 @@
 
 Laws: pure. The rules are those of ``pyvrrp/acts.py``: an advertisement that does not leave is counted and tried again
 within a quarter of the interval; two in a row make a master stand aside; what a link that is down causes is a fault by
-itself.
+itself. None leaves before the lease of the addresses is renewed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyvrrp.protocol.machine import RESIGN
+from pyvrrp.simulation.work import renew
 from pyvrrp.wire import ipv4, ipv6
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def advertise(node: Node, station: Station, priority: int, *, again: bool = Fals
     link = node.kernel.links.get(instance.interface)
     if link is None or not link.is_up:
         return  # a fault by itself, or the configuration says that it is none
-    if node.kernel.send_error:
+    if node.kernel.send_error or (priority != RESIGN and not renew(node, station)):
         _did_not_leave(node, station, priority, again=again)
         return
     packets = station.transmission.packets(priority, station.machine.source, node.lan.now + node.clock_offset)

@@ -43,6 +43,7 @@ class Station:
     its timer is entered for. ``failures``: advertisements in a row that did not leave. ``aside``: why it cannot serve
     for a while, for the ``times_aside``-th time. ``mended_at``: when addresses were put back lately.
     ``stray``: it had addresses at the last look without being Master. ``given_up``: its addresses are to be removed.
+    ``renewed_at``: when the lease of its addresses was renewed.
     """
 
     machine: VirtualRouter
@@ -60,6 +61,7 @@ class Station:
     mended_at: list[float] = field(default_factory=list)
     stray: bool = False
     given_up: bool = False
+    renewed_at: float = 0.0
 
     @classmethod
     def of(cls, machine: VirtualRouter) -> Station:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyvrrp.protocol.effects import AddAddresses, Announce, RemoveAddresses
+from pyvrrp.protocol.timers import lease_is_due
 from pyvrrp.simulation.station import Act, Change, Restore
 
 if TYPE_CHECKING:
@@ -48,12 +49,12 @@ def _do(node: Node, station: Station, act: Act) -> None:
         case AddAddresses() | Announce() | Restore() if station.given_up:
             pass  # another router has the addresses by now: whoever is late must not say otherwise
         case AddAddresses():
-            station.held = []
+            station.held, station.renewed_at = [], node.lan.now
             _set(node, station, station.carried)
         case Announce(rounds):
             _announce(node, station, station.held, rounds)
         case Restore():
-            back = [one for one in _lost(node, station) if node.kernel.add(station.interface_of(one), one.ip)]
+            back = [one for one in _lost(node, station) if _add(node, station, one)]
             station.held += [one for one in back if one not in station.held]
             _announce(node, station, back, station.instance.garp.repeat)
         case Change(before, after):
@@ -67,7 +68,23 @@ def _do(node: Node, station: Station, act: Act) -> None:
 
 
 def _set(node: Node, station: Station, wanted: Iterable[VirtualAddress]) -> None:
-    station.held += [one for one in wanted if node.kernel.add(station.interface_of(one), one.ip)]
+    station.held += [one for one in wanted if _add(node, station, one)]
+
+
+def _add(node: Node, station: Station, address: VirtualAddress) -> bool:
+    return node.kernel.add(station.interface_of(address), address.ip, station.instance.vip_lease)
+
+
+def renew(node: Node, station: Station) -> bool:
+    """Renew the lease of what is held, if that is due; returns whether an advertisement may leave."""
+    lease, now = station.instance.vip_lease, node.lan.now
+    if lease is None or not lease_is_due(now - station.renewed_at, station.instance.advert_interval, lease):
+        return True
+    there = [one for one in station.held if _is_there(node, station, one)]
+    if not all(_add(node, station, one) for one in there):
+        return False
+    station.renewed_at = now
+    return True
 
 
 def _drop(node: Node, station: Station, unwanted: Iterable[VirtualAddress]) -> None:

@@ -30,6 +30,7 @@ from pyvrrp.model import (
     Unicast,
     UnicastPeer,
     VirtualAddress,
+    usual_lease,
 )
 from pyvrrp.simulation.chance import Chance
 from pyvrrp.simulation.kernel import Card
@@ -88,6 +89,7 @@ def _shared(chance: Chance, size: int, version: int, family: int, interval: floa
         authentication = Authentication(kind, b"secret" if kind is not AuthType.NONE else b"")
     elif chance.happens(0.15):
         signing = HmacAuthentication({1: bytes(range(32))}, 1, monotonic=True)
+    lease = usual_lease(interval) if chance.happens(0.6) else None
     found = []
     for number in range(routers):
         card = number % 2
@@ -105,7 +107,7 @@ def _shared(chance: Chance, size: int, version: int, family: int, interval: floa
                 authentication=authentication,
                 hmac=signing,
                 addresses=_virtual(number, chance.pick((1, 1, 2, 3)), family),
-                down_timer_adverts=3,
+                vip_lease=lease,
             )
         )
     return found

@@ -66,6 +66,23 @@ def test_a_killed_master_is_followed_within_the_master_down_interval_and_leaves_
     assert not lan.nodes["lb1"].kernel.has("eth0", VIP.ip)
 
 
+def test_with_a_lease_the_addresses_of_a_killed_or_frozen_master_are_gone_when_it_ends() -> None:
+    for fault in (Kill("lb1"), Freeze("lb1")):
+        lan = settled(instance=replace(PLAIN, vip_lease=3))
+        kernel = lan.nodes["lb1"].kernel
+        story(lan, 12.0, (10.0, fault))
+        assert kernel.has("eth0", VIP.ip)
+        story(lan, 13.1)
+        assert not kernel.has("eth0", VIP.ip)
+
+
+def test_who_cannot_renew_the_lease_says_nothing_and_stands_aside() -> None:
+    lan = settled(instance=replace(PLAIN, vip_lease=3))
+    moved = story(lan, 13.0, (10.0, RefuseAddresses("lb1", True)))
+    assert ("lb1", "FAULT") in [one[1:] for one in moved]
+    assert lan.masters("VI_1") == ["lb2"]
+
+
 def test_a_stopped_master_resigns_and_is_followed_within_skew_time() -> None:
     lan = settled()
     assert story(lan, 20.0, (10.1, Stop("lb1"))) == [(10.1, "lb1", "INIT"), (10.749, "lb2", "MASTER")]

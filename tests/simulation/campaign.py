@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reliability import record
+from two_routers import PAIRS
 
 from pyvrrp.simulation.chance import Chance
 from pyvrrp.simulation.invariants import LIVENESS, SAFETY
@@ -103,6 +104,7 @@ def main() -> int:
         return 1
     if asked.record:
         write_down(found, rate)
+        write_pairs_down()
     return 0
 
 
@@ -117,6 +119,23 @@ def write_down(found: Share, rate: float) -> None:
         ("broken", "0"),
     ]
     record("simulation", ["what", "found"], rows, "./run simulate --record")
+
+
+def write_pairs_down() -> None:
+    """Write what the exhaustive search of all pairs finds."""
+    tried = [(pair, pair.search()) for pair in PAIRS]
+    columns = ["priorities", "beside packets and stalls", "states", "transitions", "steps of half an interval"]
+    cells = [
+        (
+            str(pair),
+            "faults, stops, kills, starts" if pair.faults else "nothing",
+            f"{one.states:,}",
+            f"{one.transitions:,}",
+            f"{one.depth}, then nothing is new" if one.is_closed else one.depth,
+        )
+        for pair, one in tried
+    ]
+    record("exhaustive", columns, cells, "./run simulate --record")
 
 
 if __name__ == "__main__":

@@ -44,11 +44,11 @@ def sections(page: str) -> list[str]:
 
 
 def rendered(page: str, told: dict[str, Any]) -> str:
-    """Return ``page`` with what was recorded between the markers; raises KeyError for a section without a record."""
+    """Return ``page`` with what was recorded between the markers: nothing, where nothing was."""
 
     def section(found: re.Match[str]) -> str:
         name = found["name"]
-        return f"<!-- recorded: {name} -->\n{_table(told[name])}<!-- end -->"
+        return f"<!-- recorded: {name} -->\n{_table(told[name]) if name in told else ''}<!-- end -->"
 
     return _SECTION.sub(section, page)
 
