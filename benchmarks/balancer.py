@@ -41,7 +41,8 @@ def measured(
 
 def result(rounds: int, only: str, *, quick: bool) -> dict[str, Any]:
     """Measure; return what --json writes."""
-    seconds, reloads = (1, 4) if quick else (5, 50)
+    # Many short turns rather than a few long ones: what else the machine does changes within seconds.
+    seconds, reloads = (1, 4) if quick else (2, 50)
     shape, before = machine.shape(), machine.ticks()
     with standing() as network:
         found = measured(network, rounds, seconds, only, quick=quick)
@@ -69,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     if not any(options.only in name for name in LOADS):
         parser.error(f"there is no load '{options.only}'; there are {', '.join(LOADS)}")
-    found = result(options.rounds or (2 if options.quick else 5), options.only, quick=options.quick)
+    found = result(options.rounds or (2 if options.quick else 9), options.only, quick=options.quick)
     print(tables.balancer(found))
     if options.json is not None:
         keep(options.json, "balancer", found)

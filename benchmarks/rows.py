@@ -44,6 +44,8 @@ def _cost(name: str, unit: str, ours: float | None = None, kernel: float | None 
 
 
 NEW, NEW_COST = "new connections", "processor time of a new connection"
+FAILED = "failed connections"
+"""Those among the new ones: no row, since there should be none; the table says so if there were."""
 TRIPS = {16: "round trips, 16 connections", 1: "round trips, 1 connection", 256: "round trips, 256 connections"}
 BULK, BULK_COST, BULK_TOTAL = "bulk, one stream", "processor time of a gigabyte", "the same, client and server included"
 BESIDE_BULK, SQL, IDLE = "p99 of a round trip beside bulk", "pgbench -S, 16 clients", "memory of an idle connection"

@@ -9,7 +9,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import vrrp_rows
-from rows import DIRECT, KERNEL, NGINX, OURS, ROOM, ROWS, THEIRS, Row, Spread, figures_of, is_limited, is_short, ratios
+from rows import (
+    DIRECT,
+    FAILED,
+    KERNEL,
+    NGINX,
+    OURS,
+    ROOM,
+    ROWS,
+    THEIRS,
+    Row,
+    Spread,
+    figures_of,
+    is_limited,
+    is_short,
+    ratios,
+)
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 LIMITED = "†"
@@ -108,6 +123,10 @@ def _legend(result: Mapping[str, Any], lines: Sequence[Sequence[str]]) -> list[s
             f"{LIMITED} Without a balancer this load is less than {ROOM:g} times as fast as through the best proxy:"
             " client and server work as hard as the balancer, and the row shows the differences smaller than they are."
         )
+    for name in sorted({name for one in result["rounds"] for name in one}):
+        failed = sum(one.get(name, {}).get(FAILED, 0) for one in result["rounds"])
+        if failed:
+            legend.append(f"Of the new connections through {name}, {failed:.0f} failed.")
     return legend + _foreign(machine)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import tables
-from rows import BULK, BULK_COST, DIRECT, IDLE, KERNEL, NEW, NGINX, OURS, THEIRS
+from rows import BULK, BULK_COST, DIRECT, FAILED, IDLE, KERNEL, NEW, NGINX, OURS, THEIRS
 
 
 def result(**changes: Any) -> dict[str, Any]:
@@ -66,6 +66,13 @@ def test_a_row_that_was_not_measured_is_not_there() -> None:
     text = tables.balancer(result(reloads={}))
     assert IDLE not in text
     assert "failed" not in text
+
+
+def test_connections_that_failed_while_new_ones_were_counted_are_told() -> None:
+    found = result()
+    assert "failed." not in tables.balancer(found)
+    found["rounds"][1][NGINX] = {NEW: 900.0, FAILED: 3.0}
+    assert "Of the new connections through nginx, 3 failed." in tables.balancer(found)
 
 
 def test_who_else_was_at_work_is_said() -> None:
