@@ -68,8 +68,13 @@ class EventHub:
         """
         self._curious.append(told)
         told(bool(self._listeners))
-        return lambda: self._curious.remove(told)
+
+        def stop() -> None:
+            if told in self._curious:
+                self._curious.remove(told)
+
+        return stop
 
     def _tell_the_curious(self) -> None:
-        for told in self._curious:
+        for told in tuple(self._curious):
             told(bool(self._listeners))

@@ -33,6 +33,16 @@ def test_a_listener_may_leave_while_an_event_is_told() -> None:
     assert heard == ["x", "X", "Y"]
 
 
+def test_who_would_publish_much_is_told_whether_anybody_listens_until_it_stops() -> None:
+    hub, told = EventHub("a"), list[bool]()
+    stop = hub.on_interest(told.append)
+    hub.listen(lambda _: None)()
+    stop()
+    stop()
+    hub.listen(lambda _: None)
+    assert told == [False, True, False]
+
+
 def test_the_latest_events_are_kept() -> None:
     hub = EventHub("a")
     for number in range(KEPT + 1):
