@@ -54,10 +54,10 @@ class Outbox:
         return self.due is None or len(self.waiting) >= PER_DATAGRAM
 
     def send_in_time(self, now: float, *, is_last: bool) -> None:
-        """Send what waits, if it is much, if it waits for long enough, or if nothing else will come."""
+        """Send what waits if it is much, has waited for long enough or was refused, or if nothing else will come."""
         if self.due is None:
             self.due = now + DELAY
-        if now >= self.due or len(self.waiting) >= PER_DATAGRAM or is_last:
+        if now >= self.due or len(self.waiting) >= PER_DATAGRAM or is_last or self._is_full:
             self.send()
 
     def send(self) -> None:
