@@ -128,8 +128,8 @@ class Relaying:
         wanted = relay.interest(SERVER)
         if wanted != self._server_events and (wanted or self._server_events is not None):
             self._watch(SERVER, wanted)
-        if self.route.frontend.timeouts.client_fin is not None or self.pool.backend.timeouts.server_fin is not None:
-            deadline = self.deadline  # it may be nearer, once an end of file was passed on
+        if not relay.is_calm:  # it may be nearer: an end of file was passed on, or a side that has ended is owed bytes
+            deadline = self.deadline
             if deadline is not None:
                 self._around.wake(self, deadline)
 
