@@ -169,10 +169,12 @@ class Placement:
             self.pool.released(self._left)
         else:
             self.count(RETRIES)
-        if step in {Step.SAME_LATER, Step.OTHER_LATER}:
-            self._traveller.rest(Phase.WAITING, now)
-        else:
+        if step is Step.SAME_NOW:
             self.go_again(now)
+        elif step is Step.OTHER_NOW:  # in the next turn: attempts that fail on the spot neither nest nor hold others up
+            self._traveller.rest(Phase.CHOOSING, now)
+        else:
+            self._traveller.rest(Phase.WAITING, now)
 
     def go_again(self, now: float) -> None:
         """Connect once more: to the same server, or to another one than that which was left."""

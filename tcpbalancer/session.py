@@ -18,7 +18,7 @@ from contextlib import suppress
 from tcpbalancer.accepting import Entry
 from tcpbalancer.accounts import Sight
 from tcpbalancer.arrival import Leaving, leaving
-from tcpbalancer.attempt import endpoint, greeting, open_connection, own_end
+from tcpbalancer.attempt import acknowledge_at_once, endpoint, greeting, open_connection, own_end
 from tcpbalancer.channel import Attempted, Exhausted
 from tcpbalancer.closing import close_gently, close_with_reset
 from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS
@@ -140,18 +140,17 @@ class Session(Relaying):
         """Connect to the server that was found."""
         target, pool = self.target, self.pool
         assert target is not None
-        target.block.row[CONNECTS] += 1
-        pool.block.row[CONNECTS] += 1
         self.phase = Phase.CONNECTING
         try:
             has_words = self._peek() > 0
         except OSError:  # told only once
             self._end("CD", "the client reset the connection before a server was reached", now)
             return
+        target.block.row[CONNECTS] += 1
+        pool.block.row[CONNECTS] += 1
+        waits_for_words = target.is_plain and (has_words or bool(target.server.reach.proxy_version))
         try:
-            self._server, stands = open_connection(
-                target, self._client, has_words=has_words or bool(target.server.reach.proxy_version)
-            )
+            self._server, stands = open_connection(target, self._client, has_words=waits_for_words)
         except OSError as failure:
             if failure.errno in TOLD:
                 self._around.report(Exhausted(self.pool.backend.name, failure.errno))
@@ -170,6 +169,8 @@ class Session(Relaying):
         self._established(now)
         if has_words and self.phase is RELAYING:
             self._move(CLIENT, READ, now)
+        if waits_for_words and self._server is not None:
+            acknowledge_at_once(self._server)
 
     def _peek(self) -> int:
         """Return how many bytes of the client have come, 1 at the most; 0 also if there is nothing, or its end.
@@ -286,6 +287,8 @@ class Session(Relaying):
             return None if limit is None else self._phase_since + limit
         if self.phase is Phase.WAITING:
             return self._phase_since + min(TURN_AROUND, TURN_AROUND if connect is None else connect)
+        if self.phase is Phase.CHOOSING:
+            return self._phase_since
         return super().deadline if self.phase is RELAYING else None
 
     def on_deadline(self, _mask: int, now: float) -> None:
@@ -296,7 +299,7 @@ class Session(Relaying):
         elif self.phase is Phase.CONNECTING:
             self._observe(errno.ETIMEDOUT)
             self._attempt_failed("timeout connect", now, timed_out=True)
-        elif self.phase is Phase.WAITING:
+        elif self.phase in {Phase.WAITING, Phase.CHOOSING}:
             self._placement.go_again(now)
         elif self.phase is Phase.QUEUED:
             self._placement.count(CONNECTION_ERRORS)

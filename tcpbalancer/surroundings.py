@@ -25,6 +25,7 @@ class Phase(Enum):
     QUEUED = "queued"
     CONNECTING = "connecting"
     WAITING = "waiting"
+    CHOOSING = "choosing"
     RELAYING = "relaying"
     ENDED = "ended"
 

@@ -287,8 +287,9 @@ class Worker:
             self.ended(session, None)
 
     def _ring(self, now: float) -> None:
-        """Wake the sessions whose alarm has come."""
-        while self._alarms and self._alarms[0][0] <= now:
+        """Wake the sessions whose alarm has come; what is set meanwhile comes after the next events."""
+        latest = next(self._order)
+        while self._alarms and self._alarms[0][0] <= now and self._alarms[0][1] < latest:
             at, _, session = heapq.heappop(self._alarms)
             if session.alarm == at:  # else a nearer one has replaced it
                 session.alarm = None

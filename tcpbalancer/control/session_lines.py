@@ -13,7 +13,7 @@ from datetime import datetime
 from tcpbalancer.channel import SessionView
 from tcpbalancer.session_log import MONTHS
 
-_STATES = {"queued": "QUE", "connecting": "CON", "waiting": "TAR", "relaying": "EST", "ended": "CLO"}
+_STATES = {"queued": "QUE", "connecting": "CON", "waiting": "TAR", "choosing": "REQ", "relaying": "EST", "ended": "CLO"}
 
 
 def session_line(view: SessionView) -> str:

@@ -6,15 +6,16 @@ import errno
 import os
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from running_balancer import RunningBalancer, one_way, server
-from tcp_peers import ScriptedServer, free_port, read_to_end
+from tcp_peers import PATIENCE, ScriptedServer, free_port, read_to_end
 
 from hakit.diagnostics import ConfigError
 from tcpbalancer import namespaces
 from tcpbalancer.config.load import read_texts
-from tcpbalancer.model import Server
+from tcpbalancer.model import Bind, Server
 from tcpbalancer.model.reach import Reach, Source
 
 TIMED = "defaults\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n"
@@ -123,6 +124,18 @@ def test_the_ports_of_a_source_are_used_in_turn() -> None:
                 seen.append(int(read_to_end(client).split()[0]))
         assert len(set(seen)) == 2
         assert set(seen) <= set(range(first, first + 20))
+
+
+def test_a_client_on_a_unix_socket_called_no_port_so_the_servers_own_is_taken(tmp_path: Path) -> None:
+    with ScriptedServer(lambda peer: peer.sendall(b"here")) as peer:
+        configuration = one_way([replace(server(peer.port), reach=Reach(called_port=True))])
+        door = str(tmp_path / "door")
+        at_the_door = replace(configuration.frontends["f"], binds=(Bind(door, 0),))
+        configuration = replace(configuration, frontends={"f": at_the_door})
+        with RunningBalancer(configuration), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect(door)
+            assert read_to_end(client) == b"here"
 
 
 def test_without_a_free_port_the_attempt_fails_and_says_why() -> None:

@@ -137,6 +137,15 @@ def test_with_redispatch_two_refused_servers_take_no_time() -> None:
         assert fields(balancer).endswith(" 0 SC 1/1/0/0/+3 0/0")
 
 
+def test_a_thousand_attempts_that_fail_on_the_spot_are_one_after_the_other_and_not_one_within_the_other() -> None:
+    configuration = one_way([server(free_port()), server(free_port(), "s2")], retries=1000, redispatch=1)
+    with RunningBalancer(configuration) as balancer, balancer.connect() as client:
+        assert read_to_end(client) == b""
+        assert ended(balancer)["flags"] == "SC"
+        assert fields(balancer).endswith(" 0 SC 1/1/0/0/+1000 0/0")
+        assert balancer.snapshot().proxy("b").backend.outcomes.redispatches == 1000  # type: ignore[union-attr]
+
+
 def test_connect_timeout() -> None:
     with full_backlog() as port:
         back = Timeouts(connect=0.2, server=60)

@@ -12,10 +12,12 @@ from unittest.mock import Mock
 
 import pytest
 from running_balancer import one_way, server
-from tcp_peers import PATIENCE, free_port, tcp_pair
+from tcp_peers import PATIENCE, free_port, full_backlog, reset, tcp_pair
 
+from tcpbalancer.attempt import open_connection
 from tcpbalancer.channel import Answer, Ended, SessionView, answers, pack_report, unpack_reports
 from tcpbalancer.counters import (
+    CONNECTS,
     CURRENT,
     DROPPED_RECORDS,
     GLOBAL_CONNECTION_RATE,
@@ -33,9 +35,10 @@ from tcpbalancer.counters import (
     WEIGHT,
 )
 from tcpbalancer.handover import Handover, for_workers
-from tcpbalancer.model import Secret, Server, StatsPage
-from tcpbalancer.poller import HUP, READ
+from tcpbalancer.model import Secret, Server, StatsPage, Timeouts
+from tcpbalancer.poller import HUP, READ, WRITE
 from tcpbalancer.pool import Pool, Shortage, Target, Wait
+from tcpbalancer.relay import CLIENT
 from tcpbalancer.route import Route, make_memory
 from tcpbalancer.session import Session
 from tcpbalancer.session_log import SessionRecord
@@ -190,6 +193,119 @@ def open_to_all(worker: Worker, pool: Pool) -> None:
     layout, words = worker._memory.layout, worker._memory.words
     words[layout.server_setting(pool.index, 0, WEIGHT)] = SCALE
     words[layout.server_setting(pool.index, 0, RUNNING)] = 1
+
+
+@pytest.fixture
+def served(worker: Worker) -> Iterator[socket.socket]:
+    """The listening socket of the one server, which may be used."""
+    pool = worker._routes[0].pool
+    assert pool is not None
+    open_to_all(worker, pool)
+    with socket.create_server(("127.0.0.1", pool.targets[0].server.port)) as listening:
+        listening.settimeout(PATIENCE)
+        yield listening
+        for session in tuple(worker._sessions):
+            session.cut("KC", "the end of the test", 1.0)
+
+
+def begun(worker: Worker, near: socket.socket) -> Session:
+    """Return the session of a connection that comes at 0 s."""
+    worker.begin(Through(worker._routes[0]), near, ("127.0.0.1", 1), 0.0)
+    (session,) = worker._sessions
+    return session
+
+
+def go_round(worker: Worker, now: float, patience: float = PATIENCE) -> None:
+    """Tell what epoll tells, once."""
+    for handler, mask in worker.poller.happened(patience):
+        worker._tell(handler, now, mask)
+
+
+@pytest.mark.parametrize("words", [b"", b"question"])
+def test_what_a_server_answers_is_acknowledged_at_once_so_that_nagle_holds_nothing_back(
+    worker: Worker, connect: Connect, served: socket.socket, words: bytes
+) -> None:
+    near, far = connect()
+    far.sendall(words)
+    session = begun(worker, near)
+    with served.accept()[0] as peer:
+        assert peer.recv(len(words)) == words
+        assert session._server is not None
+        assert session._server.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+
+
+def test_nothing_waits_for_words_on_a_connection_that_does_not_stand_at_once() -> None:
+    with full_backlog() as port, socket.socket() as client:
+        target = Target(server(port), 0, Mock(), socket.AF_INET, Mock(), ("127.0.0.1", port), is_plain=True)
+        connection, stands = open_connection(target, client, has_words=True)
+        with contextlib.closing(connection):
+            assert (stands, connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)) == (False, 1)
+
+
+def test_a_client_that_has_ended_is_bounded_again_as_soon_as_it_is_owed_bytes(
+    worker: Worker, connect: Connect, served: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = worker._routes[0].pool
+    assert pool is not None
+    monkeypatch.setattr(pool, "backend", replace(pool.backend, timeouts=Timeouts(connect=2)))  # the server may think
+    near, far = connect()
+    session = begun(worker, near)
+    with served.accept()[0] as peer:
+        far.shutdown(socket.SHUT_WR)
+        go_round(worker, 1.0)
+        worker._ring(60.0)
+        assert session.alarm is None, "only the server is waited for, and that for ever"
+        peer.setblocking(False)
+        while session._relay is None or not session._relay.owes(CLIENT):
+            with contextlib.suppress(BlockingIOError):
+                peer.send(bytes(1 << 20))
+            go_round(worker, 100.0)
+        assert session.alarm == 160.0
+        worker._ring(160.0)
+    assert last_record(worker).flags == "cD"
+
+
+def test_a_client_that_reset_its_connection_costs_no_attempt(
+    worker: Worker, connect: Connect, served: socket.socket
+) -> None:
+    near, far = connect()
+    reset(far)
+    worker.begin(Through(worker._routes[0]), near, ("127.0.0.1", 1), 0.0)
+    assert last_record(worker).flags == "CD"
+    pool = worker._routes[0].pool
+    assert pool is not None
+    assert (pool.block.row[CONNECTS], pool.targets[0].block.row[CONNECTS]) == (0, 0)
+
+
+def test_what_the_supervisor_could_not_take_is_sent_as_soon_as_it_can(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox, channel = worker._outbox, worker._channel
+    worker.poller.register(channel, READ, worker._channel_ready)
+    refused = Mock(send=Mock(side_effect=[BlockingIOError, 1]), fileno=channel.fileno)
+    monkeypatch.setattr(outbox, "_channel", refused)
+    outbox.put(b"report")
+    outbox.send()
+    ((_, mask),) = worker.poller.happened(PATIENCE)
+    assert mask == WRITE
+    outbox.send_in_time(0.0, is_last=False)
+    assert not outbox.waiting
+    assert worker.poller.happened(0.0) == [], "it would be told of room without end"
+
+
+def test_an_alarm_that_is_set_while_others_ring_waits_until_events_were_looked_at(worker: Worker) -> None:
+    class Restless:
+        alarm: float | None = None
+        rang = 0
+
+        def on_deadline(self, _mask: int, now: float) -> None:
+            self.rang += 1
+            worker.wake(self, now)  # type: ignore[arg-type]
+
+    session = Restless()
+    worker.wake(session, 1.0)  # type: ignore[arg-type]
+    worker._look_around(1.0)
+    assert (session.rang, worker._due) == (1, 1.0)
 
 
 def test_who_finds_that_another_worker_was_faster_keeps_its_place_in_the_queue_and_its_start(
