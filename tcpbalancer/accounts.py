@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tcpbalancer.block import Block
 from tcpbalancer.counters import BYTES_IN, BYTES_OUT, CLIENT_ABORTS, SERVER_ABORTS
 from tcpbalancer.pool import Pool, Target
 from tcpbalancer.relay import Relay
@@ -60,19 +61,17 @@ class Accounts:
 
     def close(self, pool: Pool | None, target: Target | None, flags: str, now: float) -> None:
         """Close the accounts of backend and server; the frontend's is still open (%fc)."""
-        wait, connect, total = self._times(now)
-        if pool is not None:
-            pool.block.closed()
-            if target is not None:
-                pool.released(target)
-        for block in () if pool is None else (pool.block,) if target is None else (pool.block, target.block):
-            block.took(wait, connect, total)
-            if flags == "--":
-                continue
-            if flags[0] in "Cc" and flags not in {"CC", "CQ"}:  # HAProxy does not count those who leave before
-                block.add(CLIENT_ABORTS)
-            elif flags in {"SD", "sD"}:
-                block.add(SERVER_ABORTS)
+        if pool is None:
+            return
+        times = self._times(now)
+        pool.block.closed()
+        pool.block.took(*times)
+        if target is not None:
+            pool.released(target)
+            target.block.took(*times)
+        if flags != "--":
+            for block in (pool.block,) if target is None else (pool.block, target.block):
+                _count_abort(block, flags)
 
     def record(
         self, pool: Pool | None, target: Target | None, flags: str, reason: str, now: float, sight: Sight
@@ -111,11 +110,17 @@ class Accounts:
 
     def _times(self, now: float) -> tuple[int, int, int]:
         """Return Tw, Tc and Tt in milliseconds."""
-        wait, connect = _milliseconds(self.accepted_now, self.assigned_now), -1
-        if self.assigned_now is not None:
-            connect = _milliseconds(self.assigned_now, self.established_now)
-        return wait, connect, _milliseconds(self.accepted_now, now)
+        accepted, assigned, established = self.accepted_now, self.assigned_now, self.established_now
+        wait = connect = -1
+        if assigned is not None:
+            wait = round((assigned - accepted) * 1000)
+            if established is not None:
+                connect = round((established - assigned) * 1000)
+        return wait, connect, round((now - accepted) * 1000)
 
 
-def _milliseconds(start: float, end: float | None) -> int:
-    return -1 if end is None else round((end - start) * 1000)
+def _count_abort(block: Block, flags: str) -> None:
+    if flags[0] in "Cc" and flags not in {"CC", "CQ"}:  # HAProxy does not count those who leave before
+        block.add(CLIENT_ABORTS)
+    elif flags in {"SD", "sD"}:
+        block.add(SERVER_ABORTS)

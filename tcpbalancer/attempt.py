@@ -25,6 +25,8 @@ from tcpbalancer.rules.samples import parse_ip
 BIND_ADDRESS_NO_PORT: Final = 24
 """IP_BIND_ADDRESS_NO_PORT (ip(7)): the port is chosen at the connect, so the same one serves several servers."""
 STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+UNDER_WAY: Final = frozenset({0, errno.EALREADY, errno.EISCONN})
+"""What a second connect(2) says of one that has not failed."""
 _turns = itertools.count()
 
 
@@ -55,7 +57,7 @@ def open_connection(
     except BaseException:
         connection.close()
         raise
-    if problem not in {errno.EISCONN, errno.EALREADY, 0}:
+    if problem not in UNDER_WAY:
         connection.close()
         raise OSError(problem, "connect")
     return connection, problem != errno.EALREADY

@@ -6,6 +6,8 @@ moment. Every session goes through here several times, so these are plain lines.
 
 from __future__ import annotations
 
+from typing import Final
+
 from tcpbalancer.counters import (
     CONNECT_PEAK_MS,
     CONNECT_SUM_MS,
@@ -26,6 +28,8 @@ from tcpbalancer.counters import (
     WINDOW,
     SharedMemory,
 )
+
+SUMS: Final = (QUEUE_SUM_MS, CONNECT_SUM_MS, TOTAL_SUM_MS)
 
 
 class Block:
@@ -67,7 +71,8 @@ class Block:
         row[CURRENT] = now_open = row[CURRENT] + 1
         if not self._is_alone:
             now_open = self.sum(CURRENT)
-        row[PEAK] = max(row[PEAK], now_open)
+        if now_open > row[PEAK]:
+            row[PEAK] = now_open
         row[TOTAL] += 1
         row[LAST_SESSION_MS] = int(now * 1000)
 
@@ -119,8 +124,9 @@ class Block:
         if row[SAMPLES] < WINDOW:
             row[SAMPLES] += 1
         else:
-            for field in (QUEUE_SUM_MS, CONNECT_SUM_MS, TOTAL_SUM_MS):
-                row[field] -= row[field] // WINDOW
+            for field in SUMS:
+                if share := row[field] // WINDOW:
+                    row[field] -= share
         if wait_ms > 0:
             row[QUEUE_SUM_MS] += wait_ms
             row[QUEUE_PEAK_MS] = max(row[QUEUE_PEAK_MS], wait_ms)

@@ -11,15 +11,13 @@ import socket
 from typing import Final
 
 from tcpbalancer.accounts import Accounts
-from tcpbalancer.poller import ERROR, HUP, PEER_CLOSED, READ
+from tcpbalancer.poller import ERROR, HUP, READ
 from tcpbalancer.pool import Pool, Target
-from tcpbalancer.relay import CLIENT, RECEIVED, RELAYS, SERVER, Relay, Side
+from tcpbalancer.relay import CALM, CLIENT, RECEIVED, RELAYS, SERVER, Relay, Side
 from tcpbalancer.route import Route
 from tcpbalancer.silence import silence_limit
 from tcpbalancer.surroundings import Phase, Surroundings
 
-CALM: Final = READ | PEER_CLOSED
-"""What both sides are watched for while all is calm."""
 ACTIVITY: Final = {
     (front, back): (1 << CLIENT + RECEIVED * front, 1 << SERVER + RECEIVED * back)
     for front in (False, True)

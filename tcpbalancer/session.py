@@ -25,7 +25,7 @@ from tcpbalancer.counters import CONNECTION_ERRORS, CONNECTS
 from tcpbalancer.model import LogMoment, Server
 from tcpbalancer.placement import Placement
 from tcpbalancer.poller import HUP, NOTHING, PEER_CLOSED, READ, WRITE
-from tcpbalancer.pool import Picked, Target
+from tcpbalancer.pool import Target
 from tcpbalancer.proxy_protocol import Endpoint
 from tcpbalancer.relay import CLIENT, SERVER, Side
 from tcpbalancer.relaying import RELAYING, Relaying
@@ -103,12 +103,7 @@ class Session(Relaying):
             self._end("SC", "the frontend has no backend", now)
         elif bound_to is not None or self.chosen.hashes:
             self._placement.find(now, bound_to, key)
-        else:
-            self._placement_of(self.chosen.pick(now), now)
-
-    def _placement_of(self, picked: Picked, now: float) -> None:
-        """Connect to a server that was picked, as nearly always; what else may be is the placement's."""
-        if isinstance(picked, Target):
+        elif isinstance(picked := self.chosen.pick(now), Target):  # as nearly always
             self.target = picked
             self._accounts.assigned_now = now
             self.connect(now)
@@ -196,16 +191,18 @@ class Session(Relaying):
     def _established(self, now: float) -> None:
         assert self._server is not None
         assert self.target is not None
-        self._observe(0)
-        if self.target.server.reach.proxy_version and not self._greet(self._server, self.target.server):
+        server, route, pool = self.target.server, self.route, self.pool
+        if server.observe:
+            self._observe(0)
+        if server.reach.proxy_version and not self._greet(self._server, server):
             self._attempt_failed("it did not take the PROXY header", now, timed_out=False)
             return
         self._accounts.established_now = now
         self._begin_relaying(now)
-        if self.route.frontend.connection_log is not None:
+        if route.frontend.connection_log is not None:
             self._note(LogMoment.ESTABLISHED, now)
-        front, back = self.route.frontend.timeouts, self.pool.backend.timeouts
-        limit = self.route.patience if self.chosen is self.route.pool else first_limit(front, back)
+        usual = pool is route.pool
+        limit = route.patience if usual else first_limit(route.frontend.timeouts, pool.backend.timeouts)
         if limit is not None:
             self._around.wake(self, now + limit)
 

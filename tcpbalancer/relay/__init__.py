@@ -14,12 +14,12 @@ from types import MappingProxyType
 from typing import Protocol
 
 from tcpbalancer.relay.adaptive import AdaptiveRelay
-from tcpbalancer.relay.copy import CopyRelay
+from tcpbalancer.relay.copy import CALM, CopyRelay
 from tcpbalancer.relay.pipes import PipePool
 from tcpbalancer.relay.side import CLIENT, RECEIVED, SERVER, Side, other
 from tcpbalancer.relay.splice import SpliceRelay
 
-__all__ = ["CLIENT", "RECEIVED", "RELAYS", "SERVER", "PipePool", "Relay", "Side", "other"]
+__all__ = ["CALM", "CLIENT", "RECEIVED", "RELAYS", "SERVER", "PipePool", "Relay", "Side", "other"]
 
 
 class Relay(Protocol):

@@ -10,12 +10,17 @@ an end of file that is known to be there: then the last bytes and the FIN leave 
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 from tcpbalancer.poller import ERROR, HUP, NOTHING, PEER_CLOSED, READ, WRITE
 from tcpbalancer.relay.pipes import Pipe, PipePool
 from tcpbalancer.relay.side import CLIENT, RECEIVED, SERVER, Side, other
 
 NONE = memoryview(b"")
+CALM: Final = READ | PEER_CLOSED
+"""What both sides are watched for while all is calm."""
+TO_READ: Final = CALM | HUP | ERROR
+"""What a receive is the answer to."""
 CAME = tuple(1 << side | 1 << side + RECEIVED for side in (CLIENT, SERVER))
 """By side: what ``ready`` returns if something came from it and went nowhere yet."""
 CARRIED = tuple(came | 1 << other for came, other in zip(CAME, (SERVER, CLIENT), strict=True))
@@ -93,8 +98,8 @@ class CopyRelay:
     def interest(self, side: Side) -> int:
         """Return what to watch a side for: READ and PEER_CLOSED, WRITE, both or nothing."""
         outgoing, incoming = self._flows[side], self._flows[other(side)]
-        reads = READ | PEER_CLOSED if not outgoing.at_end and not outgoing.waiting else NOTHING
-        return reads | (WRITE if incoming.waiting else NOTHING)
+        reads = NOTHING if outgoing.at_end or outgoing.waiting else CALM
+        return reads | WRITE if incoming.waiting else reads
 
     def has_spoken(self, side: Side) -> bool:
         """Return whether a side has sent any bytes, delivered or not."""
@@ -120,7 +125,7 @@ class CopyRelay:
         if mask & (WRITE | ERROR) and self._flows[other(side)].waiting:
             moved |= self._flush(other(side))
             self.is_calm = self._failed is None and not any(flow.waiting or flow.at_end for flow in self._flows)
-        if mask & (READ | PEER_CLOSED | HUP | ERROR):
+        if mask & TO_READ:
             moved |= self._receive(side, mask)
         flow = self._flows[side]
         if mask & ERROR and flow.at_end and self._failed is None:
