@@ -188,7 +188,7 @@ class Relaying:
             return
         assert peer is not None
         if wanted is None:
-            self._around.poller.unregister(peer)
+            self._around.poller.unwatch(peer.fileno())
         elif before is None:
             self._around.poller.watch(peer.fileno(), wanted, self.client_ready if is_client else self.server_ready)
         else:

@@ -52,20 +52,20 @@ class Bench:
             if wanted == self.watched[side]:
                 continue
             if self.watched[side] is None:
-                self.poller.register(self.inner[side], wanted or 0, side)
+                self.poller.watch(self.inner[side].fileno(), wanted or 0, side)
             elif wanted is None:
-                self.poller.unregister(self.inner[side])
+                self.poller.unwatch(self.inner[side].fileno())
             else:
-                self.poller.modify(self.inner[side], wanted, side)
+                self.poller.change(self.inner[side].fileno(), wanted)
             self.watched[side] = wanted
 
     def turn(self, timeout: float = PATIENCE) -> bool:
         """Let it move once; returns whether anything happened."""
-        happened = self.poller.select(timeout)
-        for key, mask in happened:
+        happened = self.poller.happened(timeout)
+        for ready, mask in happened:
             self.wake_ups += 1
-            self.relay.ready(key.data, mask)
-            self._watch(key.data if mask & (HUP | ERROR) else None)
+            self.relay.ready(ready, mask)
+            self._watch(ready if mask & (HUP | ERROR) else None)
             if self.relay.is_over:
                 break
         return bool(happened)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from tcp_peers import PATIENCE, reset, tcp_pair
@@ -21,20 +22,16 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.fixture
 def poller() -> Iterator[Poller]:
-    with Poller() as poller:
+    with closing(Poller()) as poller:
         yield poller
-
-
-def seen(poller: Poller) -> list[tuple[object, int]]:
-    return [(key.data, mask) for key, mask in poller.select(PATIENCE)]
 
 
 def test_it_tells_a_reset_from_data(poller: Poller, pair: tuple[socket.socket, socket.socket]) -> None:
     near, far = pair
-    poller.register(near, NOTHING, "near")
-    assert poller.select(0) == []
+    poller.watch(near.fileno(), NOTHING, "near")
+    assert poller.happened(0) == []
     reset(far)
-    [(data, mask)] = seen(poller)
+    [(data, mask)] = poller.happened(PATIENCE)
     assert data == "near"
     assert mask & (HUP | ERROR) == HUP | ERROR
     assert not mask & READ
@@ -44,30 +41,43 @@ def test_it_tells_the_end_of_the_other_side_even_behind_unread_data(
     poller: Poller, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     near, far = pair
-    poller.register(near, PEER_CLOSED, "near")
+    poller.watch(near.fileno(), PEER_CLOSED, "near")
     far.sendall(b"data")
-    assert poller.select(0.05) == []
+    assert poller.happened(0.05) == []
     far.shutdown(socket.SHUT_WR)
-    assert seen(poller) == [("near", PEER_CLOSED)]
+    assert poller.happened(PATIENCE) == [("near", PEER_CLOSED)]
 
 
 def test_interest_can_change_and_end(poller: Poller, pair: tuple[socket.socket, socket.socket]) -> None:
     near, _ = pair
-    poller.register(near.fileno(), READ, 1)
-    assert poller.modify(near, WRITE, 2).events == WRITE
-    assert seen(poller) == [(2, WRITE)]
-    assert poller.get_map()[near.fileno()].data == 2
-    assert poller.unregister(near).data == 2
-    assert poller.select(0) == []
+    poller.watch(near.fileno(), READ, "near")
+    assert near.fileno() in poller
+    poller.change(near.fileno(), WRITE)
+    assert poller.happened(PATIENCE) == [("near", WRITE)]
+    poller.unwatch(near.fileno())
+    assert near.fileno() not in poller
+    assert poller.happened(0) == []
 
 
-def test_registering_twice_or_forgetting_the_unknown_is_an_error(
+def test_who_is_forgotten_is_told_of_no_more(poller: Poller, pair: tuple[socket.socket, socket.socket]) -> None:
+    near, far = pair
+    poller.watch(near.fileno(), READ, "near")
+    far.sendall(b"data")
+    assert poller.happened(PATIENCE) == [("near", READ)]
+    poller.forget(near.fileno())
+    assert near.fileno() not in poller
+    assert poller.happened(0) == []
+    poller.forget(far.fileno())  # which was never watched
+
+
+def test_watching_twice_or_changing_the_unknown_is_an_error(
     poller: Poller, pair: tuple[socket.socket, socket.socket]
 ) -> None:
-    poller.register(pair[0], READ)
-    with pytest.raises(KeyError, match="already registered"):
-        poller.register(pair[0], READ)
-    with pytest.raises(KeyError):
-        poller.unregister(pair[1])
-    with pytest.raises(KeyError):
-        poller.modify(pair[1], READ)
+    near, far = (each.fileno() for each in pair)
+    poller.watch(near, READ, "near")
+    with pytest.raises(FileExistsError):
+        poller.watch(near, READ, "near")
+    with pytest.raises(FileNotFoundError):
+        poller.unwatch(far)
+    with pytest.raises(FileNotFoundError):
+        poller.change(far, READ)
