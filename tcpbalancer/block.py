@@ -71,8 +71,7 @@ class Block:
         row[CURRENT] = now_open = row[CURRENT] + 1
         if not self._is_alone:
             now_open = self.sum(CURRENT)
-        if now_open > row[PEAK]:
-            row[PEAK] = now_open
+        row[PEAK] = max(row[PEAK], now_open)
         row[TOTAL] += 1
         row[LAST_SESSION_MS] = int(now * 1000)
 

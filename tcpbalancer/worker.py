@@ -129,8 +129,7 @@ class Worker:
         if session.alarm is None or at < session.alarm:
             session.alarm = at
             heapq.heappush(self._alarms, (at, next(self._order), session))
-            if at < self._due:
-                self._due = at
+            self._due = min(self._due, at)
             self._forget_alarms()
 
     def wants_record_of(self, session: Session) -> bool:
