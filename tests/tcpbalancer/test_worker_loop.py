@@ -281,7 +281,7 @@ def test_what_the_supervisor_could_not_take_is_sent_as_soon_as_it_can(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox, channel = worker._outbox, worker._channel
-    worker.poller.register(channel, READ, worker._channel_ready)
+    worker.poller.watch(channel.fileno(), READ, worker._channel_ready)
     refused = Mock(send=Mock(side_effect=[BlockingIOError, 1]), fileno=channel.fileno)
     monkeypatch.setattr(outbox, "_channel", refused)
     outbox.put(b"report")
