@@ -175,13 +175,13 @@ class Listener:
         if self._watched or self._is_full:
             return
         if self.admission is Admission.OPEN and self._gate.has_room(self.route, now):
-            self._worker.poller.watch(self._socket.fileno(), READ | EXCLUSIVE, self.ready)
+            self._worker.poller.register(self._socket, READ | EXCLUSIVE, self.ready)
             self._watched = True
 
     def pause(self) -> None:
         """Leave connections in the kernel's backlog until ``resume``."""
         if self._watched:
-            self._worker.poller.unwatch(self._socket.fileno())
+            self._worker.poller.unregister(self._socket)
             self._watched = False
             self._worker.paused()
 
@@ -210,8 +210,8 @@ class Listener:
         of the line, the first worker would get every connection that comes while it has nothing to do.
         """
         if self._accept_some(now) and self._watched and not self._gate.is_alone:
-            self._worker.poller.unwatch(self._socket.fileno())
-            self._worker.poller.watch(self._socket.fileno(), READ | EXCLUSIVE, self.ready)
+            self._worker.poller.unregister(self._socket)
+            self._worker.poller.register(self._socket, READ | EXCLUSIVE, self.ready)
 
     def _accept_some(self, now: float) -> bool:
         """Accept what waits, up to ``ACCEPTS``; returns whether there was anything."""

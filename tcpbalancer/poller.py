@@ -1,15 +1,18 @@
-"""epoll as a worker uses it: end and error of a socket are told apart from data and room.
+"""The selector of a worker: epoll, with end and error of a socket told apart from data and room.
 
 Laws: level-triggered; what is not of interest is not reported, but for HUP and ERROR, which epoll cannot mask: who has
 seen one of them and has no interest left must unwatch, or it is told again without end. ``selectors.EpollSelector``
 folds both into READ and WRITE, and takes no empty interest; a relay needs to tell them apart (epoll(7), EPOLLHUP).
 
-A worker's loop goes through here for every event, so these are plain lines: descriptors instead of objects, no keys.
+It is a selector like those of the standard library, for whatever stays. Connections come and go, and each microsecond
+here is one of every event: they are watched by descriptor, without a key (``watch``, ``change``, ``forget``).
 """
 
 from __future__ import annotations
 
 import select
+import selectors
+from collections.abc import Mapping
 from typing import Any
 
 NOTHING = 0
@@ -28,12 +31,15 @@ MAX_EVENTS = 256
 """Events taken per wake-up, so that deadlines are not held up by a crowd."""
 
 
-class Poller:
+class Poller(selectors.BaseSelector):
     """epoll with its own words; ``data`` is whatever the caller wants to have back."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._data: dict[int, Any] = {}
+        self._keys: dict[int, selectors.SelectorKey] = {}  # of those that were registered as with every selector
+
+    # -- by descriptor ----------------------------------------------------------------------------------------------
 
     def watch(self, number: int, events: int, data: Any) -> None:
         """Watch a descriptor that is not watched yet; raises FileExistsError if it is."""
@@ -66,7 +72,34 @@ class Poller:
         """Return whether a descriptor is watched."""
         return number in self._data
 
+    # -- as with every selector -------------------------------------------------------------------------------------
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Watch an object that has a descriptor; raises KeyError if it is watched already."""
+        number = fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
+        if number in self._data:
+            raise KeyError(f"{fileobj!r} is already registered")
+        self.watch(number, events, data)
+        key = self._keys[number] = selectors.SelectorKey(fileobj, number, events, data)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """Watch it no longer; raises KeyError if it was not registered."""
+        key = self._keys.pop(fileobj if isinstance(fileobj, int) else fileobj.fileno())
+        self.unwatch(key.fd)
+        return key
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait at most ``timeout`` seconds (None: for ever); returns pairs of key and what happened."""
+        keys, happened = self._keys, self._epoll.poll(timeout, MAX_EVENTS)
+        return [(keys[number], mask) for number, mask in happened if number in keys]
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """Return the keys by descriptor."""
+        return self._keys
+
     def close(self) -> None:
         """Give the epoll descriptor back."""
         self._epoll.close()
         self._data.clear()
+        self._keys.clear()

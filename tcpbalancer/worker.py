@@ -214,13 +214,13 @@ class Worker:
         """Serve until told to stop, or until the supervisor is gone."""
         while self._channel_ready(READ, time.monotonic()):
             pass  # what is not as in the file any more is known before anybody is served
-        self.poller.watch(self._channel.fileno(), READ, self._channel_ready)
+        self.poller.register(self._channel, READ, self._channel_ready)
         while waiting := self.poller.happened(0.0):  # what has changed since the configuration was written
             for handler, mask in waiting:
                 handler(mask, time.monotonic())
         if self._memory.bells:
             self._bell = self._memory.bells[self._number]
-            self.poller.watch(self._bell, READ, self._bell_rang)
+            self.poller.register(self._bell, READ, self._bell_rang)
         self._resume_listeners(time.monotonic())
         self._channel.send(pack_report(Ready()))
         while not (self._stopping and not self._sessions and not self._outbox.waiting):
