@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -81,3 +82,23 @@ def test_watching_twice_or_changing_the_unknown_is_an_error(
         poller.unwatch(far)
     with pytest.raises(FileNotFoundError):
         poller.change(far, READ)
+
+
+def test_what_stays_is_registered_as_with_every_selector(
+    poller: Poller, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    near, far = pair
+    assert isinstance(poller, selectors.BaseSelector)
+    key = poller.register(near, READ, "near")
+    assert poller.get_map() == {near.fileno(): key}
+    with pytest.raises(KeyError, match="already registered"):
+        poller.register(near, READ)
+    far.sendall(b"data")
+    assert poller.select(PATIENCE) == [(key, READ)]
+    assert poller.happened(PATIENCE) == [("near", READ)]
+    assert poller.modify(near, WRITE, "again").data == "again"
+    assert poller.happened(PATIENCE) == [("again", WRITE)]
+    assert poller.unregister(near).fileobj is near
+    assert near.fileno() not in poller
+    with pytest.raises(KeyError):
+        poller.unregister(near)
