@@ -198,8 +198,8 @@ class Search:
                     answered_at=_unless_past(state.answered_at, step, interval),
                     announced_at=_unless_past(state.announced_at, step, LEAST_PAUSE),
                 )
-            case Initialize() | Fault() as state:
-                aged = state
+            case _:
+                aged = local.state
         return Local(aged, heard, resigned)
 
     # --- What has to come of it -----------------------------------------------------------------------------------

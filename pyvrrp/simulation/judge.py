@@ -107,9 +107,7 @@ class Judge(Observer):
         """S11 and S18 for those who were touched, S12 for the groups of the node."""
         stations = node.stations
         for name in node.ensemble.touched:
-            station = stations.get(name)
-            if station is None:
-                continue
+            station = stations[name]
             deadline = station.machine.deadline
             if deadline is not None and not node.stopping:
                 hold(station.due <= deadline, "S11", f"{node.name}/{name}: no timer for its deadline")

@@ -134,7 +134,7 @@ class JudgedRouter(VirtualRouter):
                 hold(now >= self.next_send - TOLERANCE, "S18", f"{self.next_send - now:.6f} s too early")
             due = self.state.advertise_at
             hold(now <= due <= now + interval + TOLERANCE, "S11", f"the next is due in {due - now:.6f} s")
-            self.next_send = due
+            self.next_send = now + interval if isinstance(event, AdvertisementReceived) else due
 
     def _no_early_takeover(self, before: State, event: Event, effects: list[Effect], now: float) -> None:
         if not isinstance(event, Tick) or not isinstance(before, Backup):

@@ -285,11 +285,12 @@ class Node:
 
     def track(self, names: Iterable[str]) -> None:
         """Bring the machines of these names up to what trackers and links say now."""
+        if self.stopping:
+            return
         checked = {key: check.works for key, check in self.checks.items()}
         known = {**self._unknown_links(), **self.settled.readings(), **self.readings, **checked}
         for name in list(names):
-            if name in self.stations and not self.stopping:
-                self._track(self.stations[name], known)
+            self._track(self.stations[name], known)
 
     def _unknown_links(self) -> dict[Key, bool | int | None]:
         lines = [line for one in self.configuration.instances for line in one.tracked]

@@ -21,14 +21,14 @@ FAILURES = 2
 """Advertisements in a row that did not leave, after which a master is none."""
 
 
-def advertise(node: Node, station: Station, priority: int, *, again: bool = False) -> None:
-    """Send one advertisement of this priority now; ``again``: the one that did not leave a moment ago."""
+def advertise(node: Node, station: Station, priority: int) -> None:
+    """Send one advertisement of this priority now."""
     instance = station.machine.instance
     link = node.kernel.links.get(instance.interface)
     if link is None or not link.is_up:
         return  # a fault by itself, or the configuration says that it is none
     if node.kernel.send_error or (priority != RESIGN and not renew(node, station)):
-        _did_not_leave(node, station, priority, again=again)
+        _did_not_leave(node, station, priority)
         return
     packets = station.transmission.packets(priority, station.machine.source, node.lan.now + node.clock_offset)
     encode = ipv4.encode if instance.family == 4 else ipv6.encode
@@ -39,13 +39,13 @@ def advertise(node: Node, station: Station, priority: int, *, again: bool = Fals
         node.lan.transmit(node, instance.interface, packet.destination, frame)
 
 
-def _did_not_leave(node: Node, station: Station, priority: int, *, again: bool) -> None:
+def _did_not_leave(node: Node, station: Station, priority: int) -> None:
     if priority == RESIGN or not station.is_master:
         return
     station.failures += 1
     if station.failures >= FAILURES:
         node.set_aside(station, f"advertisements do not leave {station.instance.interface}")
-    elif not again:
+    else:
         node.call_later(station.instance.advert_interval / 4, _try_again, node, station)
 
 
@@ -53,6 +53,4 @@ def _try_again(node: Node, station: Station) -> None:
     if not station.failures or not station.is_master or station.gone:
         return
     node.lan.events += 1
-    advertise(node, station, station.machine.priority, again=True)
-    if station.failures:  # not even now
-        node.set_aside(station, f"advertisements do not leave {station.instance.interface}")
+    advertise(node, station, station.machine.priority)

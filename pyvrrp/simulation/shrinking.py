@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from pyvrrp.simulation.liveness import Core
 from pyvrrp.simulation.stories import Step
 from pyvrrp.simulation.trial import Make, Trial, tell
 
@@ -45,12 +46,14 @@ def shrunk(trial: Trial, make: Make) -> Trial:
     def with_nodes(names: Sequence[str]) -> Trial:
         nodes = tuple(node for node in trial.world.nodes if node.name in names)
         story = tuple(step for step in trial.story if _concerns(step, names))
-        return replace(trial, world=replace(trial.world, nodes=nodes), story=story)
+        core = trial.core
+        if core is not None:
+            whole = tuple(name for name in core.names if name in names) or (names[0],)
+            core = Core(whole, tuple(fault for fault in core.faults if _concerns((0.0, fault), names)))
+        return replace(trial, world=replace(trial.world, nodes=nodes), story=story, core=core)
 
     names = shortest([node.name for node in trial.world.nodes], lambda some: breaks(with_nodes(some)))
     fewer = with_nodes(names)
-    if not breaks(fewer):
-        fewer = trial
     story = shortest(fewer.story, lambda steps: breaks(replace(fewer, story=tuple(steps))))
     return replace(fewer, story=tuple(story))
 

@@ -548,3 +548,22 @@ def test_whatever_happens_the_invariants_hold(instance: Instance, story: list[tu
         assert (router.deadline is not None) is isinstance(router.state, Master | Backup)  # S11: no timer elsewhere
         if isinstance(router.state, Fault):
             assert router.state.causes
+
+
+def test_a_backup_follows_nobody_once_its_master_has_resigned() -> None:
+    router = started()
+    router.handle(heard(150), NOW + 1)
+    assert isinstance(router.state, Backup)
+    assert router.state.follows
+    router.handle(heard(0), NOW + 2)
+    assert isinstance(router.state, Backup)
+    assert not router.state.follows
+
+
+def test_somebody_is_answered_again_an_interval_after_the_last_answer_and_not_before() -> None:
+    router = master(replace(PLAIN, garp=GratuitousArp(delay=0)))
+    assert SendAdvertisement(100) in router.handle(heard(0), NOW + 10)
+    assert isinstance(router.state, Master)
+    assert router.state.advertise_at == NOW + 11, "the answer was an advertisement"
+    assert router.handle(heard(0), NOW + 10.999) == []
+    assert SendAdvertisement(100) in router.handle(heard(0), NOW + 11)

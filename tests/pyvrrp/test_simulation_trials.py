@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from simulated import PLAIN, VIP
 
+from pyvrrp.protocol import master
 from pyvrrp.protocol.effects import Effect, RemoveAddresses, SendAdvertisement
-from pyvrrp.protocol.events import AdvertisementReceived, Event, FaultRaised, Startup, Tick
+from pyvrrp.protocol.events import AdvertisementReceived, Event, FaultRaised, Reconfigured, Startup, Tick
 from pyvrrp.protocol.machine import VirtualRouter
 from pyvrrp.protocol.states import Backup
+from pyvrrp.simulation import trial
 from pyvrrp.simulation.chance import Chance
 from pyvrrp.simulation.faults import ClockStep
 from pyvrrp.simulation.frames import Expected, what_is_wrong
-from pyvrrp.simulation.invariants import BrokenInvariantError
+from pyvrrp.simulation.invariants import BrokenInvariantError, hold
 from pyvrrp.simulation.judged_router import JudgedRouter
-from pyvrrp.simulation.shrinking import shortest
+from pyvrrp.simulation.shrinking import shortest, shrunk
 from pyvrrp.simulation.trial import Trial, a_trial, tell, under_other_clocks
+from pyvrrp.wire import ipv6
 from pyvrrp.wire.advertisement import Advertisement
+from pyvrrp.wire.checksum import pseudo_header
+from pyvrrp.wire.packet import Packet
 
 SEEDS = range(40)
 
@@ -47,9 +52,8 @@ def test_the_wall_clock_plays_no_part() -> None:
     found = next(trial for seed in SEEDS if _has_steps(trial := a_trial(seed, make)))
     before = tell(found, make)
     assert not under_other_clocks(found, before, make).kind
-    other = tell(replace(found, story=found.story[:-1]), make)
-    other.lan.timeline.pop()
-    assert under_other_clocks(found, other, make).kind == "S16"
+    before.lan.timeline.append(replace(before.lan.timeline[-1], kind="transition"))
+    assert under_other_clocks(found, before, make).kind == "S16"
 
 
 def _has_steps(trial: Trial) -> bool:
@@ -76,16 +80,16 @@ class Careless(VirtualRouter):
                 return [SendAdvertisement(99) if isinstance(one, SendAdvertisement) else one for one in effects]
             case "takes over from a living master" if isinstance(event, AdvertisementReceived):
                 self.state = replace(self.state, master_down_at=now)  # type: ignore[arg-type, call-arg, type-var]
-            case "does not yield" if isinstance(event, AdvertisementReceived) and event.advertisement.priority > 100:
-                self.state = before
-                return []
+            case "does something at every reload" if isinstance(event, Reconfigured):
+                return [RemoveAddresses()]
             case "tells last things first":
                 return effects[::-1]
             case "is silent about transitions":
                 return [one for one in effects if type(one).__name__ not in {"Transitioned", "Notify"}]
             case "forgets faults" if isinstance(event, FaultRaised):
-                self.state = before
-                return []
+                self.state, effects = before, []
+            case "does not yield" if isinstance(event, AdvertisementReceived) and event.advertisement.priority > 100:
+                self.state, effects = before, []
         return effects
 
 
@@ -104,6 +108,7 @@ class JudgedCareless(JudgedRouter, Careless):
         ("tells last things first", "S10"),
         ("is silent about transitions", "S19"),
         ("forgets faults", "S12"),
+        ("does something at every reload", "S15"),
     ],
 )
 def test_the_judge_names_the_invariant_that_a_careless_machine_breaks(mistake: str, invariant: str) -> None:
@@ -128,6 +133,7 @@ def _through_everything(router: VirtualRouter) -> None:
     heard(100, 1.0)
     assert router.deadline is not None
     router.handle(Tick(), router.deadline)
+    router.handle(Reconfigured(router.instance), 9.0)
     heard(150, 10.0)
     assert router.deadline is not None
     router.handle(Tick(), router.deadline)
@@ -153,9 +159,54 @@ def test_the_second_reader_finds_what_is_wrong_with_a_frame() -> None:
     other = replace(SAID, source=IPv4Address("192.0.2.2"))
     assert what_is_wrong(FRAME, other) == "its source is not the primary address"
     assert what_is_wrong(FRAME, replace(SAID, trailer=28)) == "20 bytes instead of 48"
+    routed = FRAME[:8] + b"\xfe" + FRAME[9:10] + b"\x19\x91" + FRAME[12:]
+    assert what_is_wrong(routed, SAID) == "TTL 254, protocol 112"
+
+
+def test_the_second_reader_knows_ipv6() -> None:
+    source, group = IPv6Address("fe80::1"), IPv6Address("ff02::12")
+    vip = IPv6Address("2001:db8::100")
+    message = Advertisement(3, 51, 100, 1.0, (vip,))
+    payload = message.encode(pseudo_header(source, group, len(message.encode())))
+    frame = ipv6.encode(Packet(source, group, payload))
+    said = Expected(3, 51, 100, 100, vip.packed, source)
+    assert what_is_wrong(frame, said) is None
+    assert what_is_wrong(frame[:-1], said) == "it is no IPv6, or its length is wrong"
+    assert what_is_wrong(frame[:7] + b"\x40" + frame[8:], said) == "next header 112, hop limit 64"
+    assert what_is_wrong(frame, replace(said, source=group)) == "its source is not the link-local address"
 
 
 # --- Shorter ------------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_that_breaks_is_made_shorter_and_breaks_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(master, "receive", lambda *_: [])
+    plain = (one for seed in SEEDS if (one := a_trial(seed, make)).core is None)
+    long = next(one for one in plain if tell(one, make).kind == "S8")
+    short = shrunk(long, make)
+    assert tell(short, make).kind == "S8"
+    assert len(short.world.nodes) == 2
+    assert len(short.story) < len(long.story) / 2
+    monkeypatch.undo()
+    assert not tell(short, make).kind
+    assert shrunk(short, make) is short
+
+
+def test_a_core_gets_shorter_with_its_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "is_quiet", lambda lan, world, core: hold(len(core.names) < 2, "L7", "two are too many"))
+    long = next(one for seed in range(0, 60, 3) if len((one := a_trial(seed, make)).core.names) > 2)  # type: ignore[union-attr]
+    short = shrunk(replace(long, story=long.story[:8]), make)
+    assert tell(short, make).kind == "L7"
+    assert short.core is not None
+    assert len(short.core.names) == len(short.world.nodes) == 2
+
+
+def test_an_error_of_the_machine_is_a_finding_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> list[Effect]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(master, "tick", fail)
+    assert tell(a_trial(0, make), make).kind == "ZeroDivisionError"
 
 
 def test_delta_debugging_leaves_what_is_needed_and_nothing_else() -> None:

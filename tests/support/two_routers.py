@@ -22,13 +22,16 @@ class Pair:
     preempt: bool
     faults: bool
     most: int
+    interval: float = 1.0
 
     def __str__(self) -> str:
-        return f"{self.priorities[0]} and {self.priorities[1]}, {'preempt' if self.preempt else 'nopreempt'}"
+        words = f"{self.priorities[0]} and {self.priorities[1]}, {'preempt' if self.preempt else 'nopreempt'}"
+        return words if self.interval == 1 else f"{words}, version 3, {self.interval:g} s"
 
     def search(self) -> Found:
         """Try everything. Raises BrokenInvariantError."""
-        first, second = (replace(PLAIN, priority=one, preempt=self.preempt) for one in self.priorities)
+        plain = PLAIN if self.interval == 1 else replace(PLAIN, version=3, advert_interval=self.interval)
+        first, second = (replace(plain, priority=one, preempt=self.preempt) for one in self.priorities)
         return Search((first, second), SOURCES, faults=self.faults).run(self.most)
 
 
@@ -36,6 +39,7 @@ PAIRS = (
     Pair((100, 150), preempt=True, faults=False, most=TO_THE_END),
     Pair((100, 100), preempt=True, faults=False, most=TO_THE_END),
     Pair((100, 150), preempt=False, faults=False, most=TO_THE_END),
+    Pair((100, 150), preempt=True, faults=False, most=TO_THE_END, interval=0.5),
     Pair((100, 150), preempt=True, faults=True, most=13),
     Pair((100, 100), preempt=True, faults=True, most=13),
     Pair((100, 150), preempt=False, faults=True, most=13),
