@@ -42,12 +42,18 @@ class Method:
 
 def read_interval(text: str) -> Interval:
     """Return ``5``, ``1:9``, ``1-9``, ``:9`` or ``1:``."""
+    return _read_range(text, _integer, "number")
+
+
+def _read_range(text: str, read: Callable[[str, str], int], kind: str) -> Interval:
+    """Return one number or a range of them; ``read`` takes a number and what to say if it is none."""
     found = re.search("[:-]", text)
     if found is None:
-        return Interval(_integer(text, f"'{text}' is not a number"), int(text))
+        number = read(text, f"'{text}' is not a {kind}")
+        return Interval(number, number)
     low, high = text[: found.start()], text[found.end() :]
-    wrong = f"'{text}' is not a valid number range"
-    interval = Interval(_integer(low, wrong) if low else None, _integer(high, wrong) if high else None)
+    wrong = f"'{text}' is not a valid {kind} range"
+    interval = Interval(read(low, wrong) if low else None, read(high, wrong) if high else None)
     if interval == Interval(None, None):
         raise ValueError(wrong)
     if interval.low is not None and interval.high is not None and interval.low > interval.high:
@@ -76,25 +82,22 @@ def compared(operator: str, text: str) -> Interval:
 
 
 def read_version(text: str) -> Interval:
-    """Return ``3.1`` or ``3.1:3.3`` as numbers, major * 65536 + minor."""
-    parts = [_version(part, text) if part else None for part in text.split(":", 1)]
-    if parts in ([None], [None, None]):
-        raise ValueError(f"'{text}' is not a valid dotted number range")
-    return Interval(parts[0], parts[-1])
+    """Return ``3``, ``3.1`` or ``3.1:3.3`` (as ``read_interval`` does) as numbers, major * 65536 + minor."""
+    return _read_range(text, _version, "dotted number")
 
 
-def _version(part: str, text: str) -> int:
-    found = re.fullmatch(r"(\d{1,5})\.(\d{1,5})", part, re.ASCII)
-    if found is None:
-        raise ValueError(f"'{text}' is not a valid dotted number range")
-    return (int(found[1]) << 16) + int(found[2])
+def _version(text: str, wrong: str) -> int:
+    found = re.fullmatch(r"(\d+)(?:\.(\d+))?", text, re.ASCII)
+    if found is None or max(major := int(found[1]), minor := int(found[2] or 0)) > 0xFFFF:
+        raise ValueError(wrong)
+    return (major << 16) + minor
 
 
 def compared_version(operator: str, text: str) -> Interval:
     """Return the versions that are ``gt``, ``ge``, ``lt``, ``le`` or ``eq`` to one."""
-    if operator == "eq" or ":" in text:
+    if operator == "eq" or ":" in text or "-" in text:
         return read_version(text)
-    number = _version(text if "." in text else f"{text}.0", text)
+    number = _version(text, f"'{text}' is not a valid dotted number range")
     return compared(operator, str(number))
 
 
