@@ -99,16 +99,24 @@ class Arrival:
         self._begun = now
         self._room: Room | None = None
         self._keys: list[tuple[Room, int]] = []
+        self._has_begun = False  # as a session
+        self._was_reset = False
         self._stage: Callable[[float, bool], Refused | Outcome | None] = self._session_rules
 
     def expect_header(self) -> None:
         """Wait for a PROXY header before anything else."""
         self._stage = self._proxy_header
 
-    def advance(self, now: float, *, ended: bool = False) -> Refused | Outcome:
-        """Go as far as it gets with what has come; ``ended``: the client will send nothing more."""
+    def advance(self, now: float, *, ended: bool = False, was_reset: bool = False) -> Refused | Outcome:
+        """Go as far as it gets with what has come; ``ended``: the client will send nothing more.
+
+        Who was reset is asked to the end, and denied if a rule says so; but no server hears of it.
+        """
+        self._was_reset |= was_reset
         while (outcome := self._stage(now, ended)) is None:
             pass
+        if self._was_reset and self._has_begun and isinstance(outcome, Outcome):
+            return Refused("the client reset the connection before a server was chosen", "CR")
         return outcome
 
     def established(self, slot: int, now: float) -> None:
@@ -154,6 +162,7 @@ class Arrival:
             self._doorway.route.block.add(DENIED_SESSIONS)
             return Refused("tcp-request session reject", silently=action == "silent-drop")
         self._doorway.route.block.counted(now)
+        self._has_begun = True
         self._stage = self._front_contents
         return None
 
@@ -215,5 +224,8 @@ class Arrival:
     def _peek(self, most: int) -> bytes:
         try:
             return self._client.recv(most, socket.MSG_PEEK)
-        except OSError:  # nothing has come, or nobody is there any more: epoll tells the latter
+        except BlockingIOError:
+            return b""
+        except OSError:  # told only once
+            self._was_reset = True
             return b""

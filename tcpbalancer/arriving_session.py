@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tcpbalancer.arrival import Arrival, Outcome, Refused
 from tcpbalancer.closing import vanish
-from tcpbalancer.poller import EDGE, ERROR, HUP, PEER_CLOSED, READ
+from tcpbalancer.poller import EDGE, ERROR, HUP, NOTHING, PEER_CLOSED, READ
 from tcpbalancer.proxy_protocol import Endpoint
 from tcpbalancer.relay import CLIENT
 from tcpbalancer.route import Route
@@ -42,12 +42,12 @@ class ArrivingSession(Session):
         self._accounts.accepted_now = now
         self.route.block.entered()
         self.phase = Phase.ARRIVING
-        self._come_in(now, ended=False)
+        self._come_in(now)
 
     def client_ready(self, mask: int, now: float) -> None:
         """Take note of what epoll says of the client's socket."""
         if self.phase is Phase.ARRIVING:
-            self._come_in(now, ended=bool(mask & (PEER_CLOSED | HUP | ERROR)))
+            self._come_in(now, mask)
         else:
             super().client_ready(mask, now)
 
@@ -59,13 +59,14 @@ class ArrivingSession(Session):
     def on_deadline(self, mask: int, now: float) -> None:
         """Act if the deadline has come; early is harmless."""
         if self.phase is Phase.ARRIVING:
-            self._come_in(now, ended=False)
+            self._come_in(now)
         else:
             super().on_deadline(mask, now)
 
-    def _come_in(self, now: float, *, ended: bool) -> None:
-        """Go through what stands before the choice of a server, as far as it gets now."""
-        outcome = self._arrival.advance(now, ended=ended)
+    def _come_in(self, now: float, mask: int = NOTHING) -> None:
+        """Go through what stands before the choice of a server, as far as it gets now; ``mask``: what epoll told."""
+        ended = bool(mask & (PEER_CLOSED | HUP | ERROR))
+        outcome = self._arrival.advance(now, ended=ended, was_reset=bool(mask & ERROR))
         self._accounts.address = self._arrival.address
         if self._arrival.pool is not None and self.chosen is None:
             self.chosen = self._arrival.pool

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from balancer_process import TCPBALANCER, BalancerProcess, haproxy, until
 from client_hello import CLIENT_HELLO
-from tcp_peers import PATIENCE, ScriptedServer, free_port, read_exactly, read_to_end
+from tcp_peers import PATIENCE, ScriptedServer, free_port, read_exactly, read_to_end, reset
 
 from tcpbalancer.proxy_protocol import SIGNATURE
 
@@ -255,6 +255,14 @@ def test_tcp_request_session_reject_closes_and_is_counted_but_not_logged(labs: l
         until(lambda: lab.program.csv()[1]["session_reject/FRONTEND"]["dses"] == "1", "dses is 1")  # noqa: B023
         row = lab.program.csv()[1]["session_reject/FRONTEND"]
         assert [row[key] for key in ("stot", "dcon", "dses", "dreq", "scur", "conn_tot")] == list("001001")
+
+
+def test_a_client_that_resets_its_connection_while_rules_wait_for_more_reaches_no_server(labs: list[Lab]) -> None:
+    for lab in labs:
+        client = socket.create_connection(("127.0.0.1", lab.ports["sni"]), PATIENCE)
+        until(lambda: lab.program.csv()[1]["sni/FRONTEND"]["scur"] == "1", "it has come")  # noqa: B023
+        reset(client)
+    assert lines(labs) == ["sni", "one/<NOSRV>", "CR"]
 
 
 def test_tcp_request_content_reject_looks_at_what_was_sent(labs: list[Lab]) -> None:

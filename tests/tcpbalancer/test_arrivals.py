@@ -7,9 +7,10 @@ import socket
 from dataclasses import replace
 
 import pytest
+from balancer_process import until
 from client_hello import CLIENT_HELLO
 from running_balancer import RunningBalancer, one_way, server
-from tcp_peers import PATIENCE, ScriptedServer, echo, read_exactly, read_to_end
+from tcp_peers import PATIENCE, ScriptedServer, echo, read_exactly, read_to_end, reset
 
 from tcpbalancer.config.acl import AclReader
 from tcpbalancer.model import Backend, Configuration
@@ -65,6 +66,20 @@ def test_a_server_that_is_down_is_not_stuck_to() -> None:
                 with balancer.connect() as client:
                     assert read_exactly(client, 1) == b"1"
             assert {event["server"] for event in balancer.events if event.event == "session"} <= {"s2"}
+
+
+@pytest.mark.parametrize("words", [b"", b"x"])
+def test_no_server_hears_of_a_client_that_resets_its_connection_while_rules_wait_for_more(words: bytes) -> None:
+    front = FrontRules(content=(rule("accept", "{ req.len gt 100 }"),), inspect_delay=PATIENCE)
+    with ScriptedServer(echo()) as peer, RunningBalancer(with_rules([peer.port], front)) as balancer:
+        client = balancer.connect()
+        client.sendall(words)
+        until(lambda: balancer.snapshot().current == 1, "it has come")
+        reset(client)
+        event = balancer.wait_for("session")
+        assert (event["flags"], event["server"], event["backend"], peer.connections) == ("CR", None, "b", 0)
+        after = balancer.snapshot()
+        assert (after.current, after.proxy("b").backend.traffic.current) == (0, 0)  # type: ignore[union-attr]
 
 
 def test_random_bytes_at_accept_proxy_harm_nobody() -> None:
