@@ -2,11 +2,12 @@
 
 Laws: a worker needs no right to relay bytes, so one whose program was started by root is nobody, without capabilities,
 unless the configuration itself needs some: CAP_NET_BIND_SERVICE for source ports below 1024, CAP_SYS_ADMIN to step into
-the namespaces of servers, CAP_NET_RAW to bind to an interface. A file that names a user, a group or a chroot has the
+the namespaces of servers, CAP_NET_RAW to bind to an interface, CAP_NET_ADMIN to leave a client without a word
+(``silent-drop``; else it is a reset, which a neighbour sees). A file that names a user, a group or a chroot has the
 last word; so has one with servers at Unix sockets, whose files say themselves who may connect: then workers stay who
 they are. What was given up is not had again: a reload that needs more is refused.
 
-Sources: capabilities(7), setns(2), socket(7) on SO_BINDTODEVICE, unix(7).
+Sources: capabilities(7), setns(2), socket(7) on SO_BINDTODEVICE, unix(7); ``closing.vanish``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tcpbalancer.model import Configuration, Identity, Server
+from tcpbalancer.model.rule import Rule
 
 USERS = ("tcpbalancer", "haproxy", "nobody")
 """Whom a worker becomes: the first of these that there is."""
@@ -43,8 +45,9 @@ def _known(name: str) -> pwd.struct_passwd | None:
 
 
 def needed_by(configuration: Configuration) -> frozenset[str]:
-    """Return the capabilities without which workers could not reach some server of a configuration."""
-    return frozenset(name for server in _servers(configuration) for name in _needed_for(server))
+    """Return the capabilities without which workers could not do what a configuration says."""
+    dropping = {"cap_net_admin"} if any(rule.action == "silent-drop" for rule in _rules(configuration)) else set()
+    return frozenset(dropping).union(*map(_needed_for, _servers(configuration)))
 
 
 def _needed_for(server: Server) -> Iterator[str]:
@@ -72,6 +75,15 @@ def lacking(workers: Identity | None, configuration: Configuration) -> str:
 
 def _has_unix_servers(configuration: Configuration) -> bool:
     return any(server.address.startswith("/") for server in _servers(configuration))
+
+
+def _rules(configuration: Configuration) -> Iterator[Rule]:
+    for frontend in configuration.frontends.values():
+        if frontend.rules is not None:
+            yield from (*frontend.rules.connection, *frontend.rules.session, *frontend.rules.content)
+    for backend in configuration.backends.values():
+        if backend.rules is not None:
+            yield from backend.rules.content
 
 
 def _servers(configuration: Configuration) -> Iterator[Server]:

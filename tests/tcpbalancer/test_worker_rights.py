@@ -56,6 +56,14 @@ def test_workers_keep_what_reaches_their_servers_and_nothing_else(
     assert identity_of_workers(known) == Identity(65534, 65534, capabilities=frozenset(needed))
 
 
+@pytest.mark.parametrize("ruleset", ["connection", "session", "content"])
+def test_workers_that_leave_clients_without_a_word_keep_what_that_takes(root: None, ruleset: str) -> None:
+    """Else it is a reset, which a client on the same network sees."""
+    known = configuration(f"192.0.2.1:80\n tcp-request {ruleset} silent-drop if {{ src 192.0.2.7 }}")
+    assert needed_by(known) == identity_of_workers(known).capabilities == {"cap_net_admin"}
+    assert needed_by(configuration(f"192.0.2.1:80\n tcp-request {ruleset} reject")) == frozenset()
+
+
 def test_what_setcap_names_is_kept_too(root: None) -> None:
     known = configuration("192.0.2.1:80", "setcap cap_net_admin")
     assert identity_of_workers(known).capabilities == {"cap_net_admin"}
