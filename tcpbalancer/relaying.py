@@ -126,10 +126,16 @@ class Relaying:
         wanted = relay.interest(SERVER)
         if wanted != self._server_events and (wanted or self._server_events is not None):
             self._watch(SERVER, wanted)
-        if not relay.is_calm:  # it may be nearer: an end of file was passed on, or a side that has ended is owed bytes
+        if self._may_have_less_time(relay):
             deadline = self.deadline
             if deadline is not None:
                 self._around.wake(self, deadline)
+
+    def _may_have_less_time(self, relay: Relay) -> bool:
+        """Return whether the deadline may be nearer: a side that has ended is owed bytes, or a ``-fin`` holds now."""
+        if relay.owes(CLIENT) or relay.owes(SERVER):
+            return True
+        return self.route.frontend.timeouts.client_fin is not None or self.pool.backend.timeouts.server_fin is not None
 
     def _relay_over(self, relay: Relay, now: float) -> None:
         if relay.failed is None:
@@ -152,9 +158,11 @@ class Relaying:
     @property
     def deadline(self) -> float | None:
         """When one of the sides will have been silent for too long; None: never."""
-        sides: tuple[tuple[Side, float], ...] = ((CLIENT, self._client_at), (SERVER, self._server_at))
-        limits = ((at, self._limit(side)) for side, at in sides)
-        return min((at + limit[1] for at, limit in limits if limit is not None), default=None)
+        client, server = self._limit(CLIENT), self._limit(SERVER)
+        if client is None:
+            return None if server is None else self._server_at + server[1]
+        at = self._client_at + client[1]
+        return at if server is None else min(at, self._server_at + server[1])
 
     def _limit(self, side: Side) -> tuple[str, float] | None:
         assert self._relay is not None

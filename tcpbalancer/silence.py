@@ -22,11 +22,11 @@ def silence_limit(relay: Relay, side: Side, front: Timeouts, back: Timeouts) -> 
     """Return the timeout's name and its seconds, or None if the side may be silent for ever."""
     if relay.has_ended(side) and not relay.owes(side):
         return None
-    name, seconds, closing = "client", front.client, front.client_fin
+    name, seconds, closing = "timeout client", front.client, front.client_fin
     if side != CLIENT:
-        name, seconds, closing = "server", back.server, back.server_fin
-    if relay.passed_end_to(side) and closing is not None:
-        return f"timeout {name}-fin", closing
+        name, seconds, closing = "timeout server", back.server, back.server_fin
+    if closing is not None and relay.passed_end_to(side):
+        return f"{name}-fin", closing
     if back.tunnel is not None:
         return "timeout tunnel", back.tunnel
-    return None if seconds is None else (f"timeout {name}", seconds)
+    return None if seconds is None else (name, seconds)
