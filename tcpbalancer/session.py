@@ -147,10 +147,7 @@ class Session(Relaying):
         try:
             self._server, stands = open_connection(target, self._client, has_words=waits_for_words)
         except OSError as failure:
-            if failure.errno in TOLD:
-                self._around.report(Exhausted(self.pool.backend.name, failure.errno))
-            self._observe(None if failure.errno in OURS else failure.errno)
-            self._attempt_failed(os.strerror(failure.errno or errno.EMFILE), now, timed_out=False)
+            self._not_opened(failure.errno or errno.EINVAL, now)  # none: a path that is too long
             return
         if pool.backend.sockets.is_special:
             tune(self._server, pool.backend.sockets)
@@ -177,14 +174,22 @@ class Session(Relaying):
         except BlockingIOError:
             return 0
 
+    def _not_opened(self, problem: int, now: float) -> None:
+        """Go on after an attempt that has failed on the spot, by the server's fault or for want of something here."""
+        if problem in TOLD:
+            self._around.report(Exhausted(self.pool.backend.name, problem))
+        if problem not in OURS:
+            self._observe(problem)
+        self._attempt_failed(os.strerror(problem), now, timed_out=False)
+
     def _attempt_failed(self, why: str, now: float, *, timed_out: bool) -> None:
         self._close_server()
         self._placement.failed(why, now, timed_out=timed_out)
 
-    def _observe(self, problem: int | None) -> None:
-        """Report how an attempt ended (an error of the system, or 0) if that counts for the server; None: not his."""
+    def _observe(self, problem: int) -> None:
+        """Report how an attempt ended, an error of the system or 0, if the server is watched by that (``observe``)."""
         target = self.target
-        if target is not None and target.server.observe and problem is not None:
+        if target is not None and target.server.observe:
             info = os.strerror(problem) if problem else ""
             self._around.report(Attempted(self.pool.index, target.index, passed=not problem, info=info))
 
@@ -275,6 +280,8 @@ class Session(Relaying):
     @property
     def deadline(self) -> float | None:
         """When it wants ``on_deadline`` to be called, on the monotonic clock; None: not at all."""
+        if self.phase is RELAYING:
+            return super().deadline
         connect = None if self.chosen is None else self.pool.backend.timeouts.connect
         if self.phase is Phase.CONNECTING:
             return None if connect is None else self._phase_since + connect
@@ -284,9 +291,7 @@ class Session(Relaying):
             return None if limit is None else self._phase_since + limit
         if self.phase is Phase.WAITING:
             return self._phase_since + min(TURN_AROUND, TURN_AROUND if connect is None else connect)
-        if self.phase is Phase.CHOOSING:
-            return self._phase_since
-        return super().deadline if self.phase is RELAYING else None
+        return self._phase_since if self.phase is Phase.CHOOSING else None
 
     def on_deadline(self, _mask: int, now: float) -> None:
         """Act if the deadline has come; early is harmless."""

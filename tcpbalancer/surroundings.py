@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class Phase(Enum):
     """Where a session stands."""
 
-    ARRIVING = "arriving"
-    QUEUED = "queued"
+    ARRIVING = "arriving"  # rules or a PROXY header come before a server
+    QUEUED = "queued"  # for a server that is full
     CONNECTING = "connecting"
-    WAITING = "waiting"
-    CHOOSING = "choosing"
+    WAITING = "waiting"  # a while, before the next attempt
+    CHOOSING = "choosing"  # another server, at once
     RELAYING = "relaying"
     ENDED = "ended"
 

@@ -48,7 +48,6 @@ from tcpbalancer.doorway import Doorkeeper
 from tcpbalancer.handover import Handover
 from tcpbalancer.outbox import Outbox
 from tcpbalancer.poller import HUP, READ, Poller
-from tcpbalancer.pool import Pool
 from tcpbalancer.relay import PipePool
 from tcpbalancer.relaying import Relaying
 from tcpbalancer.route import make_layout, make_pools, make_routes
@@ -341,9 +340,9 @@ class Worker:
             case Cut():
                 count = self._cut(order, now)
             case SetServer(backend, place, server):
-                self._pool(backend).add(server, place)
+                self._pools[backend].add(server, place)
             case RemoveServer(backend, place):
-                self._pool(backend).remove(place)
+                self._pools[backend].remove(place)
             case SetFrontend(frontend, admission):
                 for listener in self._listeners:
                     if listener.frontend == frontend:
@@ -356,9 +355,6 @@ class Worker:
             listed = self._sessions if isinstance(order, ListSessions) else ()
             views = (view(session, self._number, now) for session in listed)
             self._outbox.answer((pack_report(part) for part in answers(question, views, count)), now)
-
-    def _pool(self, backend: int) -> Pool:
-        return self._pools[backend]
 
     def _cut(self, cut: Cut, now: float) -> int:
         """End the sessions that are meant; returns their number."""

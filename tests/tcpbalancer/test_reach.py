@@ -138,6 +138,14 @@ def test_a_client_on_a_unix_socket_called_no_port_so_the_servers_own_is_taken(tm
             assert read_to_end(client) == b"here"
 
 
+def test_a_path_that_is_too_long_for_a_socket_is_no_want_of_descriptors() -> None:
+    configuration = one_way([Server("s1", "/" + "x" * 200, 0)], retries=0)
+    with RunningBalancer(configuration) as balancer, balancer.connect() as client:
+        assert read_to_end(client) == b""
+        assert balancer.wait_for("session").reason == f"b/s1: {os.strerror(errno.EINVAL)}"
+        assert not [line for _, line in balancer.lines if "limit" in line]
+
+
 def test_without_a_free_port_the_attempt_fails_and_says_why() -> None:
     with socket.create_server(("127.0.0.7", 0)) as taken:
         port = taken.getsockname()[1]
