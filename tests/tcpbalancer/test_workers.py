@@ -114,7 +114,10 @@ def test_when_one_of_two_workers_is_killed_the_connections_of_the_other_go_on_an
     with ScriptedServer(echo()) as peer, contextlib.ExitStack() as stack:
         configuration = one_way([server(peer.port, maxconn=8)], back=Timeouts(60, 60, queue=PATIENCE), nbthread=2)
         balancer = stack.enter_context(RunningBalancer(configuration))
-        clients = [balancer.connect() for _ in range(24)]
+        clients = []
+        for count in range(1, 25):  # one after the other: else whoever is quick may take them all
+            clients.append(balancer.connect())
+            until(lambda: balancer.snapshot().current == count, f"{count} have come")  # noqa: B023
         until(lambda: balancer.snapshot().proxy("b").backend.queued == 16, "16 of them wait")  # type: ignore[union-attr]
         victim, other = balancer.snapshot().workers
         os.kill(victim.pid, signal.SIGKILL)
