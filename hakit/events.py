@@ -29,8 +29,8 @@ class EventHub:
         self.source = source
         self._passing = passing
         self.recent: deque[Event] = deque(maxlen=KEPT)
-        self._listeners: list[Listener] = []
-        self._curious: list[Callable[[bool], None]] = []
+        self._listeners: list[tuple[Listener, frozenset[str]]] = []  # without names: every event
+        self._curious: list[tuple[str, Callable[[bool], None]]] = []
 
     def publish(self, event: str, reason: str = "", /, **values: Value) -> Event:
         """Stamp an event of this hub's own with the clocks, and tell it; returns it.
@@ -45,36 +45,42 @@ class EventHub:
         told = Event(time.monotonic(), source, event, reason, time.time(), MappingProxyType(values))
         if event not in self._passing:
             self.recent.append(told)
-        for listener in tuple(self._listeners):
-            listener(told)
+        for listener, names in tuple(self._listeners):
+            if not names or event in names:
+                listener(told)
         return told
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` with every event from now on; returns the function that ends it."""
-        self._listeners.append(listener)
+    def listen(self, listener: Listener, *names: str) -> Callable[[], None]:
+        """Call ``listener`` with every event from now on, or with those of these names; returns what ends it."""
+        heard = (listener, frozenset(names))
+        self._listeners.append(heard)
         self._tell_the_curious()
 
         def stop() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            if heard in self._listeners:
+                self._listeners.remove(heard)
                 self._tell_the_curious()
 
         return stop
 
-    def on_interest(self, told: Callable[[bool], None]) -> Callable[[], None]:
-        """Call ``told`` with whether anybody listens: now, and whenever somebody came or went.
+    def on_interest(self, event: str, told: Callable[[bool], None]) -> Callable[[], None]:
+        """Call ``told`` with whether anybody listens to events of this name: now, and whenever somebody came or went.
 
-        Who would publish much need not, as long as nobody does. Returns the function that ends it.
+        Who would publish many of them need not, as long as nobody does. Returns the function that ends it.
         """
-        self._curious.append(told)
-        told(bool(self._listeners))
+        curious = (event, told)
+        self._curious.append(curious)
+        told(self._is_heard(event))
 
         def stop() -> None:
-            if told in self._curious:
-                self._curious.remove(told)
+            if curious in self._curious:
+                self._curious.remove(curious)
 
         return stop
 
+    def _is_heard(self, event: str) -> bool:
+        return any(not names or event in names for _, names in self._listeners)
+
     def _tell_the_curious(self) -> None:
-        for told in tuple(self._curious):
-            told(bool(self._listeners))
+        for event, told in tuple(self._curious):
+            told(self._is_heard(event))

@@ -97,7 +97,7 @@ class Generation:
         self.kernel: Plane | None = None  # while it relays for this generation
         self._premises = premises
         self._sockets: ListeningSockets | None = None
-        self._stop_hearing = premises.hub.on_interest(self._heard)
+        self._stop_hearing = premises.hub.on_interest("session", self._heard)
         self._restarts = [0] * configuration.nbthread
         self._died_young = [0] * configuration.nbthread  # in a row
         self._tasks: set[asyncio.Task[None]] = set()

@@ -138,7 +138,7 @@ class Program:
         self._install_signals()
         logging.getLogger().addHandler(Troubles(self._tell))
         if self._is_master:
-            self._hub.listen(self._tell_of_worker)
+            self._hub.listen(self._tell_of_worker, "worker")
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close_log)
             stack.callback(self._service_manager.close)

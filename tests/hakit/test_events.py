@@ -35,12 +35,22 @@ def test_a_listener_may_leave_while_an_event_is_told() -> None:
 
 def test_who_would_publish_much_is_told_whether_anybody_listens_until_it_stops() -> None:
     hub, told = EventHub("a"), list[bool]()
-    stop = hub.on_interest(told.append)
+    stop = hub.on_interest("crowd", told.append)
     hub.listen(lambda _: None)()
+    hub.listen(lambda _: None, "crowd", "other")()
+    hub.listen(lambda _: None, "other")()
     stop()
     stop()
     hub.listen(lambda _: None)
-    assert told == [False, True, False]
+    assert told == [False, True, False, True, False, False, False]
+
+
+def test_who_listens_to_some_events_hears_no_others() -> None:
+    hub, heard = EventHub("a"), list[str]()
+    hub.listen(lambda event: heard.append(event.event), "x", "z")
+    for name in "xyz":
+        hub.publish(name)
+    assert heard == ["x", "z"]
 
 
 def test_the_latest_events_are_kept() -> None:
