@@ -567,3 +567,29 @@ def test_somebody_is_answered_again_an_interval_after_the_last_answer_and_not_be
     assert router.state.advertise_at == NOW + 11, "the answer was an advertisement"
     assert router.handle(heard(0), NOW + 10.999) == []
     assert SendAdvertisement(100) in router.handle(heard(0), NOW + 11)
+
+
+def test_another_owner_is_waited_for_as_long_as_the_larger_of_the_two_intervals_asks() -> None:
+    router = owner()
+    router.handle(heard(255, LOWER, interval=3.0), NOW + 1)
+    router.handle(heard(255, LOWER, interval=3.0), NOW + 6)  # begins at 3 s, ends 3.6 s later
+    assert isinstance(router.state, Backup)
+    assert router.priority == 254
+
+
+def test_a_backup_follows_nobody_of_lower_priority_and_nobody_after_any_resignation() -> None:
+    for later_heard in (heard(50, LOWER), heard(0, LOWER)):
+        router = _after(started(), heard(150), NOW + 1)
+        router.handle(later_heard, NOW + 2)
+        assert isinstance(router.state, Backup)
+        assert not router.state.follows
+
+
+def test_a_promoted_member_of_a_group_gives_way_no_longer() -> None:
+    router = _after(started(grouped=True), GiveUp("operator"))
+    assert isinstance(router.state, Backup)
+    assert router.state.gives_way
+    router.handle(TakeOver("operator"), NOW)
+    assert isinstance(router.state, Backup)
+    assert not router.state.gives_way
+    assert router.state.wants_master is not None

@@ -150,12 +150,15 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only each so-many-th mutant")
     parser.add_argument("--first", type=int, default=0, help="from this one on")
     parser.add_argument("--into", type=Path, help="write what was found into this file, for --record")
+    parser.add_argument("--again", type=Path, help="try the survivors in this file once more, and write it anew")
     parser.add_argument("--record", type=Path, nargs="+", help="write what such files hold into docs/reliability.md")
     asked = parser.parse_args()
     if asked.record:
         write_down([found for file in asked.record for found in json.loads(file.read_text())])
         return 0
-    trials = Trials(cases(asked.every, asked.first))
+    before = {one: code for _, one, code in json.loads(asked.again.read_text())} if asked.again else {}
+    everything = cases(asked.every, asked.first)
+    trials = Trials([one for one in everything if not asked.again or before.get(str(one)) == SURVIVED])
     files = [str(ROOT / "tests" / "pyvrrp" / f"test_{name}.py") for name in TESTS]
     pytest.main(["-q", "-s", "-p", "no:cacheprovider", "--no-header", *files], plugins=[trials])
     known = json.loads(SURVIVORS.read_text())
@@ -165,9 +168,13 @@ def main() -> int:
     made = len(trials.cases)
     print(f"{made} mutants: {counted[BY_SIMULATOR]} killed by the simulator, {counted[BY_TESTS]} by unit tests")
     print("\n".join([f"{len(survivors)} survive, {len(unknown)} of them unexplained", *unknown]))
+    pairs = zip(trials.cases, trials.verdicts, strict=True)
     if asked.into is not None:
-        pairs = zip(trials.cases, trials.verdicts, strict=True)
         asked.into.write_text(json.dumps([(case.module, str(case), code) for case, code in pairs]))
+    elif asked.again is not None:
+        now = {str(case): code for case, code in pairs}
+        told = [(module, one, now.get(one, code)) for module, one, code in json.loads(asked.again.read_text())]
+        asked.again.write_text(json.dumps(told))
     return int(bool(unknown))
 
 
