@@ -35,8 +35,11 @@ def begin_work(node: Node, station: Station, act: Act) -> None:
 
 def _work(node: Node, station: Station) -> None:
     node.lan.events += 1
-    _do(node, station, station.acts[0])
+    act = station.acts[0]
+    _do(node, station, act)
     station.acts.popleft()
+    if isinstance(act, RemoveAddresses | Change):
+        mend(node)  # the kernel tells of it: another router may have begun to hold the same address
     if station.acts:
         node.call_later(node.lan.act_time(), _work, node, station)
     node.worked(station)

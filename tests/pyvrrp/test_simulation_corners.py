@@ -11,7 +11,7 @@ from simulated import CHECKED, PLAIN, configuration, pair, story
 
 from pyvrrp.model import Authentication, AuthType, Configuration, GlobalSettings, Settling, SyncGroup
 from pyvrrp.simulation.chance import Chance
-from pyvrrp.simulation.faults import Freeze, LinkDown, LinkUp, RefuseSends, Reload, Start
+from pyvrrp.simulation.faults import Freeze, LinkDown, LinkUp, RefuseSends, Reload, Start, Thaw
 from pyvrrp.simulation.invariants import BrokenInvariantError
 from pyvrrp.simulation.judge import Judge
 from pyvrrp.simulation.kernel import Card
@@ -201,3 +201,18 @@ def test_the_judge_reads_every_frame() -> None:
     frames = [ipv4.encode(one) for one in station.transmission.packets(99, station.machine.source, 0.0)]
     with pytest.raises(BrokenInvariantError, match=r"^S5: lb1/VI_1: VRID 51, priority 99; expected 51, 100"):
         Judge().sent(node, station, 100, frames)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_owner_that_two_reloads_take_away_and_bring_back_has_its_addresses(seed: int) -> None:
+    lan = pair(255, 90, seed=seed)
+    lan.run_until(5.0)
+    lan.inject(Freeze("lb1"))
+    lan.inject(Reload("lb1", configuration(replace(PLAIN, name="other", virtual_router_id=52, addresses=()))))
+    lan.run_until(6.0)
+    lan.inject(Reload("lb1", configuration(PLAIN, 255)))
+    lan.run_until(7.0)
+    lan.inject(Thaw("lb1"))
+    lan.run_until(7.1)
+    assert lan.masters("VI_1") == ["lb1"]
+    assert lan.nodes["lb1"].kernel.has("eth0", PLAIN.addresses[0].ip)
