@@ -37,9 +37,9 @@ def _work(node: Node, station: Station) -> None:
     node.lan.events += 1
     act = station.acts[0]
     _do(node, station, act)
-    station.acts.popleft()
     if isinstance(act, RemoveAddresses | Change):
         mend(node)  # the kernel tells of it: another router may have begun to hold the same address
+    station.acts.popleft()
     if station.acts:
         node.call_later(node.lan.act_time(), _work, node, station)
     node.worked(station)
