@@ -94,7 +94,7 @@ class Gate:
         own, whole = route.settings[MAXCONN], self._settings[GLOBAL_MAXCONN]
         if own and route.block.current() + (0 if self.is_alone else route.block.sum(RESERVED)) >= own:
             return False
-        if whole and self._taken() >= whole:
+        if whole and (self._own[CONNECTIONS] if self.is_alone else self._taken()) >= whole:
             return False
         rate = route.settings[SESSION_RATE]
         if rate and route.block.rate(now) + 1 > rate:
@@ -106,9 +106,7 @@ class Gate:
         return sum(each.block.rate(now) for each in self._routes) + 1 <= lowest
 
     def _taken(self) -> int:
-        """Return how many connections there are, with those that are being accepted."""
-        if self.is_alone:
-            return self._own[CONNECTIONS]
+        """Return how many connections all workers have, with those that they are accepting."""
         return self.connections() + self._memory.sum_of_words(ACCEPTING)
 
     def take(self, route: Route, now: float) -> bool:

@@ -120,6 +120,8 @@ class Pool:
         self.has_news = False  # room was left, or somebody has come to wait
         self._shared = memory
         self._balancer = make_balancer(backend)
+        self.hashes = self._balancer.hashes
+        """Whether the algorithm wants to know whose session it is (``key``)."""
         # Whether the weights are all that the algorithm wants to know.
         self._is_plain = not (self._balancer.hashes or self._balancer.counts or self._balancer.draws)
         self._is_alone = layout.workers == 1
@@ -159,11 +161,6 @@ class Pool:
     def ends_wanted(self) -> bool:
         """Whether somebody waits for the last session of a server."""
         return bool(self._shared.words[self._ends_wanted])
-
-    @property
-    def hashes(self) -> bool:
-        """Whether the algorithm wants to know whose session it is (``key``)."""
-        return self._balancer.hashes
 
     def pick(self, now: float, avoid: int | None = None, key: bytes | None = None) -> Picked:
         """Choose a server by the algorithm: with its new session counted, or to be waited for, or none.
@@ -206,7 +203,7 @@ class Pool:
         seen = self._look()
         if seen.choice is None:
             return Shortage.NONE
-        if (self._crowd or not self._is_alone) and not self._balancer.hashes and self.line.oldest():
+        if (self._crowd or not self._is_alone) and not self.hashes and self.line.oldest():
             return Shortage.FULL  # nobody overtakes those who wait
         is_plain = self._is_plain and not seen.is_limited and avoid is None
         choice = seen.choice if is_plain else self._choice(seen.weights, avoid, key)
