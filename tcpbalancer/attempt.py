@@ -25,20 +25,23 @@ from tcpbalancer.rules.samples import parse_ip
 BIND_ADDRESS_NO_PORT: Final = 24
 """IP_BIND_ADDRESS_NO_PORT (ip(7)): the port is chosen at the connect, so the same one serves several servers."""
 STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-UNDER_WAY: Final = frozenset({0, errno.EALREADY, errno.EISCONN})
-"""What a second connect(2) says of one that has not failed."""
+WAITS: Final = frozenset({errno.EALREADY, errno.EINPROGRESS})
+"""What connect(2) says of a connection that may come to stand."""
+UNDER_WAY: Final = WAITS | {0, errno.EISCONN}
+"""What it says of one that has not failed."""
 _turns = itertools.count()
 
 
 def open_connection(
-    target: Target, client: socket.SocketType, *, has_words: bool = False
+    target: Target, client: socket.SocketType, *, has_words: bool = False, at_once: bool = True
 ) -> tuple[socket.SocketType, bool]:
     """Return a socket that connects to a server, and whether it is connected already.
 
     ``client``: whose called port it may be that the server is to be reached at. ``has_words``: there is something to
     send as soon as the connection stands, so the last part of the handshake waits for it and leaves together with it
     (TCP_QUICKACK, tcp(7)): a segment less, and a server that is woken once. If it does not stand at once, nothing
-    waits; if it does, ``acknowledge_at_once`` when that was sent. Raises OSError (EMFILE and its like: no descriptor
+    waits; if it does, ``acknowledge_at_once`` when that was sent. ``at_once`` False: whether it stands is not looked
+    at yet, so that our own address is known even if it never does. Raises OSError (EMFILE and its like: no descriptor
     was left).
     """
     if not target.is_plain:
@@ -50,9 +53,9 @@ def open_connection(
         if has_words:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
         problem = connection.connect_ex(target.address)
-        if problem == errno.EINPROGRESS:
+        if problem == errno.EINPROGRESS and at_once:
             problem = connection.connect_ex(target.address)  # on the same machine it stands by now
-        if has_words and problem == errno.EALREADY:
+        if has_words and problem in WAITS:
             acknowledge_at_once(connection)
     except BaseException:
         connection.close()
@@ -60,7 +63,7 @@ def open_connection(
     if problem not in UNDER_WAY:
         connection.close()
         raise OSError(problem, "connect")
-    return connection, problem != errno.EALREADY
+    return connection, problem not in WAITS
 
 
 def acknowledge_at_once(connection: socket.SocketType) -> None:

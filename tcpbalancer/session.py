@@ -144,15 +144,18 @@ class Session(Relaying):
         target.block.row[CONNECTS] += 1
         pool.block.row[CONNECTS] += 1
         waits_for_words = target.is_plain and (has_words or bool(target.server.reach.proxy_version))
+        log = self.route.frontend.connection_log
+        wants_addresses = log is not None and log.addresses
         try:
-            self._server, stands = open_connection(target, self._client, has_words=waits_for_words)
+            self._server, stands = open_connection(
+                target, self._client, has_words=waits_for_words, at_once=not wants_addresses
+            )
         except OSError as failure:
             self._not_opened(failure.errno or errno.EINVAL, now)  # none: a path that is too long
             return
         if pool.backend.sockets.is_special:
             tune(self._server, pool.backend.sockets)
-        log = self.route.frontend.connection_log
-        if log is not None and log.addresses:
+        if wants_addresses:
             self._accounts.source = own_end(self._server)
         if not stands:
             self._watch(SERVER, WRITE)

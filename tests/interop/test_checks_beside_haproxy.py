@@ -34,16 +34,18 @@ class Actor:
         self._lock = threading.Lock()
 
     def __call__(self, peer: socket.socket) -> None:
-        heard = b""
+        heard, reads = b"", sum(1 for act in self._acts if act is None)
+        if not reads:
+            self._keep(heard)
         for act in self._acts:
             if act is None:
-                heard += peer.recv(4096)
+                heard, reads = heard + peer.recv(4096), reads - 1
+                if not reads:
+                    self._keep(heard)  # before the answer, which the next connection may follow at once
             elif act == "reset":
-                self._keep(heard)
                 reset(peer)
                 return
             elif act == "hold":
-                self._keep(heard)
                 with contextlib.suppress(OSError):
                     while peer.recv(4096):
                         pass
@@ -51,7 +53,6 @@ class Actor:
             else:
                 assert isinstance(act, bytes)
                 peer.sendall(act)
-        self._keep(heard)
 
     def _keep(self, heard: bytes) -> None:
         with self._lock:

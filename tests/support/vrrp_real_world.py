@@ -18,6 +18,8 @@ from halab.topology import HostPlan, Lab, Port, Topology
 from halab.wait import poll
 from pyvrrp.options import SIGNALS
 
+AS_KEEPALIVED = "global_defs {\n    vip_lease off\n}\n"
+"""What makes ours leave addresses in the kernel as keepalived does, to the byte: for ever."""
 FOLDER = Path(__file__).parents[1] / "interop" / "real_world"
 NUMBERS = {"left": 11, "right": 12}
 FLAGS = ("-f", KEEPALIVED_CONF, "-n", "-l", "-D")
@@ -131,7 +133,7 @@ class Stage:
 
     def start(self, name: str) -> None:
         kind = self.program if name == "left" else "keepalived"
-        speaker = Speaker(self.lab[name], kind, self.text_of(name), {})
+        speaker = Speaker(self.lab[name], kind, (AS_KEEPALIVED if kind == "pyvrrp" else "") + self.text_of(name), {})
         if "virtual_server" in self.text:
             # Where the kernel has no IPVS, keepalived's checker takes everything down with it.
             argv = (f"{ENVIRONMENT}/bin/pyvrrp" if kind == "pyvrrp" else "keepalived", *FLAGS, "-P")
