@@ -226,17 +226,27 @@ class Services:
         service.pid, service.final = 0, "inactive" if clean else "failed"
         left = self.kill(service.name, signal.SIGTERM if clean else signal.SIGKILL)
         if left and service.state != "deactivating":
-            service.deadline = time.monotonic() + service.patience
-            self._enter(service, "deactivating")
+            self._clear_away(service, service.patience)
         _tell(service.starting, {"error": f"{service.name} ended: {service.outcome}; see {service.log}"})
         self._rest(service)
 
     def _rest(self, service: Service) -> None:
-        """Let a service whose main process has ended come to rest, if nothing of it is left."""
+        """Let a service whose main process has ended come to rest, if nothing of it is left.
+
+        Whoever executes another program at that moment has no environment, and so no mark, for an instant: the signal
+        may have missed it, and here it is.
+        """
         if not self._members(service):
             service.deadline = None
             self._enter(service, service.final)
             _tell(service.stopping, {})
+        elif service.state != "deactivating":
+            self._clear_away(service, AGAIN)
+
+    def _clear_away(self, service: Service, patience: float) -> None:
+        """Wait for what the main process has left behind, and kill it when patience ends."""
+        service.deadline = time.monotonic() + patience
+        self._enter(service, "deactivating")
 
     def next_deadline(self) -> float | None:
         """Return the earliest moment (monotonic) at which patience ends, if any."""
