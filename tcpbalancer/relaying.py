@@ -8,6 +8,8 @@ said so. Sockets are the C library's own (``socket.SocketType``): what Python's 
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Final
 
 from tcpbalancer.accounts import Accounts
@@ -29,7 +31,7 @@ RELAYING: Final = Phase.RELAYING
 _make_relay: Final = RELAYS["adaptive"]
 
 
-class Relaying:
+class Relaying(ABC):
     """Two sockets, the relay between them, and how long ago either of them did something."""
 
     __slots__ = (
@@ -139,6 +141,8 @@ class Relaying:
 
     def _relay_over(self, relay: Relay, now: float) -> None:
         if relay.failed is None:
+            if self.route.frontend.sockets.nolinger or self.pool.backend.sockets.nolinger:
+                self._say_ends()
             self._end("--", "closed by both sides", now)
         elif relay.failed == CLIENT:
             self._end("CD", "the client reset the connection", now)
@@ -146,12 +150,19 @@ class Relaying:
             assert self.target is not None
             self._end("SD", f"{self.pool.backend.name}/{self.target.server.name} reset the connection", now)
 
-    def _end(self, flags: str, reason: str, now: float) -> None:
-        raise NotImplementedError
+    def _say_ends(self) -> None:
+        """Let what has been sent go out before closes that are resets (``option nolinger``): they lose what waits."""
+        assert self._server is not None
+        for peer in (self._client, self._server):
+            with suppress(OSError):  # whose end was said before
+                peer.shutdown(socket.SHUT_WR)
 
+    @abstractmethod
+    def _end(self, flags: str, reason: str, now: float) -> None: ...
+
+    @abstractmethod
     def on_deadline(self, mask: int, now: float) -> None:
         """Act if the deadline has come; early is harmless."""
-        raise NotImplementedError
 
     # -- time -------------------------------------------------------------------------------------------------------
 
@@ -179,13 +190,13 @@ class Relaying:
 
     # -- what epoll watches -----------------------------------------------------------------------------------------
 
+    @abstractmethod
     def client_ready(self, mask: int, now: float) -> None:
         """Take note of what epoll says of the client's socket."""
-        raise NotImplementedError
 
+    @abstractmethod
     def server_ready(self, mask: int, now: float) -> None:
         """Take note of what epoll says of the server's socket."""
-        raise NotImplementedError
 
     def _watch(self, side: Side, wanted: int | None) -> None:
         """Watch a side for ``wanted``; None: not at all, not even for its end."""

@@ -114,6 +114,26 @@ def test_nolinger_ends_a_connection_with_a_reset() -> None:
             client.recv(1)
 
 
+@pytest.mark.parametrize("kind", ["front", "back"])
+def test_what_comes_with_the_last_end_of_file_is_delivered_though_nolinger_closes_with_a_reset(kind: str) -> None:
+    def answers_the_end(peer: socket.socket) -> None:
+        assert read_to_end(peer) == b"question"
+        peer.sendall(b"the last words")
+
+    configuration = one_way([])
+    with ScriptedServer(answers_the_end) as peer:
+        options = SocketOptions(nolinger=True)
+        frontend, backend = configuration.frontends["f"], configuration.backends["b"]
+        frontend = replace(frontend, sockets=options if kind == "front" else frontend.sockets)
+        backend = replace(backend, servers=(server(peer.port),), sockets=options if kind == "back" else backend.sockets)
+        whole = replace(configuration, frontends={"f": frontend}, backends={"b": backend})
+        with RunningBalancer(whole) as balancer, balancer.connect() as client:
+            client.sendall(b"question")
+            client.shutdown(socket.SHUT_WR)
+            assert balancer.wait_for("session")["flags"] == "--"
+            assert client.recv(100) == b"the last words"
+
+
 @pytest.mark.parametrize("independent", [False, True])
 def test_with_independent_streams_only_what_a_client_sends_is_its_activity(independent: bool) -> None:
     """A server that goes on sending keeps a silent client alive, unless the streams are independent."""
