@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from balancer_process import TCPBALANCER, BalancerProcess
 from descriptors import descriptor_limit
+from family import family
 from tcp_peers import PATIENCE, free_port
 
 from tcpbalancer.config.load import Flags, read_texts
@@ -49,11 +50,7 @@ def test_ulimit_n_is_the_limit_of_all_processes(tmp_path: Path) -> None:
         f"listen l\n bind 127.0.0.1:{free_port()}\n server s 127.0.0.1:1\n"
     )
     with BalancerProcess([*TCPBALANCER, "-db", "--control", str(tmp_path / "c")], text, tmp_path, stats) as running:
-        pids = [running.process.pid]
-        for pid in pids:
-            assert descriptor_limit(pid) == (300, 300)
-            pids += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        assert len(pids) == 3
+        assert [descriptor_limit(pid) for pid in family(running.process.pid)] == [(300, 300)] * 3
         told = "FD limit (300) too low for maxconn=200/maxsock=418. Please raise 'ulimit-n' to 418 or more"
         assert told in running.output.read_text()
         assert running.stop(signal.SIGTERM) == -signal.SIGTERM

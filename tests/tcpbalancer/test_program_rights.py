@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from balancer_process import TCPBALANCER, BalancerProcess, until
+from family import family
 from tcp_peers import PATIENCE, ScriptedServer, echo, free_port, read_exactly
 
 from hakit.control import request
@@ -42,15 +43,6 @@ def text(port: int, server: int, stats: int, *lines: str) -> str:
 def facts(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: " ".join(value.split()) for name, _, value in (line.partition(":") for line in lines)}
-
-
-def family(pid: int) -> list[int]:
-    """Return a process and all that it has started, and those of these."""
-    found = [pid]
-    for each in found:
-        children = Path(f"/proc/{each}/task/{each}/children").read_text().split()
-        found += [int(child) for child in children]
-    return found
 
 
 @pytest.mark.parametrize("flags", ["-db", "-W"])

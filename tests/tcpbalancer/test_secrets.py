@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from balancer_process import TCPBALANCER, BalancerProcess, until
+from family import family
 from runtime_api import ask
 from tcp_peers import ScriptedServer, echo, free_port
 
@@ -49,9 +50,8 @@ def page(port: int, path: str, password: str) -> str:
 
 def titles(pid: int) -> Iterator[str]:
     """Yield command line and name of a process and of those that it has started."""
-    yield Path(f"/proc/{pid}/cmdline").read_text() + Path(f"/proc/{pid}/comm").read_text()
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        yield from titles(int(child))
+    for each in family(pid):
+        yield Path(f"/proc/{each}/cmdline").read_text() + Path(f"/proc/{each}/comm").read_text()
 
 
 def test_a_running_balancer_shows_no_password_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
