@@ -19,8 +19,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from hakit.capabilities import lend
 from tcpbalancer.kernel.claim import claim
@@ -46,14 +46,19 @@ def search_path() -> str:
     return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
-class Answers(Protocol):
-    """Takes the answers."""
+Reply = Callable[[bytes], object]
+"""Takes an answer, a line."""
 
-    def write(self, text: bytes, /) -> object:
-        """Take a part."""
 
-    def flush(self) -> object:
-        """Let it be read."""
+def requests(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield whole lines until the supervisor is gone.
+
+    One that is killed may leave half a request, and where it leaves an answer unread the stream ends with a reset.
+    """
+    with contextlib.suppress(ConnectionError):
+        for line in stream:
+            if line.endswith(b"\n"):
+                yield line
 
 
 class Executor:
@@ -64,27 +69,26 @@ class Executor:
         self._standing = Wanted()
         self._one_answer = threading.Lock()
 
-    def serve(self, requests: Iterable[bytes], replies: Answers) -> None:
+    def serve(self, asked: Iterable[bytes], reply: Reply) -> None:
         """Do what is asked until ``end`` or until nobody asks any more."""
-        for line in requests:
+        for line in asked:
             request = json.loads(line)
             if request["do"] == "look":
-                threading.Thread(target=self._answer, args=(replies, request), daemon=True).start()
+                threading.Thread(target=self._answer, args=(reply, request), daemon=True).start()
             else:
-                self._answer(replies, request)
+                self._answer(reply, request)
             if request["do"] == "end":
                 return
         self.end()
 
-    def _answer(self, replies: Answers, request: dict[str, Any]) -> None:
+    def _answer(self, reply: Reply, request: dict[str, Any]) -> None:
         number = request.pop("number")
         try:
-            reply = self._do(**request)
+            answer = self._do(**request)
         except (ToolError, ValueError, OSError) as problem:
-            reply = {"problem": str(problem)}
+            answer = {"problem": str(problem)}
         with self._one_answer, contextlib.suppress(OSError):  # whoever has asked may have gone
-            replies.write(json.dumps({"number": number, **reply}).encode() + b"\n")
-            replies.flush()
+            reply(json.dumps({"number": number, **answer}).encode() + b"\n")
 
     def _do(self, do: str, **details: Any) -> dict[str, Any]:
         match do:
@@ -183,7 +187,7 @@ def main(arguments: list[str]) -> None:
     control, _claim, number, uid, gid = arguments[1:]
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(ignored, signal.SIG_IGN)  # the end is when the supervisor has gone, and not before
-    with socket.socket(fileno=int(control)) as connection, connection.makefile("rwb") as stream:
+    with socket.socket(fileno=int(control)) as connection, connection.makefile("rb") as stream:
         identity = Identity(
             None if uid == "-" else int(uid), None if gid == "-" else int(gid), capabilities=frozenset({RIGHT})
         )
@@ -192,10 +196,10 @@ def main(arguments: list[str]) -> None:
             if identity.uid is not None:
                 lend(RIGHT)()
         except (PrivilegeError, OSError) as problem:
-            stream.write(json.dumps({"number": 0, "problem": str(problem)}).encode() + b"\n")
+            connection.sendall(json.dumps({"number": 0, "problem": str(problem)}).encode() + b"\n")
             return
         try:
-            Executor(Daemon(int(number))).serve(stream, stream)
+            Executor(Daemon(int(number))).serve(requests(stream), connection.sendall)
         except (ToolError, OSError) as problem:
             print(f"tcpbalancer: the kernel's rules could not be taken away: {problem}", file=sys.stderr)
 

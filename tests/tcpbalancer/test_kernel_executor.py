@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -44,14 +44,27 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
 
 def served(*requests: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the answers to requests, after which nobody asks any more."""
-    answers = BytesIO()
+    answers: list[bytes] = []
     lines = [json.dumps({"number": number, **request}).encode() for number, request in enumerate(requests)]
-    Executor(Daemon(MOST)).serve(lines, answers)
-    return [json.loads(line) for line in answers.getvalue().splitlines()]
+    Executor(Daemon(MOST)).serve(lines, answers.append)
+    return [json.loads(line) for line in answers]
 
 
 def test_when_nobody_asks_any_more_rules_and_connections_are_taken_away(tools: Tools) -> None:
     assert served({"do": "begin", "wanted": WANTED, "goes_on": True}) == [{"number": 0}]
+    assert tools.runs[-2:] == [
+        f"nft -f - add table inet tcpbalancer-{MOST}",
+        "conntrack -D -p tcp --mark 0xff000000/0xff000000",
+    ]
+
+
+def test_a_supervisor_that_is_killed_may_leave_an_answer_unread_and_half_a_request(tools: Tools) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, theirs.makefile("rb") as stream:
+        with ours:
+            theirs.sendall(b"an answer that nobody reads any more\n")
+            ours.sendall(b'{"number": 0, "do": "cut", "numbers": [1]}\n{"number": 1, "do')
+        Executor(Daemon(MOST)).serve(executor.requests(stream), theirs.sendall)
     assert tools.runs[-2:] == [
         f"nft -f - add table inet tcpbalancer-{MOST}",
         "conntrack -D -p tcp --mark 0xff000000/0xff000000",
@@ -101,25 +114,21 @@ def test_a_change_does_not_wait_for_a_look_at_all_connections(tools: Tools, monk
 
     monkeypatch.setattr(Executor, "look", look)
 
-    class Answers(BytesIO):
-        def write(self, text: Any, /) -> int:
-            if json.loads(text)["number"] == 1:
-                changed.set()
-            else:
-                looked.set()
-            return super().write(text)
+    def reply(answer: bytes) -> None:
+        answers.append(answer)
+        (changed if json.loads(answer)["number"] == 1 else looked).set()
 
     looked = threading.Event()
-    answers = Answers()
+    answers: list[bytes] = []
 
-    def requests() -> Iterator[bytes]:
+    def asked() -> Iterator[bytes]:
         yield b'{"number": 0, "do": "look"}'
         yield json.dumps({"number": 1, "do": "change", "wanted": WANTED}).encode()
         assert looked.wait(10)
         yield b'{"number": 2, "do": "end"}'
 
-    Executor(Daemon(MOST)).serve(requests(), answers)
+    Executor(Daemon(MOST)).serve(asked(), reply)
     assert seen == [True]
-    assert [json.loads(line) for line in answers.getvalue().splitlines()] == [
+    assert [json.loads(line) for line in answers] == [
         {"number": 1}, {"number": 0, "open": {"1": 5}}, {"number": 2},
     ]  # fmt: skip
