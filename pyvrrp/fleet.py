@@ -20,14 +20,10 @@ from pyvrrp.intake import Intake
 from pyvrrp.link_faults import LinkView, Settled, view_of
 from pyvrrp.model import Address, Configuration, Instance, SyncGroup, TrackerKind
 from pyvrrp.notifier import Notifier
-from pyvrrp.protocol import tracking
+from pyvrrp.protocol import news, tracking
 from pyvrrp.protocol.events import (
     AdvertisementReceived,
     Event,
-    FaultCleared,
-    FaultRaised,
-    PriorityChanged,
-    SourceChanged,
     Startup,
     Tick,
 )
@@ -290,16 +286,11 @@ class Fleet:
             faults |= {MAINTENANCE}
         if router.aside:
             faults |= {router.aside}
-        if view.source is not None and view.source != router.machine.source:
-            self.dispatch(name, SourceChanged(view.source))
-        priority = tracking.effective_priority(instance, known, group)
-        if priority != router.machine.priority:
-            self.dispatch(name, PriorityChanged(priority))
+        for event in news.changed(router.machine, view.source, known, group):
+            self.dispatch(name, event)
         before, router.faults = router.faults, faults
-        for cause in sorted(faults - before):
-            self.dispatch(name, FaultRaised(cause))
-        for cause in sorted(before - faults):
-            self.dispatch(name, FaultCleared(cause))
+        for event in news.faults_changed(before, faults):
+            self.dispatch(name, event)
         if not router.started and not tracking.undecided(instance, known, group):
             router.started = True
             self.dispatch(name, Startup(max(0.0, self._listens_until - self._loop.time())))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyvrrp.link_faults import Settled, view_of
 from pyvrrp.model import Address, Configuration, Instance, TrackerKind
-from pyvrrp.protocol import tracking
+from pyvrrp.protocol import news, tracking
 from pyvrrp.protocol.effects import (
     AddAddresses,
     Announce,
@@ -28,10 +28,6 @@ from pyvrrp.protocol.effects import (
 from pyvrrp.protocol.events import (
     AdvertisementReceived,
     Event,
-    FaultCleared,
-    FaultRaised,
-    PriorityChanged,
-    SourceChanged,
     Startup,
     Tick,
 )
@@ -307,16 +303,11 @@ class Node:
         faults = view.faults | tracking.faults(instance, known, group)
         if station.aside:
             faults |= {station.aside}
-        if view.source is not None and view.source != station.machine.source:
-            self.dispatch(name, SourceChanged(view.source))
-        priority = tracking.effective_priority(instance, known, group)
-        if priority != station.machine.priority:
-            self.dispatch(name, PriorityChanged(priority))
+        for event in news.changed(station.machine, view.source, known, group):
+            self.dispatch(name, event)
         before, station.faults = station.faults, faults
-        for cause in sorted(faults - before):
-            self.dispatch(name, FaultRaised(cause))
-        for cause in sorted(before - faults):
-            self.dispatch(name, FaultCleared(cause))
+        for event in news.faults_changed(before, faults):
+            self.dispatch(name, event)
         if not station.started and not tracking.undecided(instance, known, group):
             station.started = True
             self.dispatch(name, Startup(max(0.0, self._listens_until - self.lan.now)))
