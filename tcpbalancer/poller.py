@@ -6,6 +6,10 @@ folds both into READ and WRITE, and takes no empty interest; a relay needs to te
 
 It is a selector like those of the standard library, for whatever stays. Connections come and go, and each microsecond
 here is one of every event: they are watched by descriptor, without a key (``watch``, ``change``, ``forget``).
+
+To fall asleep and be woken takes longer than many a server needs for its answer. So while two sockets take turns, which
+is a lone connection that asks and is answered, it looks again for a moment before it sleeps. Nobody else is looked for
+like that: a crowd is there already, and a stream that comes from one side fills its buffers meanwhile.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import select
 import selectors
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 NOTHING = 0
@@ -30,6 +35,13 @@ EXCLUSIVE = select.EPOLLEXCLUSIVE
 MAX_EVENTS = 256
 """Events taken per wake-up, so that deadlines are not held up by a crowd."""
 
+DIALOGUE = 16
+"""Turns of two sockets, each alone and never the same twice in a row, after which the next one is looked out for."""
+LOOKOUT = 30e-6
+"""Seconds for which it is."""
+MOST_SKIPS = 64
+"""Turns without a lookout, at most, after lookouts in vain."""
+
 
 class Poller(selectors.BaseSelector):
     """epoll with its own words; ``data`` is whatever the caller wants to have back."""
@@ -38,6 +50,9 @@ class Poller(selectors.BaseSelector):
         self._epoll = select.epoll()
         self._data: dict[int, Any] = {}
         self._keys: dict[int, selectors.SelectorKey] = {}  # of those that were registered as with every selector
+        self._latest = -1  # who spoke alone in the last turn
+        self._turns = 0  # of a dialogue
+        self._skips = 0  # turns that a dialogue has to last longer since a lookout was in vain
 
     # -- by descriptor ----------------------------------------------------------------------------------------------
 
@@ -66,7 +81,27 @@ class Poller(selectors.BaseSelector):
         another one's descriptor, is not taken for the other one.
         """
         data = self._data
-        return [(data[number], mask) for number, mask in self._epoll.poll(timeout, MAX_EVENTS) if number in data]
+        if self._turns >= DIALOGUE and timeout != 0:
+            events = self._look_out() or self._epoll.poll(timeout, MAX_EVENTS)
+        else:
+            events = self._epoll.poll(timeout, MAX_EVENTS)
+        if len(events) == 1 and events[0][0] != self._latest:
+            self._turns += 1
+            self._latest = events[0][0]
+        else:
+            self._turns = 0
+        return [(data[number], mask) for number, mask in events if number in data]
+
+    def _look_out(self) -> list[tuple[int, int]]:
+        """Return what comes within ``LOOKOUT``; what comes later is expected less and less often."""
+        until = monotonic() + LOOKOUT
+        while monotonic() < until:
+            if events := self._epoll.poll(0, MAX_EVENTS):
+                self._skips = 0
+                return events
+        self._skips = min(2 * self._skips + 1, MOST_SKIPS)
+        self._turns = DIALOGUE - self._skips
+        return []
 
     def __contains__(self, number: int) -> bool:
         """Return whether a descriptor is watched."""
