@@ -101,8 +101,8 @@ class ExecutorProcess:
         return answer
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        """Give each answer to whoever has asked; in the end nobody gets any more."""
-        with contextlib.suppress(OSError):
+        """Give each answer to whoever has asked; at its end, maybe in the middle of one, nobody gets any more."""
+        with contextlib.suppress(OSError, ValueError):
             while line := await reader.readline():
                 answer = json.loads(line)
                 answered = self._questions.get(answer["number"])
