@@ -30,11 +30,13 @@ from pyvrrp.simulation.trial import a_trial, tell
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "pyvrrp" / "protocol"
-MODULES = ("machine", "backup", "master", "groups", "timers", "reception", "transmission", "tracking", "signatures")
+MODULES = (
+    "machine", "backup", "master", "groups", "timers", "reception", "transmission", "tracking", "news", "signatures",
+)  # fmt: skip
 """All that does something: ``table.py`` is documentation and a test's data, the others are values."""
 NEXT_TO_IT = {"backup": "machine", "master": "machine", "signatures": "reception"}
 """Whose tests are run first, where a module has none of its name."""
-TESTS = ("machine", "machine_keepalived", "groups", "timers", "reception", "transmission", "tracking")
+TESTS = ("machine", "machine_keepalived", "groups", "timers", "reception", "transmission", "tracking", "news")
 OF_THE_MACHINE = {"machine", "backup", "master", "groups", "timers"}
 TRIALS = 6
 SECONDS = 60
