@@ -86,11 +86,10 @@ def test_after_a_half_close_the_other_direction_lives_for_as_long_as_a_timeout_s
         # The server's thread closes at the end of what the client says: here it is the server that ends first.
         theirs.shutdown(socket.SHUT_WR)
         assert peer.recv(1) == b""
-        port = f"sport={peer.getsockname()[1]} "
 
         def half_closed() -> str | None:
-            lines = lab.connections().splitlines()
-            return next((one for one in lines if port in one and "CLOSE_WAIT" in one), None)
+            line = lab.connection(peer)
+            return line if "CLOSE_WAIT" in line else None
 
         line = poll(half_closed, PATIENCE, "the end is acknowledged")
         assert int(line.split()[2]) > 3000, "conntrack itself would forget it after a minute or two"

@@ -265,6 +265,12 @@ class KernelLab:
         """Return what conntrack lists."""
         return self.balancer.run(["conntrack", "-L", "-p", "tcp"]).check().output
 
+    def connection(self, peer: socket.socket) -> str:
+        """Return the line of a client's connection in what conntrack lists; empty if it is not there (any more)."""
+        # The port alone would also find an earlier connection, to another frontend, that has not been forgotten yet.
+        ports = f" sport={peer.getsockname()[1]} dport={peer.getpeername()[1]} "
+        return next((line for line in self.connections().splitlines() if ports in line), "")
+
     # -- clients ----------------------------------------------------------------------------------------------------
 
     def connect(
