@@ -150,7 +150,8 @@ def turns(script: Script, *events: Sequence[int]) -> Poller:
     return poller
 
 
-A_DIALOGUE = [(1,), (2,)] * (DIALOGUE // 2)
+A_DIALOGUE = [(1,), (2,)] * (DIALOGUE // 2 + 1)
+"""The first two turns make them known to each other."""
 
 
 def test_while_two_take_turns_the_next_is_looked_out_for_and_found_without_sleep(script: Script) -> None:
@@ -163,8 +164,16 @@ def test_while_two_take_turns_the_next_is_looked_out_for_and_found_without_sleep
 
 @pytest.mark.parametrize(
     "events",
-    [A_DIALOGUE[1:], [(1,)] * 2 * DIALOGUE, [*A_DIALOGUE, (1, 2)], [*A_DIALOGUE, ()], [*A_DIALOGUE, (2,)]],
-    ids=["too short", "a stream", "a crowd", "nobody", "the same twice"],
+    [
+        A_DIALOGUE[1:],
+        [(1,)] * 2 * DIALOGUE,
+        [(1,), (2,), (3,)] * DIALOGUE,
+        [*A_DIALOGUE, (1, 2)],
+        [*A_DIALOGUE, ()],
+        [*A_DIALOGUE, (2,)],
+        [*A_DIALOGUE, (3,)],
+    ],
+    ids=["too short", "a stream", "three by turns", "a crowd", "nobody", "the same twice", "a third"],
 )
 def test_nobody_else_is_looked_out_for(script: Script, events: list[tuple[int, ...]]) -> None:
     poller = turns(script, *events)
