@@ -7,9 +7,9 @@ folds both into READ and WRITE, and takes no empty interest; a relay needs to te
 It is a selector like those of the standard library, for whatever stays. Connections come and go, and each microsecond
 here is one of every event: they are watched by descriptor, without a key (``watch``, ``change``, ``forget``).
 
-To fall asleep and be woken takes longer than many a server needs for its answer. So while two sockets take turns, which
-is a lone connection that asks and is answered, it looks again for a moment before it sleeps. Nobody else is looked for
-like that: a crowd is there already, and a stream that comes from one side fills its buffers meanwhile.
+To fall asleep and be woken takes longer than many a server needs for its answer. So while sockets speak one at a time, as
+the two of a lone connection do that asks and is answered, it looks again for a moment before it sleeps. A crowd is not
+looked out for: it is there already. Nor is a stream that comes from one side: it fills its buffers meanwhile.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_EVENTS = 256
 """Events taken per wake-up, so that deadlines are not held up by a crowd."""
 
 DIALOGUE = 16
-"""Turns of two sockets, each alone and after the other one, after which the next one is looked out for."""
+"""Turns of one socket each, never the same twice in a row, after which the next one is looked out for."""
 LOOKOUT = 30e-6
 """Seconds for which it is."""
 MOST_SKIPS = 64
@@ -50,7 +50,7 @@ class Poller(selectors.BaseSelector):
         self._epoll = select.epoll()
         self._data: dict[int, Any] = {}
         self._keys: dict[int, selectors.SelectorKey] = {}  # of those that were registered as with every selector
-        self._latest = self._before = -1  # who spoke alone in the last turn, and in the one before it
+        self._latest = -1  # who spoke alone in the last turn
         self._turns = 0  # of a dialogue
         self._skips = 0  # turns that a dialogue has to last longer since a lookout was in vain
 
@@ -85,10 +85,9 @@ class Poller(selectors.BaseSelector):
             events = self._look_out() or self._epoll.poll(timeout, MAX_EVENTS)
         else:
             events = self._epoll.poll(timeout, MAX_EVENTS)
-        if len(events) == 1:
-            number = events[0][0]
-            self._turns = self._turns + 1 if number == self._before != self._latest else 0
-            self._before, self._latest = self._latest, number
+        if len(events) == 1 and events[0][0] != self._latest:
+            self._turns += 1
+            self._latest = events[0][0]
         else:
             self._turns = 0
         return [(data[number], mask) for number, mask in events if number in data]
