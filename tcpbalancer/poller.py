@@ -7,9 +7,9 @@ folds both into READ and WRITE, and takes no empty interest; a relay needs to te
 It is a selector like those of the standard library, for whatever stays. Connections come and go, and each microsecond
 here is one of every event: they are watched by descriptor, without a key (``watch``, ``change``, ``forget``).
 
-To fall asleep and be woken takes longer than many a server needs for its answer. So while sockets speak one at a time, as
-the two of a lone connection do that asks and is answered, it looks again for a moment before it sleeps. A crowd is not
-looked out for: it is there already. Nor is a stream that comes from one side: it fills its buffers meanwhile.
+To fall asleep and be woken takes longer than many a server needs for its answer. So while sockets speak one at a time,
+as the two of a lone connection do that asks and is answered, it looks again for a moment before it sleeps. A crowd is
+not looked out for: it is there already. Nor is a stream that comes from one side: it fills its buffers meanwhile.
 """
 
 from __future__ import annotations

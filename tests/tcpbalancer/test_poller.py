@@ -153,7 +153,7 @@ def turns(script: Script, *events: Sequence[int]) -> Poller:
 A_DIALOGUE = [(1,), (2,)] * (DIALOGUE // 2)
 
 
-@pytest.mark.parametrize("events", [A_DIALOGUE, [(1,), (2,), (3,), (2,)] * DIALOGUE], ids=["two", "three"])
+@pytest.mark.parametrize("events", [A_DIALOGUE, [(1,), (2,), (3,), (2,)] * (DIALOGUE // 4)], ids=["two", "three"])
 def test_while_each_speaks_alone_the_next_is_looked_out_for_and_found_without_sleep(
     script: Script, events: list[tuple[int, ...]]
 ) -> None:
