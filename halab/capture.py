@@ -1,13 +1,14 @@
 """One pcap file per LAN, of everything that crosses its switch.
 
 Laws: writes packet by packet (tcpdump -U), so the file is whole whenever it is read; decodes nothing: tshark reads it
-afterwards. Ends with the lab.
+afterwards. What crossed the switch before ``stop`` is in the file after it. Ends with the lab.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from halab.namespace import LabError
 from halab.programs import program
 from halab.topology import SWITCH, Lab
 from halab.wait import poll
+
+PATIENCE = 10
+"""Seconds that tcpdump has for what is asked of it."""
+_COUNTS = re.compile(rb"(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped by kernel")
 
 
 class Capture:
@@ -43,16 +48,33 @@ class Capture:
         ]
         target = os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o644)
         quiet = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._told, telling = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            self._process = lab[SWITCH].spawn(argv, streams=(quiet, target, quiet))
+            self._process = lab[SWITCH].spawn(argv, streams=(quiet, target, telling))
         finally:
-            os.close(target)
-            os.close(quiet)
-        poll(lambda: file.stat().st_size >= 24, 10, f"tcpdump's file header in {file}")  # it writes it when it listens
+            for descriptor in (target, quiet, telling):
+                os.close(descriptor)
+        self._awaited = 0  # packets
+        poll(lambda: file.stat().st_size >= 24, PATIENCE, f"tcpdump's file header in {file}")  # it writes it when it listens
 
     def stop(self) -> Path:
-        """End the capture; returns the file, complete."""
+        """End the capture; returns the file, complete. Raises NotSeenError if tcpdump does not come to an end."""
+        # What tcpdump has not read yet when it is ended is lost: on a busy machine that is all of a short exchange.
+        poll(self._has_caught_up, PATIENCE, f"all that was captured is in {self.file}")
         self._process.signal(signal.SIGTERM)
         with contextlib.suppress(LabError):
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
+        os.close(self._told)
         return self.file
+
+    def _has_caught_up(self) -> bool:
+        """Ask tcpdump how far it is (tcpdump(8), SIGUSR1); the first answer says how much there was to come."""
+        told = b""
+        with contextlib.suppress(BlockingIOError):
+            told = os.read(self._told, 65536)
+        self._process.signal(signal.SIGUSR1)
+        for captured, received, dropped in (map(int, counts) for counts in _COUNTS.findall(told)):
+            self._awaited = self._awaited or received
+            if captured + dropped >= self._awaited:
+                return True
+        return self._process.ended.done()

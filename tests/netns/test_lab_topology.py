@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ import pytest
 from halab import faults
 from halab.capture import Capture
 from halab.namespace import LabError
-from halab.topology import HostPlan, Lab, Port, Topology, ip_batch
-from halab.wait import AddressWatch, NotSeenError
+from halab.topology import SWITCH, HostPlan, Lab, Port, Topology, ip_batch
+from halab.wait import AddressWatch, NotSeenError, poll
 
 pytestmark = pytest.mark.netns
 
@@ -130,16 +131,25 @@ def test_a_lan_is_captured_into_a_file_that_tshark_reads(netns_lab: LabFactory, 
     lab = netns_lab(PAIR)
     capture = Capture(lab, "lan", tmp_path / "lan.pcap")
     assert reaches(lab, "a", "10.0.0.2")
-    argv = [
-        "tshark",
-        "-n",
-        "-r",
-        str(capture.stop()),
-        "-Y",
-        "tcp.flags.syn==1 && ip.dst==10.0.0.2",
-        "-T",
-        "fields",
-        "-e",
-        "tcp.dstport",
-    ]
-    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split() == ["9"]
+    assert ports_asked_for(capture.stop()) == ["9"]
+
+
+def test_what_tcpdump_had_no_time_to_read_is_in_the_file_after_the_end(netns_lab: LabFactory, tmp_path: Path) -> None:
+    lab = netns_lab(PAIR)
+    capture = Capture(lab, "lan", tmp_path / "lan.pcap")
+    switch = lab[SWITCH]
+    pid = switch.run(["pidof", "tcpdump"]).check().output.strip()
+    switch.run(["kill", "-STOP", pid]).check()
+    assert reaches(lab, "a", "10.0.0.2")
+    with ThreadPoolExecutor() as beside:
+        stopped = beside.submit(capture.stop)
+        pending = f"grep -q 'ShdPnd:.*[1-9a-f]' /proc/{pid}/status"
+        poll(lambda: switch.run(["sh", "-c", pending]).status == 0, 5, "tcpdump has been sent a signal")
+        switch.run(["kill", "-CONT", pid]).check()
+        assert ports_asked_for(stopped.result()) == ["9"]
+
+
+def ports_asked_for(file: Path) -> list[str]:
+    wanted = ["-Y", "tcp.flags.syn==1 && ip.dst==10.0.0.2", "-T", "fields", "-e", "tcp.dstport"]
+    argv = ["tshark", "-n", "-r", str(file), *wanted]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()

@@ -103,6 +103,7 @@ def main() -> int:
         print("\n".join(picture(shrunk(a_trial(found.broken, make), make))))
         return 1
     if asked.record:
+        record("invariants", ["", "what is held"], list((SAFETY | LIVENESS).items()), "./run simulate --record")
         write_down(found, rate)
         write_pairs_down()
     return 0
