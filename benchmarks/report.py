@@ -6,6 +6,7 @@ alone, and a test holds them to it. What stands outside the marks is written by 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -32,10 +33,22 @@ def page(text: str, found: dict[str, Any]) -> str:
     return text
 
 
+def take(file: Path) -> None:
+    """Take the sections of a result into the one in docs; raises SystemExit if it has none that the page knows."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise SystemExit(f"{file}: {problem}; './run bench --json {file}' writes one") from None
+    if not isinstance(told, dict) or not told.keys() <= RENDERERS.keys():
+        raise SystemExit(f"{file}: not what './run bench --json {file}' writes: sections {', '.join(RENDERERS)}")
+    for section, result in told.items():
+        results.keep(RESULT, section, result)
+
+
 def main() -> None:
-    """Take a result, the one in docs if none is named, into the documentation."""
+    """Take a result into the documentation, or show anew what is there if none is named."""
     if len(sys.argv) > 1:
-        RESULT.write_text(Path(sys.argv[1]).read_text(encoding="utf-8"), encoding="utf-8")
+        take(Path(sys.argv[1]))
     found = results.read(RESULT)
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     PICTURE.write_text(bars.picture(found["balancer"]), encoding="utf-8")

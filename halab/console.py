@@ -27,8 +27,8 @@ from halab.reference import HOSTS, VIP, ReferenceLab
 
 SHOWN = 40
 """How many events ``events`` shows."""
-HUMDRUM = frozenset({"session", "advertised"})
-"""Events that ``events`` leaves out: they tell what goes on all the time, and would fill it."""
+HUMDRUM = frozenset({"session", "advertised", "notice"})
+"""Events that ``events`` leaves out: they tell what goes on all the time or at each start, and would fill it."""
 LONGEST = 65536
 """Characters in the line of a verb."""
 PATIENCE = 5.0
@@ -167,7 +167,8 @@ class Console:
         told: list[tuple[float, str]] = []
         for node, streams in self.lab.events.items():
             for event in (event for stream in streams for event in stream.events if event.event not in HUMDRUM):
-                values = " ".join(f"{value}" for value in event.values.values() if value not in {"", None})
+                said = {name: value for name, value in event.values.items() if value not in {"", None}}
+                values = " ".join(f"{name}={value}" for name, value in said.items() if value is not False)
                 told.append((event.at, f"{node:<9} {event.source} {event.event} {values}  {event.reason}".rstrip()))
             told += [
                 (one["at"], f"{node:<9} service {one['name']} {one['state']} {one['outcome']}".rstrip())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import bars
@@ -35,3 +36,25 @@ def test_a_benchmark_writes_its_section_and_leaves_the_others_alone(tmp_path: Pa
     results.keep(file, "balancer", {"rounds": [2]})
     results.keep(file, "vrrp", {"rounds": 3})
     assert results.read(file) == {"vrrp": {"rounds": 3}, "balancer": {"rounds": [2]}}
+
+
+def test_a_result_of_one_benchmark_leaves_what_is_known_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "RESULT", tmp_path / "known.json")
+    results.keep(report.RESULT, "balancer", {"rounds": 1})
+    results.keep(tmp_path / "new.json", "vrrp", {"rounds": 2})
+    report.take(tmp_path / "new.json")
+    assert results.read(report.RESULT) == {"balancer": {"rounds": 1}, "vrrp": {"rounds": 2}}
+
+
+@pytest.mark.parametrize("text", [None, "nothing", "[]", json.dumps({"weather": {}})])
+def test_a_file_that_is_no_result_is_refused_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    monkeypatch.setattr(report, "RESULT", tmp_path / "known.json")
+    if text is not None:
+        (tmp_path / "new.json").write_text(text)
+    with pytest.raises(SystemExit, match=r"new.json: .*'./run bench --json"):
+        report.take(tmp_path / "new.json")
+    assert not report.RESULT.exists()

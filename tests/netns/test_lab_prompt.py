@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import sys
@@ -99,6 +100,8 @@ def test_verbs_are_carried_out_and_mistakes_are_told(terminal: Terminal) -> None
     told = terminal.says("events")
     assert "service haproxy inactive" in told
     assert " advertised " not in told
+    assert " notice " not in told
+    assert re.search(r"transition rule=.* from=\w+ to=\w+ ", told), "with their names"
     assert "did you mean 'haproxy'" in terminal.says("logs haproxy1 haproxi")
     assert "no host switch with a card 0" in terminal.says("heal switch")
     assert "haproxy on haproxy1 runs" in terminal.says("start haproxy1 haproxy")
