@@ -55,7 +55,8 @@ class Capture:
             for descriptor in (target, quiet, telling):
                 os.close(descriptor)
         self._awaited = 0  # packets
-        poll(lambda: file.stat().st_size >= 24, PATIENCE, f"tcpdump's file header in {file}")  # it writes it when it listens
+        # It writes the file's header when it listens.
+        poll(lambda: file.stat().st_size >= 24, PATIENCE, f"tcpdump's file header in {file}")
 
     def stop(self) -> Path:
         """End the capture; returns the file, complete. Raises NotSeenError if tcpdump does not come to an end."""

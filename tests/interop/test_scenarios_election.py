@@ -10,14 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from vrrp_pair import CALIBRATED, PAIRS, VIP, Lan, Pair, instance, master_down, skew, whole
+from vrrp_pair import CALIBRATED, EARLY, PAIRS, VIP, Lan, Pair, due, instance, master_down, skew, whole
 
 from halab import faults
 from halab.wait import hold, poll
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns, pytest.mark.timeout(90)]
 
-TOLERANCE = 0.05
 THREE = {"left": "10.88.2.11", "middle": "10.88.2.12", "right": "10.88.2.13"}
 both = pytest.mark.parametrize(("left", "right"), CALIBRATED)
 beside = pytest.mark.parametrize(("left", "right"), PAIRS)
@@ -37,7 +36,7 @@ def test_01_of_three_the_highest_priority_is_master_after_its_master_down_interv
         first = lan.until_advert(lambda _: True, 1)
         assert first.source == THREE["left"]
         waited = first.at - lan.joined_at("left")
-        assert waited == pytest.approx(master_down(150, version=2, interval=1), abs=TOLERANCE)
+        assert waited == due(master_down(150, version=2, interval=1))
         hold(lambda: lan.watch.holders(VIP) == {"left"}, 1.5, "only the highest holds the address")
         assert {advert.source for advert in lan.adverts()} == {THREE["left"]}
         lan.judge(*THREE)
@@ -54,7 +53,7 @@ def test_02_sigterm_resigns_and_the_next_takes_over_after_the_skew_alone(left: s
         lan.until_held_by("right", within=3)
         resigned = lan.until_advert(lambda advert: advert.priority == 0, 1, "left")
         taken = lan.until_advert(lambda advert: advert.priority == 60, 1, "right")
-        assert taken.at - resigned.at == pytest.approx(skew(60, version=2), abs=TOLERANCE)
+        assert taken.at - resigned.at == due(skew(60, version=2))
         lan.judge("left", "right")
 
 
@@ -71,7 +70,7 @@ def test_03_after_kill_9_the_next_takes_over_when_the_master_down_interval_is_ov
         lan.until_held_by("left", "right", within=3)  # its lease of 2 s is longer than the interval of 0.2 s asks for
         last = lan.adverts("left")[-1]
         taken = lan.until_advert(lambda advert: advert.at > last.at, 1, "right")
-        assert taken.at - last.at == pytest.approx(master_down(100), abs=TOLERANCE)
+        assert taken.at - last.at == due(master_down(100))
 
 
 @both
@@ -130,7 +129,7 @@ def test_07_preempt_delay_runs_from_the_first_lower_advertisement(left: str, rig
         lan.until_log("right", "start preempt delay")
         taken = lan.until_held_by("right", within=6) - started
         # Lower advertisements count for 2 s from the first one on; then Master_Down_Interval runs from the last.
-        assert 2 + master_down(100) - 0.2 - TOLERANCE <= taken <= 2 + master_down(100) + 0.2 + 1.0
+        assert 2 + master_down(100) - 0.2 - EARLY <= taken <= 2 + master_down(100) + 0.2 + 1.0
 
 
 @both

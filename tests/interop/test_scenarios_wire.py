@@ -6,13 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
-from vrrp_pair import ADDRESSES, AH, CALIBRATED, PAIRS, VIP, Lan, Pair, forged, instance, master_down, skew, whole
+from vrrp_pair import ADDRESSES, AH, CALIBRATED, PAIRS, VIP, Lan, Pair, due, forged, instance, master_down, skew, whole
 
 from halab.wait import hold, poll
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns, pytest.mark.timeout(90)]
 
-TOLERANCE = 0.05
 WITH_PROBE = {**ADDRESSES, "probe": "10.88.2.66"}
 VIP6, VIP6_LINK = "fd88:2::50", "fe80::50"
 both = pytest.mark.parametrize(("left", "right"), CALIBRATED)
@@ -80,7 +79,7 @@ def test_13_with_ah_they_understand_each_other_and_a_replayed_packet_counts_for_
         end = lan.adverts("left")[-1]
         lan.send_raw("probe", end.raw, times=20, pause=0.2)  # as long as Master_Down_Interval
         taken = lan.until_advert(lambda advert: advert.priority == 100, 2, "right")
-        assert taken.at - end.at == pytest.approx(master_down(100, version=2, interval=1), abs=TOLERANCE)
+        assert taken.at - end.at == due(master_down(100, version=2, interval=1))
         lan.judge("left", "right")
 
 
@@ -131,7 +130,7 @@ def test_16_unicast_elects_as_multicast_does(
         lan.until_held_by("right", within=4)
         resigned = lan.until_advert(lambda advert: advert.priority == 0, 1, "left")
         taken = lan.until_advert(lambda advert: advert.at > resigned.at, 1, "right")
-        assert taken.at - resigned.at == pytest.approx(skew(60, version=version, interval=interval), abs=TOLERANCE)
+        assert taken.at - resigned.at == due(skew(60, version=version, interval=interval))
         ways = {(advert.source, advert.destination) for advert in lan.adverts()}
         assert ways <= {(ADDRESSES["left"], ADDRESSES["right"]), (ADDRESSES["right"], ADDRESSES["left"])}
         assert {advert.ttl for advert in lan.adverts()} == {255}
@@ -155,7 +154,7 @@ def test_17_over_ipv6_addresses_are_announced_by_neighbour_advertisements(
         lan.until_held_by("right", within=3, address=VIP6)
         resigned = lan.until_advert(lambda advert: advert.priority == 0, 1, "left")
         taken = lan.until_advert(lambda advert: advert.at > resigned.at, 1, "right")
-        assert taken.at - resigned.at == pytest.approx(skew(60), abs=TOLERANCE)
+        assert taken.at - resigned.at == due(skew(60))
         assert {(advert.destination, advert.ttl) for advert in lan.adverts()} == {("ff02::12", 255)}
         announced = lan.by_tshark(
             "icmpv6.type == 136 and ipv6.dst == ff02::1",

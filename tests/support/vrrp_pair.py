@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
+
 from hakit.control import request
 from halab.capture import Capture
 from halab.host_mounts import ENVIRONMENT
@@ -30,6 +32,8 @@ JUDGE = Path(__file__).parent.parent / "judges" / "scapy_judge.py"
 VRRP, AH, IGMP = 112, 51, 2
 PAIRS = [("pyvrrp", "keepalived"), ("keepalived", "pyvrrp")]
 CALIBRATED = [*PAIRS, ("keepalived", "keepalived")]
+EARLY, LATE = 0.05, 0.15
+"""Seconds by which a timer may miss its time as the wire shows it."""
 """Also the real one beside itself: what a test says of ours has to hold for the original."""
 
 
@@ -128,6 +132,11 @@ def master_down(priority: int, *, version: int = 3, interval: float = 0.2) -> fl
 def skew(priority: int, *, version: int = 3, interval: float = 0.2) -> float:
     """Skew_Time in seconds."""
     return (256 - priority) / 256 * (1 if version == 2 else interval)
+
+
+def due(seconds: float) -> object:
+    """Return what equals the time a timer of so many seconds takes: hardly early, and late as on a busy machine."""
+    return pytest.approx(seconds + (LATE - EARLY) / 2, abs=(LATE + EARLY) / 2)
 
 
 @dataclass(frozen=True, slots=True)
