@@ -295,6 +295,16 @@ def test_a_reload_with_the_same_groups_changes_and_tells_nothing() -> None:
     assert set(story.states().values()) == {"MASTER"}
 
 
+def test_a_new_group_whose_member_is_free_of_the_old_one_s_faults_says_what_it_is_then() -> None:
+    story = masters("V1", "V2", "V3")
+    story.take(story.ensemble.handle("V2", FaultRaised("interface eth1 down"), NOW + 4))
+    story.take(story.ensemble.handle("V3", heard(200), NOW + 4))
+    assert story.states() == {"V1": "FAULT", "V2": "FAULT", "V3": "BACKUP"}
+    told = Ensemble(story.machines, (SyncGroup("G2", ("V1", "V3")),)).settle(NOW + 5)
+    assert story.states() == {"V1": "BACKUP", "V2": "FAULT", "V3": "BACKUP"}
+    assert [(one.before, one.after) for _, one in told if isinstance(one, GroupTransitioned)] == [("FAULT", "BACKUP")]
+
+
 def test_a_member_that_leaves_a_faulty_group_is_free_of_its_faults() -> None:
     story = masters("V1", "V2")
     story.take(story.ensemble.handle("V2", FaultRaised("interface eth1 down"), NOW + 4))

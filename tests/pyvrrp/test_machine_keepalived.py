@@ -20,6 +20,7 @@ from pyvrrp.protocol.effects import (
     RemoveAddresses,
     SendAdvertisement,
     Transitioned,
+    WantsMaster,
 )
 from pyvrrp.protocol.events import (
     AdvertisementReceived,
@@ -163,6 +164,14 @@ def test_the_master_down_interval_begins_behind_the_startup_delay() -> None:
     assert router.deadline == NOW + 9.609375
 
 
+def test_the_start_says_how_long_it_waits_and_what_for() -> None:
+    starts = [VirtualRouter(V2, OURS).handle(Startup(delay), NOW) for delay in (0.0, 5.0)]
+    assert [one.reason.text for start in starts for one in start if isinstance(one, Transitioned)] == [
+        "init; waiting Master_Down_Interval 3.609375 s for a master",
+        "init; waiting 8.609375 s for a master",
+    ]
+
+
 def test_an_owner_only_listens_during_the_startup_delay_and_is_master_then() -> None:
     router = VirtualRouter(OWNER, OURS)
     router.handle(Startup(5.0), NOW)
@@ -275,6 +284,84 @@ def test_a_rival_that_went_and_comes_back_much_later_is_given_its_time_again() -
     router.handle(heard(255, LOWER), NOW)
     assert told(router.handle(heard(255, LOWER), NOW + 60))[0] == CONFLICT.format(LOWER)
     assert isinstance(router.state, Master)
+
+
+@pytest.mark.parametrize("interval", [1.0, 3.0])
+def test_a_rival_has_until_1_2_intervals_after_two_advertisements_to_back_off(interval: float) -> None:
+    """Both ends of the time, as keepalived 2.4 counts it: before it we defend, behind it everything begins anew."""
+    owner = replace(OWNER, advert_interval=interval)
+    for after, is_master, begins_anew in (
+        (1.9, True, False),
+        (2.1, False, False),
+        (3.1, False, False),
+        (3.3, True, True),
+    ):
+        router = started(owner)
+        router.handle(heard(255, LOWER, interval), NOW)
+        said = told(router.handle(heard(255, LOWER, interval), NOW + after * interval))
+        assert isinstance(router.state, Master) is is_master, after
+        assert (CONFLICT.format(LOWER) in said) is begins_anew, after
+
+
+def test_an_owner_that_backed_off_is_one_again_when_the_other_resigns() -> None:
+    router = started(OWNER)
+    router.handle(heard(255, LOWER), NOW)
+    router.handle(heard(255, LOWER), NOW + 2.1)
+    said = told(router.handle(heard(0, LOWER), NOW + 3.1))
+    assert said[0] == "Restoring our priority to 255 since 192.168.50.1 is not the other address owner"
+
+
+# --- Stalls -------------------------------------------------------------------------------------------------------
+
+
+def oversleep(router: VirtualRouter) -> list[str]:
+    """Let the deadline pass by two intervals, and return what is said of it."""
+    assert router.deadline is not None
+    return told(router.handle(Tick(), router.deadline + 2))
+
+
+@pytest.mark.parametrize("priority", [150, 0])
+def test_who_has_heard_somebody_since_it_slept_listens_once_more_when_it_sleeps_again(priority: int) -> None:
+    router = started(V2)
+    assert oversleep(router)[0].startswith("woke 2.000 s late")
+    router.handle(heard(priority), NOW + 6)
+    assert oversleep(router)[0].startswith("woke 2.000 s late")
+    assert isinstance(router.state, Backup)
+
+
+def member(priority: int) -> VirtualRouter:
+    """A member of a group that has heard somebody, and then nobody, and wants to be master."""
+    router = VirtualRouter(V2, OURS, grouped=True)
+    router.handle(Startup(), NOW)
+    router.handle(heard(priority), NOW + 1)
+    assert oversleep(router)[0].startswith("woke 2.000 s late")
+    assert router.deadline is not None
+    assert [type(one) for one in router.handle(Tick(), router.deadline)] == [WantsMaster]
+    return router
+
+
+def test_a_member_of_a_group_that_has_asked_listens_once_more_when_it_sleeps_again() -> None:
+    assert oversleep(member(150))[0].startswith("woke 2.000 s late")
+
+
+@pytest.mark.parametrize(("priority", "named"), [(150, None), (90, HIGHER)])
+def test_a_member_that_asks_forgets_the_master_it_followed_and_no_other(priority: int, named: Address | None) -> None:
+    state = member(priority).state
+    assert isinstance(state, Backup)
+    assert state.master == named
+
+
+def test_a_member_that_an_operator_makes_give_up_does_not_want_to_be_master_any_more() -> None:
+    router = member(150)
+    router.handle(GiveUp("by hand"), NOW + 20)
+    assert isinstance(router.state, Backup)
+    assert (router.state.gives_way, router.state.wants_master) == (True, None)
+
+
+def test_while_the_preempt_delay_runs_another_master_is_told_of() -> None:
+    router = started(replace(V2, preempt_delay=10.0))
+    router.handle(heard(90, LOWER), NOW + 1)
+    assert MasterHeard(HIGHER, 80) in router.handle(heard(80, HIGHER), NOW + 2)
 
 
 # --- Tracking -----------------------------------------------------------------------------------------------------

@@ -306,7 +306,7 @@ def test_the_ttl_bounds_of_a_peer_count_for_that_peer() -> None:
     lowest = replace(FAR, transport=Unicast((UnicastPeer(THEIRS, min_ttl=60), UnicastPeer(OURS))))
     assert accept(sent(lowest, ttl=60), lowest) == accept(sent(lowest, ttl=255), lowest) == 90
     highest = replace(FAR, transport=Unicast((UnicastPeer(THEIRS, max_ttl=64), UnicastPeer(OURS))))
-    assert accept(sent(highest, ttl=1), highest) == 90
+    assert accept(sent(highest, ttl=0), highest) == accept(sent(highest, ttl=1), highest) == 90
 
 
 UNICAST6 = replace(V6, transport=Unicast((UnicastPeer(THEIRS6), UnicastPeer(OURS6))))
@@ -404,7 +404,8 @@ def test_a_reload_forgets_no_replay() -> None:
 
 def test_a_sender_whose_clock_was_set_right_is_heard_when_its_mark_is_out_of_the_window() -> None:
     reception = marked(SIGNED, NOW + 5)
-    assert refusal(sent(SIGNED, wall=NOW + 1), reception, NOW + 1).counter == "auth_ext_replay"
+    for at in (NOW + 1, NOW):  # 5 s are the window, and in it
+        assert refusal(sent(SIGNED, wall=at), reception, at).counter == "auth_ext_replay"
     assert reception.accept(sent(SIGNED, wall=NOW - 1), OURS, NOW - 1).priority == 90
 
 
@@ -425,6 +426,7 @@ def test_of_a_group_the_last_four_senders_are_remembered() -> None:
     reception = Reception(SIGNED)
     for sender in senders[:4]:
         reception.accept(signed_by(sender), OURS, NOW)
+    assert {refusal(signed_by(one), reception).counter for one in senders[:4]} == {"auth_ext_replay"}
     reception.accept(signed_by(senders[0], NOW + 1), OURS, NOW)
     reception.accept(signed_by(senders[4]), OURS, NOW)
     assert refusal(signed_by(senders[0]), reception).counter == "auth_ext_replay", "it was heard again"
@@ -446,6 +448,11 @@ def test_modes_of_migration_accept_what_is_not_signed_and_refuse_what_is_signed_
     instance = replace(SIGNED, hmac=HmacAuthentication(KEYS, 1, mode=mode))
     assert accept(sent(V3), instance) == accept(sent(SIGNED), instance) == 90
     assert refusal(flipped(sent(SIGNED), 39), Reception(instance)).counter == "auth_ext_invalid_hmac"
+
+
+@pytest.mark.parametrize("behind", [5, -5])
+def test_a_signature_as_old_as_the_window_is_in_it(behind: int) -> None:
+    assert Reception(SIGNED).accept(sent(SIGNED, wall=NOW - behind), OURS, NOW).priority == 90
 
 
 def test_any_known_key_is_good() -> None:
@@ -507,6 +514,7 @@ def test_an_owner_that_listens_hears() -> None:
 
 def test_a_packet_names_its_virtual_router() -> None:
     assert virtual_router_id(GOOD) == 50
+    assert virtual_router_id(replace(GOOD, payload=b"\x21\x32")) == 50
     assert virtual_router_id(replace(GOOD, payload=b"\x21")) is None
 
 

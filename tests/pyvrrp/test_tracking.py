@@ -31,6 +31,8 @@ def group(*tracked: Tracked, uses_weights: bool = False) -> SyncGroup:
         (-2, False, True, 100),
         (-2, False, False, 98),
         (-2, False, None, 100),
+        (1, False, True, 101),
+        (1, False, False, 100),
         (5, False, True, 105),
         (5, False, False, 100),
         (5, True, True, 95),
@@ -96,6 +98,8 @@ def test_an_interface_tracked_in_reverse_is_a_fault_while_it_is_up() -> None:
         (1, False, -253, 1, False),
         (1, False, -254, 1, True),
         (127, False, -2, 1, True),
+        (-127, False, 1, 1, False),
+        (127, True, 1, 1, False),
         (1, False, 300, 254, False),
         (0, False, 0, 100, False),
         (0, False, -1, 100, True),
@@ -159,6 +163,13 @@ def test_the_reference_pair_is_told_that_its_checks_cannot_move_the_addresses() 
     assert why_checks_cannot_move_it(backup, 100) == (
         "a master of priority 100 whose checks all fail still has 98, not below our 90: the addresses would stay there"
     )
+
+
+def test_a_weight_that_leaves_as_much_as_the_backup_has_moves_nothing() -> None:
+    told = why_checks_cannot_move_it(tracking(Tracked("check", -10), priority=90), 100)
+    assert told is not None
+    assert "still has 90, not below our 90" in told
+    assert why_checks_cannot_move_it(tracking(Tracked("check", -11), priority=90), 100) is None
 
 
 @pytest.mark.parametrize(
