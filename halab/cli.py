@@ -16,6 +16,7 @@ import threading
 from collections.abc import Sequence
 
 from halab.console import Console, Door, ask
+from halab.interrupt import hear_ctrl_c
 from halab.namespace import LabError
 from halab.parts.daemons import BALANCERS, SPEAKERS
 from halab.reference import CONFIGS, STATS_PASSWORD, STATS_USER, VIP, Options, ReferenceLab
@@ -82,7 +83,7 @@ def _run(chosen: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         raise LabError("the lab builds network namespaces and needs root: sudo ./run lab")
     options = Options(chosen.light, chosen.config, chosen.vrrp, chosen.balancer)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell's background job has it ignored
+    hear_ctrl_c()
     stays = sys.stdin.isatty() and sys.stdout.isatty() and not chosen.once
     door = Door(chosen.name)
     try:

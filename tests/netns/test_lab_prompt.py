@@ -21,12 +21,13 @@ from halab.console import HELP, ask
 pytestmark = pytest.mark.netns
 
 LAB = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # as halab run does
+import sys
 from halab.cli import _stay
 from halab.console import Door
+from halab.interrupt import hear_ctrl_c
 from halab.reference import Options, ReferenceLab
 from halab.report import Report
+hear_ctrl_c()
 with ReferenceLab(Options(light=True)) as lab:
     lab.start(print, lambda: None)
     door = Door(sys.argv[1])
@@ -49,15 +50,6 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._descriptor, text.encode())
-
-    def strike(self) -> None:
-        """Press Ctrl-C at the prompt, and once more if nothing comes of it, as a person would.
-
-        A signal between the prompt and the select behind it is noticed by Python's input() with the next key only.
-        """
-        self.type("\x03")
-        if not select.select([self._descriptor], [], [], 5)[0]:
-            self.type("\x03")
 
     def until(self, text: str) -> str:
         """Return what was written up to ``text``."""
@@ -114,7 +106,7 @@ def test_ctrl_c_ends_a_command_and_not_the_lab_and_then_the_lab(terminal: Termin
     terminal.until("begun\r\n")
     terminal.type("\x03")
     terminal.until(PROMPT)
-    terminal.strike()
+    terminal.type("\x03")
     terminal.until("Taking the lab down.")
 
 
