@@ -105,7 +105,7 @@ class Stage:
     def answers(self) -> bool:
         """Return whether a new session is served.
 
-        A real HAProxy that is followed by another one without ``-x`` resets whom it has not accepted yet.
+        Who is followed by another one without ``-x`` has a socket of his own, and resets whom he has not accepted yet.
         """
         with contextlib.suppress(ConnectionError), self.session():
             return True
