@@ -115,8 +115,7 @@ class Routers:
                     yield seconds + nanoseconds / 1e9
 
     def kill(self, name: str) -> None:
-        """Kill a router's program, all processes at once: keepalived's child would resign when its parent dies."""
-        self.host(name).kill_service("keepalived", signal.SIGSTOP)
+        """Kill a router's program, all processes at once."""
         self.host(name).kill_service("keepalived", signal.SIGKILL)
 
     def terminate(self, name: str) -> None:

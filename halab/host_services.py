@@ -202,12 +202,17 @@ class Services:
         return None
 
     def kill(self, name: str, number: int) -> list[int]:
-        """Send a signal to every process of the service, as ``systemctl kill`` does; returns their pids."""
+        """Send a signal to every process of the service, as ``systemctl kill`` does; returns their pids.
+
+        Whoever is killed is stopped before: else the first one's death may be heard by the others before their own
+        (prctl(2), PR_SET_PDEATHSIG), and keepalived's child would resign, which is no sudden death.
+        """
         service = self._named(name)
         struck = self._members(service)
-        for pid in struck:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        for each in (signal.SIGSTOP, number) if number == signal.SIGKILL else (number,):
+            for pid in struck:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, each)
         if number == signal.SIGKILL and service.pid in struck:
             service.doomed = service.pid
         return struck

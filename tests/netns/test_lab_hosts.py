@@ -208,6 +208,31 @@ def test_killing_a_service_kills_all_of_its_processes(host: Host) -> None:
     host.run(["bash", "-c", "while pgrep -f 'sleep 60[123]'; do :; done"]).check()
 
 
+HEARS_OF_ITS_PARENT_S_DEATH = """
+import ctypes, os, signal
+parent = os.getpid()
+for number in range(8):
+    if not os.fork():
+        signal.signal(signal.SIGTERM, lambda *_: open("/run/heard", "w"))
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, as keepalived's children
+        print("up", flush=True)
+        while True:
+            signal.pause()
+signal.pause()
+"""
+
+
+def test_of_a_service_that_is_killed_nobody_hears_the_other_s_death(host: Host) -> None:
+    host.define(ServiceDefinition("children", python(HEARS_OF_ITS_PARENT_S_DEATH)))
+    for count in range(1, 11):
+        host.start_service("children")
+        up = f"until [ $(grep -c up /var/log/halab/children.log) = {8 * count} ]; do :; done"
+        host.run(["bash", "-c", up]).check()
+        assert len(host.kill_service("children")) == 9
+        await_state(host, "children", "failed")
+        assert not host.path("/run/heard").exists(), f"the {count}. time"
+
+
 LEAVES_A_STUBBORN_CHILD = """
 import os, signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -240,8 +240,6 @@ class Lan:
 
     def kill(self, name: str) -> float:
         """Kill a speaker with SIGKILL; returns when it is gone, with the time of the signal (monotonic)."""
-        # Frozen first: keepalived's child gets SIGTERM when its parent dies, and would resign before its own SIGKILL.
-        self.host(name).kill_service("keepalived", signal.SIGSTOP)
         at = time.monotonic()
         self.host(name).kill_service("keepalived", signal.SIGKILL)
         poll(lambda: self.host(name).services()["keepalived"]["state"] == "failed", 5, f"the end of {name}'s speaker")
