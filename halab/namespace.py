@@ -154,6 +154,7 @@ class Host:
         self._numbers = itertools.count(1)
         self._answers: dict[int, Future[dict[str, Any]]] = {}
         self._exits: dict[int, Future[int]] = {}
+        self._works: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._up: Future[None] = Future()
         self.ended: Future[None] = Future()
@@ -173,8 +174,9 @@ class Host:
             self._take(json.loads(message))
         gone = LabError(f"host {self.name} has ended")
         with self._lock:
-            waiting: list[Future[Any]] = [*self._answers.values(), *self._exits.values(), self._up]
+            waiting: list[Future[Any]] = [*self._answers.values(), *self._exits.values(), *self._works, self._up]
             self._answers.clear()
+            self._works.clear()
             self._socket.close()
             self.ended.set_result(None)
         for one in waiting:
@@ -271,25 +273,40 @@ class Host:
     def inside(self, work: Callable[[], T]) -> Future[T]:
         """Run ``work`` in a thread that lives in the host's network namespace (only that one); returns its future.
 
-        Sockets made and programs started there belong to the host's network, wherever they are used afterwards.
+        Sockets made and programs started there belong to the host's network, wherever they are used afterwards. The
+        future fails with LabError as soon as the host ends: what ``work`` waits for may come much later, or never.
         """
         outcome: Future[T] = Future()
+        with self._lock:
+            if self.ended.done():
+                outcome.set_exception(LabError(f"host {self.name} has ended"))
+                return outcome
+            self._works.add(outcome)
 
         def enter() -> None:
             try:
-                if self.ended.done():
-                    raise LabError(f"host {self.name} has ended")
                 namespace = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     setns(namespace, CLONE_NEWNET)
                 finally:
                     os.close(namespace)
-                outcome.set_result(work())
+                result = work()
             except BaseException as problem:  # noqa: BLE001 - handed to whoever waits for the future
-                outcome.set_exception(problem)
+                if self._is_awaited(outcome):
+                    outcome.set_exception(problem)
+            else:
+                if self._is_awaited(outcome):
+                    outcome.set_result(result)
 
         threading.Thread(target=enter, name=f"inside {self.name}", daemon=True).start()
         return outcome
+
+    def _is_awaited(self, outcome: Future[Any]) -> bool:
+        """Whether ``outcome`` is still ours to set: the end of the host takes all of them, and sets them."""
+        with self._lock:
+            awaited = outcome in self._works
+            self._works.discard(outcome)
+            return awaited
 
     def enter_argv(self, argv: Sequence[str]) -> list[str]:
         """Return the command that runs ``argv`` in all namespaces of the host: for use at a terminal."""

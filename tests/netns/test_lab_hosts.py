@@ -323,6 +323,25 @@ def test_a_host_that_lost_its_power_is_gone_with_all_it_held() -> None:
         assert lab["b"].run(["true"]).status == 0
 
 
+def test_whoever_waits_for_work_inside_a_host_is_told_when_it_ends() -> None:
+    begun = threading.Event()
+
+    def listen() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.settimeout(20.0)  # nobody speaks to it: an HTTP request to a host that has gone waits likewise
+            silent.bind(("127.0.0.1", 0))
+            begun.set()
+            silent.recv(1)
+
+    with Lab(simple("lan", {"a": "10.0.0.1/24"})) as built:
+        working = built["a"].inside(listen)
+        assert begun.wait(10)
+    with pytest.raises(LabError, match="host a has ended"):
+        working.result(5)
+    with pytest.raises(LabError, match="host a has ended"):
+        built["a"].inside(listen).result(5)
+
+
 def test_a_checkout_below_tmp_is_seen_from_inside_though_tmp_is_private(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "halab", tmp_path / "halab", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "hakit", tmp_path / "hakit", ignore=shutil.ignore_patterns("__pycache__"))
