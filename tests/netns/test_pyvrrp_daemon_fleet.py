@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -111,13 +112,14 @@ def test_a_tracked_file_and_a_tracked_process_change_the_priority(lan: Lan, tmp_
         Tracked("f", 2, kind=TrackerKind.FILE),
         Tracked("p", 10, kind=TrackerKind.PROCESS),
     )
-    files, processes = (TrackFile("f", str(path)),), (TrackProcess("p", ("sleep", "3599.5")),)
+    sleeping = ("sleep", f"3600.{os.getpid()}")  # this daemon sees the processes of all labs, other tests' among them
+    files, processes = (TrackFile("f", str(path)),), (TrackProcess("p", sleeping),)
     configuration = Configuration((instance(100, tracked=tracked),), files=files, processes=processes)
     with Running(lan.host("left"), configuration) as left:
         left.until_event("priority", new=106)
         path.write_text("-4")
         left.until_event("priority", new=92)
-        running = lan.host("left").spawn(["sleep", "3599.5"])
+        running = lan.host("left").spawn(sleeping)
         left.until_event("priority", new=102)
         at = time.monotonic()
         lan.host("left").run(["kill", str(running.pid)]).check()
